@@ -1,0 +1,2 @@
+//! cargo cleanai
+fn main() {}

@@ -1,0 +1,156 @@
+//! Criteria: what is counted. One file per family; no torch, no files.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+
+use crate::Result;
+use crate::declare::CriterionSpec;
+use crate::model::LayerInfo;
+
+/// The values of one layer for the real inputs of one batch.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerValues<'a> {
+    /// Index of the layer among those the state was started with.
+    pub layer: usize,
+    /// Index of the first input in the data set.
+    pub first: usize,
+    /// Inputs (rows).
+    pub inputs: usize,
+    /// Neurons (columns).
+    pub neurons: usize,
+    /// `inputs * neurons` neuron values, row-major (CRITERIA section 1, "Neuron").
+    /// With `non_finite = "ignore"` a skipped value is NaN: it covers nothing and enters no range.
+    pub values: &'a [f64],
+    /// The same, scaled per input and layer as `nc` defines it; there only if [`Needs::scaled`] was asked for.
+    pub scaled: Option<&'a [f64]>,
+}
+
+/// What ends a batch: everything that is known of its inputs beside the layers.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchEnd<'a> {
+    /// Index of the first input in the data set.
+    pub first: usize,
+    /// Real inputs.
+    pub inputs: usize,
+    /// Number of logits per input; 0 where the model has none (then `logits` is empty).
+    pub classes: usize,
+    /// `inputs * classes` logits, row-major.
+    pub logits: &'a [f64],
+    /// Labels, where the data has them.
+    pub labels: Option<&'a [i64]>,
+}
+
+/// What a criterion asks of the pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Values scaled per input and layer.
+    pub scaled: bool,
+    /// Ranges from a profile set.
+    pub profile: bool,
+    /// Labels with the test set.
+    pub labels: bool,
+    /// Logits.
+    pub logits: bool,
+}
+
+/// Range of every neuron over the profile set (CRITERIA section 2).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LayerProfile {
+    /// Smallest value per neuron.
+    pub low: Vec<f64>,
+    /// Largest value per neuron.
+    pub high: Vec<f64>,
+    /// Population standard deviation per neuron.
+    pub std: Vec<f64>,
+}
+
+/// What a state is started with.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// The selected layers in execution order.
+    pub layers: &'a [LayerInfo],
+    /// Neurons of each of them (depends on the neuron kind).
+    pub neurons: &'a [usize],
+    /// Their profile, one entry per layer; there only if [`Needs::profile`] was asked for.
+    pub profile: Option<&'a [LayerProfile]>,
+}
+
+/// Which way a figure is better; baselines read it unless a requirement says otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// More is better.
+    #[default]
+    HigherIsBetter,
+    /// Less is better.
+    LowerIsBetter,
+}
+
+/// A criterion with its parameters checked, ready to be started on a pass.
+pub trait Criterion: Send + Sync {
+    /// The criterion as the user wrote it.
+    fn spec(&self) -> &CriterionSpec;
+
+    /// What it asks of the pass.
+    fn needs(&self) -> Needs;
+
+    /// A fresh state.
+    ///
+    /// # Errors
+    /// If the criterion cannot be computed on these layers.
+    fn start(&self, start: Start<'_>) -> Result<Box<dyn State>>;
+
+    /// Which way its value is better.
+    fn direction(&self) -> Direction {
+        Direction::HigherIsBetter
+    }
+}
+
+/// What a criterion has seen so far. `merge` makes state(A) then state(B) equal to state(A followed by B).
+pub trait State: Send {
+    /// Reads one layer of one batch. Called once per layer and batch, layers in execution order.
+    fn observe(&mut self, values: LayerValues<'_>);
+
+    /// Ends a batch, after its last layer.
+    fn end_batch(&mut self, _end: BatchEnd<'_>) {}
+
+    /// Takes in the state of inputs that follow those of this one.
+    ///
+    /// # Errors
+    /// If `other` is the state of another criterion, parameter set or layer set.
+    fn merge(&mut self, other: Box<dyn State>) -> Result<()>;
+
+    /// The figures of what was seen.
+    fn figures(&self) -> Figures;
+
+    /// For `merge`.
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+/// What a criterion has to say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Figures {
+    /// The value; `None` where there was nothing to cover.
+    pub value: Option<f64>,
+    /// What was covered, for criteria that count.
+    pub covered: Option<u64>,
+    /// Of how many.
+    pub total: Option<u64>,
+    /// The same per layer, in execution order.
+    pub layers: Vec<LayerFigures>,
+    /// Whatever else the criterion reports, by name.
+    pub details: BTreeMap<String, serde_json::Value>,
+}
+
+/// Figures of one layer.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct LayerFigures {
+    /// The layer's name.
+    pub name: String,
+    /// The value; `None` where there was nothing to cover.
+    pub value: Option<f64>,
+    /// What was covered.
+    pub covered: Option<u64>,
+    /// Of how many.
+    pub total: Option<u64>,
+}

@@ -1,0 +1,165 @@
+//! What must hold: requirements, the criteria they name, and the declaration a test resolves to.
+
+mod selector;
+mod spec;
+
+use std::path::PathBuf;
+
+pub use selector::Selector;
+pub use spec::{Comparison, CriterionSpec, Requirement, Value};
+
+use crate::data::transform::TransformStep;
+
+/// Which scalars of a layer's output count as neurons (CRITERIA section 1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NeuronKind {
+    /// One neuron per channel or feature: its value is the mean over the positions.
+    #[default]
+    Channel,
+    /// Every scalar of the layer's output for one input.
+    Unit,
+}
+
+/// Where a model runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// The first GPU if libtorch sees one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU of this index.
+    Cuda(usize),
+}
+
+/// What a NaN or infinite activation does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NonFinite {
+    /// An error naming layer, neuron and input.
+    #[default]
+    Error,
+    /// The value is skipped for that input, counted and reported.
+    Ignore,
+}
+
+/// What an input that cannot be decoded does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBadInput {
+    /// An error naming it.
+    #[default]
+    Fail,
+    /// It is left out, counted and reported.
+    Skip,
+}
+
+/// What an improvement over the baseline does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnImprovement {
+    /// The test passes; the baseline stays.
+    #[default]
+    Ignore,
+    /// The test passes and leaves a pending snapshot to review.
+    Pending,
+    /// The test fails until the better baseline is accepted.
+    Fail,
+}
+
+/// Which test a declaration belongs to and where it stands in the source.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct TestIdentity {
+    /// `module::function` without the crate name; the name the runner shows and filters by.
+    pub name: String,
+    /// The package the test belongs to.
+    pub package: String,
+    /// The test target (`coverage` for `tests/coverage.rs`).
+    pub target: String,
+    /// Source file of the attribute, as the compiler gives it (relative to the workspace root).
+    pub file: PathBuf,
+    /// Line of the attribute, from 1.
+    pub line: u32,
+}
+
+/// A place where inputs lie: a path as the user wrote it (with an optional range suffix `#0..500`) and the folder it is relative to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct DataLocation {
+    /// The path as written, for example `data/test#0..500`.
+    pub path: String,
+    /// The folder a relative path starts from.
+    pub root: PathBuf,
+}
+
+/// The model of a declaration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ModelChoice {
+    /// As the user wrote it: the key in `[models]`, or the path.
+    pub name: String,
+    /// The resolved file.
+    pub path: PathBuf,
+    /// Where it runs.
+    pub device: DeviceChoice,
+}
+
+/// The data of a declaration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataChoice {
+    /// The key in `[data]`, or the path.
+    pub name: String,
+    /// The inputs that give ranges, if there are any.
+    pub profile: Option<DataLocation>,
+    /// The inputs that are judged.
+    pub test: DataLocation,
+    /// Steps applied to each input, in order.
+    pub transform: Vec<TransformStep>,
+    /// What an undecodable input does.
+    pub on_bad_input: OnBadInput,
+}
+
+/// How a measurement is compared with its baseline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BaselinePolicy {
+    /// A figure may fall by this much (absolute) before it counts as a regression.
+    pub tolerance: f64,
+    /// Tolerances of single criteria, by their canonical text or their name.
+    pub per_criterion: std::collections::BTreeMap<String, f64>,
+    /// What an improvement does.
+    pub on_improvement: OnImprovement,
+    /// False turns the baseline off: thresholds only.
+    pub enabled: bool,
+}
+
+impl Default for BaselinePolicy {
+    fn default() -> Self {
+        Self { tolerance: 0.002, per_criterion: Default::default(), on_improvement: OnImprovement::Ignore, enabled: true }
+    }
+}
+
+/// Everything one test declares, after attribute, `[tests.NAME]` and `[defaults]` are merged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declaration {
+    /// The test.
+    pub test: TestIdentity,
+    /// The model.
+    pub model: ModelChoice,
+    /// The data.
+    pub data: DataChoice,
+    /// The layers criteria see unless they name their own.
+    pub layers: Selector,
+    /// The neurons criteria see unless they name their own.
+    pub neurons: NeuronKind,
+    /// Inputs per forward pass; one size for profile and test (CRITERIA, "batch size").
+    pub batch: usize,
+    /// What NaN or infinity does.
+    pub non_finite: NonFinite,
+    /// What must hold.
+    pub requirements: Vec<Requirement>,
+    /// How the baseline is compared.
+    pub baseline: BaselinePolicy,
+}
+
+/// Inputs per forward pass unless the user says otherwise.
+pub const DEFAULT_BATCH: usize = 64;

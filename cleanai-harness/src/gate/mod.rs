@@ -1,0 +1,105 @@
+//! Thresholds and the baseline: from a measurement to a verdict.
+
+use std::path::PathBuf;
+
+use crate::criteria::LayerFigures;
+use crate::declare::Comparison;
+
+/// How one requirement came out.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct RequirementVerdict {
+    /// The requirement as text: `kmnc(k=1000) >= 0.5`.
+    pub requirement: String,
+    /// The criterion's canonical text, the key into `Measurement::criteria`.
+    pub criterion: String,
+    /// The comparison.
+    pub comparison: Comparison,
+    /// The bound.
+    pub bound: f64,
+    /// What was observed; `None` where there was nothing to cover (fails).
+    pub observed: Option<f64>,
+    /// What the baseline holds.
+    pub baseline: Option<f64>,
+    /// Whether it holds.
+    pub holds: bool,
+    /// The tightest bound, as a user would write it, that the observation meets.
+    pub passing_bound: Option<f64>,
+    /// The layers with the lowest (for `<=`, `<` the highest) values, worst first, at most three.
+    pub worst_layers: Vec<LayerFigures>,
+    /// Why it fails where the numbers do not say it (nothing to cover, not finite).
+    pub note: Option<String>,
+}
+
+/// How a figure stands to its baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// Within tolerance.
+    Unchanged,
+    /// Better than tolerance.
+    Improved,
+    /// Worse than tolerance.
+    Regressed,
+    /// Not in the baseline.
+    Added,
+    /// Only in the baseline.
+    Removed,
+    /// NaN or infinite on either side.
+    NotFinite,
+}
+
+/// One figure beside its baseline.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct FigureChange {
+    /// The criterion's canonical text.
+    pub criterion: String,
+    /// What the baseline holds.
+    pub baseline: Option<f64>,
+    /// What was observed.
+    pub observed: Option<f64>,
+    /// The tolerance applied.
+    pub tolerance: f64,
+    /// The verdict on it.
+    pub change: Change,
+}
+
+/// The whole baseline's verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BaselineStatus {
+    /// Turned off.
+    Disabled,
+    /// Not looked at: the measurement failed first.
+    NotReached,
+    /// All within tolerance.
+    Unchanged,
+    /// Something is better, nothing worse.
+    Improved,
+    /// Something is worse.
+    Regressed,
+    /// Criteria were added or removed.
+    CriteriaChanged,
+    /// There is none yet.
+    Missing,
+    /// A figure is NaN or infinite.
+    NotFinite,
+    /// The baseline file cannot be understood.
+    Unreadable,
+}
+
+/// How the measurement stands to its baseline.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct BaselineVerdict {
+    /// The whole.
+    pub status: BaselineStatus,
+    /// Whether it fails the test (in `cargo insta test` a pending change does not).
+    pub fails: bool,
+    /// The baseline file looked at.
+    pub file: Option<PathBuf>,
+    /// The pending snapshot that was written.
+    pub pending: Option<PathBuf>,
+    /// Figure by figure, sorted by criterion.
+    pub changes: Vec<FigureChange>,
+    /// What to do next, one line, where there is something to do.
+    pub next: Option<String>,
+}

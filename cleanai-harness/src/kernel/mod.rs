@@ -1,0 +1,1 @@
+//! From a layer's output tensor to neuron values: means over positions, scaling, the check for NaN and infinity.

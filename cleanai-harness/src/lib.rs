@@ -1,0 +1,17 @@
+//! Coverage of neural networks in `cargo test`.
+//!
+//! Data flows one way: [`declare`] what must hold, [`measure`] it by one pass of the [`data`] through the [`model`]
+//! into the [`criteria`], [`gate`] the result, [`report`] the outcome.
+
+pub mod config;
+pub mod criteria;
+pub mod data;
+pub mod declare;
+mod error;
+pub mod gate;
+pub mod kernel;
+pub mod measure;
+pub mod model;
+pub mod report;
+
+pub use error::{Error, ErrorKind, Place, Result};

@@ -1,0 +1,114 @@
+//! The one record everything below reads: what was measured, on what, with which settings.
+
+use std::collections::BTreeMap;
+
+use crate::criteria::{Direction, LayerFigures};
+use crate::declare::NeuronKind;
+use crate::model::LayerInfo;
+
+/// Result of one measurement: model, data, settings and the figures of every criterion.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Measurement {
+    /// Version of this record's JSON form, 1.
+    pub schema: u32,
+    /// The model.
+    pub model: ModelFacts,
+    /// The data.
+    pub data: DataFacts,
+    /// The settings that change figures.
+    pub settings: Settings,
+    /// Figures by canonical criterion text.
+    pub criteria: BTreeMap<String, CriterionResult>,
+    /// Wall-clock seconds.
+    pub seconds: Seconds,
+}
+
+/// What is known of the model.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ModelFacts {
+    /// Its path as the user wrote it.
+    pub path: String,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: String,
+    /// `torchscript` or `torch.export`.
+    pub format: String,
+    /// Number of scalar parameters.
+    pub parameters: u64,
+    /// The layers of the default set, in execution order.
+    pub layers: Vec<LayerInfo>,
+}
+
+/// What is known of the data.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct DataFacts {
+    /// The test set as the user wrote it.
+    pub path: String,
+    /// Test inputs measured.
+    pub inputs: usize,
+    /// Test inputs left out because they could not be decoded.
+    pub skipped: usize,
+    /// Shape of one input after the transform.
+    pub shape: Vec<usize>,
+    /// The profile set as the user wrote it.
+    pub profile: Option<String>,
+    /// Profile inputs.
+    pub profile_inputs: Option<usize>,
+    /// Profile inputs left out.
+    pub profile_skipped: Option<usize>,
+    /// The transform, as text.
+    pub transform: String,
+}
+
+/// Settings that change figures.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Settings {
+    /// `cpu` or `cuda:0`.
+    pub device: String,
+    /// Inputs per forward pass.
+    pub batch: usize,
+    /// Layer selector.
+    pub layers: String,
+    /// Neuron kind.
+    pub neurons: NeuronKind,
+    /// Version of libtorch, `2.13.0`.
+    pub libtorch: String,
+    /// Version of CleanAI.
+    pub cleanai: String,
+    /// Activations that were NaN or infinite and skipped.
+    pub non_finite_skipped: u64,
+}
+
+/// Figures of one criterion.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct CriterionResult {
+    /// The value; `None` where there was nothing to cover.
+    pub value: Option<f64>,
+    /// What was covered.
+    pub covered: Option<u64>,
+    /// Of how many.
+    pub total: Option<u64>,
+    /// Per layer, in execution order.
+    pub layers: Vec<LayerFigures>,
+    /// Whatever else the criterion reports.
+    pub details: BTreeMap<String, serde_json::Value>,
+    /// Which way the value is better.
+    #[serde(default)]
+    pub direction: Direction,
+}
+
+/// Wall-clock seconds of the parts of a measurement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Seconds {
+    /// Reading and preparing the model.
+    pub load: f64,
+    /// Waiting for inputs to be decoded.
+    pub decode: f64,
+    /// The whole pass over the profile set.
+    pub profile: f64,
+    /// The model's forward passes over the test set, observers excluded.
+    pub forward: f64,
+    /// Criteria on the test set.
+    pub criteria: f64,
+    /// Everything.
+    pub total: f64,
+}

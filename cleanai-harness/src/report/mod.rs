@@ -1,0 +1,43 @@
+//! Reporters: each reads an [`Outcome`] and runs nothing.
+
+use crate::Error;
+use crate::declare::TestIdentity;
+use crate::gate::{BaselineVerdict, RequirementVerdict};
+use crate::measure::Measurement;
+
+/// How a test ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Everything holds.
+    Passed,
+    /// A requirement, the baseline or the test's body fails.
+    Failed,
+    /// It could not be measured.
+    Error,
+}
+
+/// Everything there is to say about one test; what the fragments on disk hold and every reporter reads.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Outcome {
+    /// Version of this record's JSON form, 1.
+    pub schema: u32,
+    /// The test.
+    pub test: TestIdentity,
+    /// How it ended.
+    pub status: Status,
+    /// What was measured; `None` after an error.
+    pub measurement: Option<Measurement>,
+    /// Requirement by requirement, in the order declared.
+    pub requirements: Vec<RequirementVerdict>,
+    /// The baseline.
+    pub baseline: BaselineVerdict,
+    /// What the test's body said when it failed.
+    pub body: Option<String>,
+    /// Why it could not be measured.
+    pub error: Option<Error>,
+    /// Start, seconds since the Unix epoch.
+    pub started: u64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}

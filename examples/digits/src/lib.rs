@@ -1,0 +1,1 @@
+//! The crate that ships the digit classifier; its release is gated by `tests/coverage.rs`.
