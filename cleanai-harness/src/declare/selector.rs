@@ -19,3 +19,9 @@ pub enum Selector {
     /// The union of these, in execution order.
     Any(Vec<Selector>),
 }
+
+impl std::fmt::Display for Selector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
