@@ -1,6 +1,16 @@
 //! The one record everything below reads: what was measured, on what, with which settings.
 
+#[cfg(feature = "torch")]
+mod pass;
+#[cfg(feature = "torch")]
+mod plan;
+#[cfg(feature = "torch")]
+mod reader;
+
 use std::collections::BTreeMap;
+
+#[cfg(feature = "torch")]
+pub use plan::{Plan, once};
 
 use crate::criteria::{Direction, LayerFigures};
 use crate::declare::NeuronKind;

@@ -20,8 +20,10 @@ mod open;
 #[cfg(feature = "torch")]
 mod select;
 #[cfg(feature = "torch")]
+pub(crate) mod tensor;
+#[cfg(feature = "torch")]
 mod torchscript;
 
 pub use layer::LayerInfo;
 #[cfg(feature = "torch")]
-pub use open::{Model, Observed};
+pub use open::{Model, Observed, device_name, libtorch_version};

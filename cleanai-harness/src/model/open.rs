@@ -10,7 +10,8 @@ use super::file::{self, Format};
 use super::graph::{Graph, ValueId};
 use super::layers::{self, Layer};
 use super::torchscript::{self, ffi::Program};
-use super::{device, exported};
+use super::layer::LayerInfo;
+use super::{device, exported, tensor};
 use crate::declare::DeviceChoice;
 use crate::{Error, ErrorKind, Result};
 
@@ -141,6 +142,34 @@ impl Model {
         result.map_err(|error| self.explain_run(inputs, &error))
     }
 
+    /// What every layer looks like for inputs of this shape (without the batch axis), from a run on zeros.
+    ///
+    /// # Errors
+    /// If the model cannot take inputs of this shape.
+    pub fn layer_shapes(&mut self, input: &[usize]) -> Result<Vec<LayerInfo>> {
+        // One row is a special case for some operators; the file's own batch size goes first.
+        let rows = self.graph.fixed_batch.unwrap_or(2);
+        let shape: Vec<i64> = std::iter::once(rows).chain(input.iter().copied()).map(|n| i64::try_from(n).unwrap_or(i64::MAX)).collect();
+        let zeros = Tensor::f_zeros(shape.as_slice(), (tch::Kind::Float, self.device))
+            .map_err(|why| Error::new(ErrorKind::Configuration, format!("an input of shape {input:?} cannot be made: {why}")))?;
+        self.shapes(&zeros)
+    }
+
+    /// What every layer looks like on this batch.
+    ///
+    /// # Errors
+    /// If the model cannot take it.
+    pub fn shapes(&mut self, batch: &Tensor) -> Result<Vec<LayerInfo>> {
+        let mut seen: Vec<Vec<usize>> = vec![Vec::new(); self.layers.len()];
+        self.run(&[batch], &mut |observed, output| {
+            if let Observed::Layer(index) = observed {
+                seen[index] = tensor::shape(output);
+            }
+            Ok(())
+        })?;
+        Ok(self.layers.iter().zip(&seen).map(|(layer, shape)| layer.with_shape(shape)).collect())
+    }
+
     fn explain_run(&self, inputs: &[&Tensor], error: &Error) -> Error {
         let shapes: Vec<String> = inputs.iter().map(|input| format!("{:?}", &input.size())).collect();
         let why = torchscript::first_paragraph(error.what());
@@ -163,4 +192,18 @@ fn sha256(path: &Path) -> Result<String> {
         }
         hasher.update(&buffer[..read]);
     }
+}
+
+/// `cpu` or `cuda:0`.
+pub fn device_name(device: Device) -> String {
+    match device {
+        Device::Cpu => "cpu".to_owned(),
+        Device::Cuda(index) => format!("cuda:{index}"),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+/// Version of the libtorch that is linked, `2.13.0`.
+pub fn libtorch_version() -> String {
+    torchscript::ffi::version()
 }

@@ -11,6 +11,7 @@
 #include <torch/csrc/jit/runtime/interpreter.h>
 #include <torch/csrc/jit/runtime/operator.h>
 #include <torch/script.h>
+#include <torch/version.h>
 
 #include <cstring>
 #include <mutex>
@@ -325,6 +326,10 @@ int64_t remember(Program& program, Value* value) {
 }  // namespace
 
 extern "C" {
+
+const char* cleanai_libtorch_version() {
+  return TORCH_VERSION;
+}
 
 void cleanai_text_free(char* text) {
   std::free(text);

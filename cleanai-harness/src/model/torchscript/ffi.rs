@@ -18,6 +18,7 @@ struct RawProgram {
 type Sink = extern "C" fn(context: *mut c_void, id: i64, tensor: *mut C_tensor) -> c_int;
 
 unsafe extern "C" {
+    fn cleanai_libtorch_version() -> *const c_char;
     fn cleanai_text_free(text: *mut c_char);
     fn cleanai_program_free(program: *mut RawProgram);
     fn cleanai_torchscript_open(
@@ -79,6 +80,12 @@ fn take(text: *mut c_char) -> String {
         cleanai_text_free(text);
         owned
     }
+}
+
+/// Version of the libtorch whose headers the C++ side was compiled with, `2.13.0`.
+pub fn version() -> String {
+    // SAFETY: a constant, NUL-terminated string.
+    unsafe { CStr::from_ptr(cleanai_libtorch_version()) }.to_string_lossy().into_owned()
 }
 
 fn c_string(text: &str) -> Result<CString> {
