@@ -1,6 +1,10 @@
 //! The one record everything below reads: what was measured, on what, with which settings.
 
+mod query;
+
 use std::collections::BTreeMap;
+
+pub use query::{LayerValue, LayerValuesView};
 
 use crate::criteria::{Direction, LayerFigures};
 use crate::declare::NeuronKind;
