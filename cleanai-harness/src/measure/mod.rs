@@ -4,6 +4,7 @@
 mod pass;
 #[cfg(feature = "torch")]
 mod plan;
+mod query;
 #[cfg(feature = "torch")]
 mod reader;
 
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 #[cfg(feature = "torch")]
 pub use plan::{Plan, once};
+pub use query::{LayerValue, LayerValuesView};
 
 use crate::criteria::{Direction, LayerFigures};
 use crate::declare::NeuronKind;
