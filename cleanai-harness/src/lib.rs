@@ -13,5 +13,6 @@ pub mod kernel;
 pub mod measure;
 pub mod model;
 pub mod report;
+pub mod runner;
 
 pub use error::{Error, ErrorKind, Place, Result};

@@ -65,3 +65,51 @@ pub struct Requirement {
     /// The bound, finite.
     pub bound: f64,
 }
+
+// Minimal forms on this branch; the declare module brings the full grammar.
+impl Comparison {
+    /// Whether `observed` stands to `bound` as this says; never for NaN.
+    pub fn holds(self, observed: f64, bound: f64) -> bool {
+        match self {
+            Comparison::AtLeast => observed >= bound,
+            Comparison::Above => observed > bound,
+            Comparison::AtMost => observed <= bound,
+            Comparison::Below => observed < bound,
+        }
+    }
+}
+
+impl std::fmt::Display for Comparison {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Comparison::AtLeast => ">=",
+            Comparison::Above => ">",
+            Comparison::AtMost => "<=",
+            Comparison::Below => "<",
+        })
+    }
+}
+
+impl std::fmt::Display for CriterionSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)?;
+        for (index, (name, value)) in self.parameters.iter().enumerate() {
+            let open = if index == 0 { "(" } else { "," };
+            match value {
+                Value::Integer(number) => write!(f, "{open}{name}={number}")?,
+                other => write!(f, "{open}{name}={other:?}")?,
+            }
+        }
+        if self.parameters.is_empty() { Ok(()) } else { f.write_str(")") }
+    }
+}
+
+impl std::fmt::Display for Requirement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.criterion)?;
+        if let Some(figure) = &self.figure {
+            write!(f, ".{figure}")?;
+        }
+        write!(f, " {} {}", self.comparison, self.bound)
+    }
+}
