@@ -17,6 +17,7 @@ pub mod prelude;
 #[doc(hidden)]
 pub mod private;
 pub mod report;
+pub mod runner;
 
 pub use cleanai_macros::coverage;
 pub use error::{Error, ErrorKind, Place, Result};
