@@ -19,19 +19,3 @@ pub enum Selector {
     /// The union of these, in execution order.
     Any(Vec<Selector>),
 }
-
-impl std::str::FromStr for Selector {
-    type Err = crate::Error;
-
-    fn from_str(text: &str) -> crate::Result<Self> {
-        Ok(match text {
-            "default" => Self::Default,
-            "penultimate" => Self::Penultimate,
-            "logits" => Self::Logits,
-            _ => match text.strip_prefix("class:") {
-                Some(class) => Self::Class(class.to_owned()),
-                None => Self::Glob(text.to_owned()),
-            },
-        })
-    }
-}
