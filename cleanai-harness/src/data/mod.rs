@@ -205,7 +205,11 @@ impl DataSet {
         let why = skipped.values().next().map_or("", |skipped| skipped.why.what());
         Err(Error::new(
             ErrorKind::Data,
-            format!("none of {} in {} can be decoded; the first: {why}", counted(skipped.len(), "image"), place.inputs.display()),
+            format!(
+                "none of {} in {} can be decoded; the first: {why}",
+                counted(skipped.len(), "image"),
+                place.inputs.display()
+            ),
         ))
     }
 
@@ -392,7 +396,9 @@ fn read(place: &Place) -> Result<Contents> {
         Format::Folder => {
             if written.is_some() {
                 return Err(within(Error::new(ErrorKind::Configuration, "a folder of images takes no file of labels"))
-                    .with_help("put the images of each class into a folder of its own, or save them as .npz with `x` and `y`"));
+                    .with_help(
+                        "put the images of each class into a folder of its own, or save them as .npz with `x` and `y`",
+                    ));
             }
             let mut folder = ImageFolder::open(path, select)?;
             let (labels, classes) = (folder.labels.take(), folder.classes.take());
@@ -440,9 +446,8 @@ fn read_labels(path: &Path) -> Result<Vec<i64>> {
     let array = match Format::at(path)? {
         Format::Npy => npy::read(path, whole),
         Format::Idx { gzipped } => idx::read(path, gzipped, whole),
-        Format::Folder | Format::Npz => {
-            Err(Error::new(ErrorKind::Data, "labels are read from .npy and idx files").with_help("save them with `np.save`"))
-        }
+        Format::Folder | Format::Npz => Err(Error::new(ErrorKind::Data, "labels are read from .npy and idx files")
+            .with_help("save them with `np.save`")),
     };
     array.and_then(|array| array.to_labels()).map_err(|error| error.context(path.display()))
 }

@@ -58,7 +58,9 @@ impl Tensor {
                 ErrorKind::Configuration,
                 format!("needs images, but an input has shape {}", shape_text(&self.shape)),
             )
-            .with_help("inputs of this data are used as they are; remove the step, or store images as u8 (N, H, W, C)")),
+            .with_help(
+                "inputs of this data are used as they are; remove the step, or store images as u8 (N, H, W, C)",
+            )),
         }
     }
 
