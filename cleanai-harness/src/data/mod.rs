@@ -82,6 +82,7 @@ pub struct Skipped {
 ///
 /// Images are decoded to 8 bits per channel and arrive as (C, H, W): a grey image has one channel, every other three. An alpha channel is
 /// dropped, 16-bit channels are reduced to 8, palettes resolved; the orientation in EXIF data is not applied (as in torchvision).
+/// PNG pixels are exact; a JPEG decoder may round differently from another, so pixels can differ from Pillow's by a few of 255 levels.
 ///
 /// Arrays of uint8 are images if their shape says so: (N, H, W) is grey; (N, H, W, C) and (N, C, H, W) with C = 1, 3 or 4 (a fourth
 /// channel is dropped); if both ends could be C, that is an error. Every other array is taken as values in the model's own layout, first axis
