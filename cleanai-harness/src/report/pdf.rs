@@ -7,11 +7,14 @@
 mod content;
 mod font;
 mod layout;
+mod section;
 mod table;
 
 use std::path::Path;
 
-use printpdf::{CustomPdfConformance, OffsetDateTime, PdfConformance, PdfDocument, PdfParseErrorSeverity, PdfSaveOptions};
+use printpdf::{
+    CustomPdfConformance, OffsetDateTime, PdfConformance, PdfDocument, PdfParseErrorSeverity, PdfSaveOptions,
+};
 use sha2::{Digest, Sha256};
 
 use super::{Outcome, date, file, message};

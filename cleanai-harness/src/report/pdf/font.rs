@@ -111,7 +111,8 @@ impl Fonts {
             }
             while self.width(face, size, &format!("{line}{word}")) > limit {
                 let fits = word.char_indices().map(|(at, character)| at + character.len_utf8());
-                let fits = fits.take_while(|end| self.width(face, size, &format!("{line}{}", &word[..*end])) <= limit).last();
+                let fits =
+                    fits.take_while(|end| self.width(face, size, &format!("{line}{}", &word[..*end])) <= limit).last();
                 // At least one character, or it would never end.
                 let end = fits.or_else(|| word.chars().next().map(char::len_utf8)).unwrap_or(0);
                 lines.push(format!("{line}{}", &word[..end]));

@@ -186,7 +186,8 @@ impl Canvas {
     /// How high [`Canvas::paragraph`] is.
     pub(super) fn height(&self, left: f32, right: f32, pen: Pen, text: &str) -> f32 {
         let lines = crate::report::text::lines(text);
-        let count: usize = lines.map(|line| self.fonts.wrap(pen.face, pen.size, &encode(&line).0, right - left).len()).sum();
+        let count: usize =
+            lines.map(|line| self.fonts.wrap(pen.face, pen.size, &encode(&line).0, right - left).len()).sum();
         count as f32 * line_height(pen)
     }
 

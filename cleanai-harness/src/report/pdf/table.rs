@@ -56,9 +56,9 @@ impl Cell {
     }
 }
 
-/// Height of the header with this many rows, as far as they must not be torn apart.
+/// Height of the header and of the rows that stay with it: a small table is not torn apart.
 pub(super) fn head_height(rows: usize) -> f32 {
-    HEADER + ROW * rows.min(3) as f32
+    HEADER + ROW * if rows <= 10 { rows } else { 3 } as f32
 }
 
 impl Canvas {
@@ -68,7 +68,9 @@ impl Canvas {
         self.ensure(head_height(rows.len()));
         self.header(columns, &edges);
         for (number, row) in rows.iter().enumerate() {
-            if self.ensure(ROW) {
+            // The last row does not go to the next sheet alone.
+            let stays = if number + 2 == rows.len() { 2.0 } else { 1.0 };
+            if self.ensure(ROW * stays) {
                 self.header(columns, &edges);
             }
             let top = self.y();
@@ -78,7 +80,9 @@ impl Canvas {
                         let x = if column.align == Align::Right { *right } else { *left };
                         self.text(x, top + 10.4, column.align, right - left, *pen, text);
                     }
-                    Cell::Bar(Some(share), ink) if share.is_finite() => self.bar(*left, top + 5.2, right - left, *share, *ink),
+                    Cell::Bar(Some(share), ink) if share.is_finite() => {
+                        self.bar(*left, top + 5.2, right - left, *share, *ink)
+                    }
                     Cell::Bar(..) => {}
                 }
             }

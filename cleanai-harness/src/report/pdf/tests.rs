@@ -38,15 +38,44 @@ fn everything_is_in_the_report() {
         assert!(page.contains(&format!("page {} of {count}", number + 1)), "page {}: {page:?}", number + 1);
     }
     let texts = [
-        "CleanAI coverage report", "lenet5_digits", "strict::lenet5_strict", "models/lenet5.pt",
-        "88dd9dd5f13442504044392fda17634127b38337b37255b27730926deb373664", "torchscript", "61,706",
-        "data/test#0..500", "data/train#0..2000", "2,000", "grayscale, resize = [28, 28], scale", "1 x 28 x 28",
-        "cpu", "2.13.0", "one per channel", ">= 0.25", "0.2542", "kmnc(k=1000) 0.254 < 0.300",
-        "largest threshold that would pass: >= 0.254", "27,980 / 117,000", "block1_relu", "Worse than the baseline",
-        "-0.0243", "regressed", "There is no baseline yet", "accept it with `cargo insta review`",
-        "models/lenet6.pt does not exist", "at examples/digits/cleanai.toml:3:8", "did you mean it?",
-        "block1_relu is nearly untested", "3 skipped because they could not be decoded", "constant_neurons:",
-        "nothing to cover: every neuron", "2026-11-22 03:14 UTC", "PASS", "FAIL", "ERROR", "411",
+        "CleanAI coverage report",
+        "lenet5_digits",
+        "strict::lenet5_strict",
+        "models/lenet5.pt",
+        "88dd9dd5f13442504044392fda17634127b38337b37255b27730926deb373664",
+        "torchscript",
+        "61,706",
+        "data/test#0..500",
+        "data/train#0..2000",
+        "2,000",
+        "grayscale, resize = [28, 28], scale",
+        "500 of shape 1 x 28 x 28",
+        "cpu",
+        "2.13.0",
+        "one per channel",
+        ">= 0.25",
+        "0.2542",
+        "kmnc(k=1000) 0.254 < 0.300",
+        "largest threshold that would pass: >= 0.254",
+        "27,980 / 117,000",
+        "block1_relu",
+        "Worse than the baseline",
+        "-0.0243",
+        "regressed",
+        "There is no baseline yet",
+        "accept it with `cargo insta review`",
+        "models/lenet6.pt does not exist",
+        "at examples/digits/cleanai.toml:3:8",
+        "did you mean it?",
+        "block1_relu is nearly untested",
+        "3 more skipped because they could not be decoded",
+        "constant_neurons:",
+        "nothing to cover: every neuron",
+        "2026-11-22 03:14 UTC",
+        "PASS",
+        "FAIL",
+        "ERROR",
+        "411",
     ];
     for text in texts {
         assert!(has(&pages, text), "{text} is missing");
@@ -98,6 +127,7 @@ fn tables_break_over_pages_and_repeat_their_header() {
     for page in &pages[3..] {
         let rows = page.iter().filter(|text| text.starts_with("layer") && text.ends_with(".relu")).count();
         assert!(rows == 0 || page.iter().any(|text| text == "LAYER"), "{page:?}");
+        assert_ne!(rows, 1, "no row stands alone: {page:?}");
         assert!(page.iter().any(|text| text == "resnet152"), "the running head");
     }
 }
@@ -118,9 +148,11 @@ fn thirty_tests_and_their_pages() {
     for outcome in &outcomes {
         let name = &outcome.test.name;
         assert!(front.contains(&name), "{name}");
-        let first = pages.iter().enumerate().skip(1).find(|(_, page)| {
-            page.contains(name) && page.iter().any(|text| text.starts_with("digits::coverage"))
-        });
+        let first = pages
+            .iter()
+            .enumerate()
+            .skip(1)
+            .find(|(_, page)| page.contains(name) && page.iter().any(|text| text.starts_with("digits::coverage")));
         let number = (first.unwrap().0 + 1).to_string();
         assert!(front.contains(&&number), "page {number} of {name}");
     }
