@@ -113,6 +113,7 @@ fn properties(outcome: &Outcome) -> Vec<(String, String)> {
     add("model.layers".into(), model.layers.len().to_string());
     add("data.path".into(), data.path.clone());
     add("data.inputs".into(), data.inputs.to_string());
+    add("data.shape".into(), text::shape(&data.shape));
     add("data.skipped".into(), data.skipped.to_string());
     if let Some(profile) = &data.profile {
         add("profile.path".into(), profile.clone());
@@ -213,6 +214,7 @@ mod tests {
         assert_eq!(property(case, "threshold.kmnc(k=1000)"), ">= 0.3");
         assert_eq!(property(case, "passing_threshold.kmnc(k=1000)"), "0.254");
         assert_eq!(property(case, "model.sha256").len(), 64);
+        assert_eq!(property(case, "data.shape"), "1 x 28 x 28");
         assert_eq!(property(case, "device"), "cpu");
         assert_eq!(property(case, "libtorch"), "2.13.0");
         let TestCaseStatus::NonSuccess { kind, message, ty, description, .. } = &case.status else {

@@ -316,6 +316,7 @@ pub(crate) fn everything_fails() -> Outcome {
 }
 
 /// A measurement with as many layers as a ResNet-152 has convolutions and activations.
+#[cfg(feature = "pdf")]
 pub(crate) fn deep(layers: usize) -> Outcome {
     let mut outcome = passed();
     outcome.test.name = "resnet152".into();

@@ -226,7 +226,7 @@ fn table(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
             Cell::new(PLAIN, &format!("{} {}", figure::sign(verdict.comparison), figure::bound_text(verdict.bound))),
         ];
         if compared {
-            let change = change_of(&verdict.criterion).filter(|_| is_value).map(|change| change.change);
+            let change = change_of(figure::label(verdict)).map(|change| change.change);
             row.push(Cell::new(PLAIN, &figure::value(verdict.baseline, style)));
             row.push(Cell::new(change_ink(change), &figure::delta(verdict.observed, verdict.baseline, style)));
         }
