@@ -474,6 +474,22 @@ mod tests {
     }
 
     #[test]
+    fn a_figure_other_than_the_value_finds_its_baseline() {
+        let mut outcome = sample::regression();
+        let mut verdict = sample::requirement("nc", crate::declare::Comparison::AtLeast, 0.9, Some(0.95), Some(0.97));
+        verdict.requirement = "nc.auroc >= 0.9".into();
+        outcome.requirements.push(verdict);
+        let mut change = outcome.baseline.changes[0].clone();
+        (change.criterion, change.baseline, change.observed) = ("nc.auroc".into(), Some(0.97), Some(0.95));
+        outcome.baseline.changes.push(change);
+        let text = render(&outcome);
+        let row = text.lines().find(|line| line.contains("nc.auroc")).unwrap();
+        assert!(row.contains("\u{1b}[31m-0.0200"), "{row:?}");
+        assert!(!row.contains('█'), "no bar: the ratio is not known: {row:?}");
+        assert!(plain(&text).lines().any(|line| line.starts_with("  nc ")), "the value itself is still listed");
+    }
+
+    #[test]
     fn any_figure_can_be_shown() {
         for value in [
             None,

@@ -191,10 +191,9 @@ fn verdicts(canvas: &mut Canvas, outcome: &Outcome) {
             let style = message::style(outcome, &verdict.criterion);
             let ink = if verdict.holds { GREEN } else { RED };
             let result = criteria.and_then(|criteria| criteria.get(&verdict.criterion));
-            let is_value = figure::label(verdict) == verdict.criterion;
-            let ratio = is_value && result.is_some_and(|result| result.total.is_some());
-            let change =
-                outcome.baseline.changes.iter().find(|change| is_value && change.criterion == verdict.criterion);
+            let ratio =
+                figure::label(verdict) == verdict.criterion && result.is_some_and(|result| result.total.is_some());
+            let change = outcome.baseline.changes.iter().find(|change| change.criterion == figure::label(verdict));
             let delta = pen(Face::Regular, 8.5, change.map_or(GREY, |change| change_ink(change.change)));
             vec![
                 Cell::text(figure::label(verdict)),
