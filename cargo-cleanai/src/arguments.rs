@@ -27,7 +27,7 @@ const STYLES: Styles = Styles::styled()
     arg_required_else_help = true,
     after_help = "\
 Examples:
-  cargo cleanai demo                        see it at work, from nothing (in a checkout of the repository)
+  cargo cleanai demo                        see it at work, in a checkout of the repository
   cargo cleanai test                        run the tests of this project, set-up included
   cargo cleanai inspect models/lenet5.pt    the layers and neurons that criteria can name
   cargo cleanai doctor                      what is set up, what is not, and the one fix
@@ -74,7 +74,11 @@ pub struct Test {
     #[arg(long)]
     pub nextest: bool,
     /// Arguments for `cargo test`, or for `cargo nextest run`
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGS"
+    )]
     pub arguments: Vec<OsString>,
 }
 
@@ -102,9 +106,9 @@ pub struct Inspect {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo cleanai measure --model lenet5.pt --data data/test --transform '[{ resize = [28, 28] }, \"grayscale\", \"scale\"]' \\
-      --criterion nc --criterion 'tknc(k=3)'
-  cargo cleanai measure --model lenet5.pt --data t10k-images.idx.gz#0..500 --profile train-images.idx.gz \\
+  cargo cleanai measure --model lenet5.pt --data data/test \\
+      --transform '[{ resize = [28, 28] }, \"grayscale\", \"scale\"]' --criterion nc
+  cargo cleanai measure --model lenet5.pt --data 't10k.idx.gz#0..500' --profile train.idx.gz \\
       --criterion 'kmnc(k=1000)' --criterion nbc --json coverage.json")]
 pub struct Measure {
     /// A TorchScript (.pt) or torch.export (.pt2) file
@@ -166,7 +170,11 @@ impl Measure {
         option(&mut words, "--transform", self.transform.as_ref());
         option(&mut words, "--layers", self.layers.as_ref());
         option(&mut words, "--neurons", self.neurons.as_ref());
-        option(&mut words, "--batch", self.batch.map(|n| n.to_string()).as_ref());
+        option(
+            &mut words,
+            "--batch",
+            self.batch.map(|n| n.to_string()).as_ref(),
+        );
         option(&mut words, "--device", self.device.as_ref());
         for criterion in &self.criteria {
             option(&mut words, "--criterion", Some(criterion));
@@ -191,13 +199,22 @@ fn option<T: Clone + Into<OsString>>(words: &mut Vec<OsString>, name: &str, valu
 fn device(text: &str) -> Result<String, String> {
     let known = match text {
         "auto" | "cpu" | "cuda" => true,
-        _ => text.strip_prefix("cuda:").is_some_and(|index| index.parse::<u16>().is_ok()),
+        _ => text
+            .strip_prefix("cuda:")
+            .is_some_and(|index| index.parse::<u16>().is_ok()),
     };
-    if known { Ok(text.to_string()) } else { Err("a device is auto, cpu, cuda or cuda:N".to_string()) }
+    if known {
+        Ok(text.to_string())
+    } else {
+        Err("a device is auto, cpu, cuda or cuda:N".to_string())
+    }
 }
 
 fn shape(text: &str) -> Result<String, String> {
-    if text.split(',').all(|size| size.trim().parse::<u32>().is_ok_and(|size| size > 0)) {
+    if text
+        .split(',')
+        .all(|size| size.trim().parse::<u32>().is_ok_and(|size| size > 0))
+    {
         Ok(text.to_string())
     } else {
         Err("a shape is sizes with commas between them, like 1,28,28".to_string())
@@ -214,7 +231,10 @@ pub fn normalise(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         words.remove(1);
     }
     if words.get(1).is_some_and(|word| word == "test") {
-        let own = words[2..].iter().take_while(|word| *word == "--nextest").count();
+        let own = words[2..]
+            .iter()
+            .take_while(|word| *word == "--nextest")
+            .count();
         if words.get(2 + own).is_some_and(|word| word == "--") {
             words.insert(2 + own, "--".into());
         }
@@ -233,9 +253,13 @@ mod tests {
 
     fn test_arguments(line: &[&str]) -> (bool, Vec<String>) {
         match parse(line).command {
-            Command::Test(test) => {
-                (test.nextest, test.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect())
-            }
+            Command::Test(test) => (
+                test.nextest,
+                test.arguments
+                    .iter()
+                    .map(|word| word.to_string_lossy().into_owned())
+                    .collect(),
+            ),
             other => panic!("{other:?}"),
         }
     }
@@ -247,7 +271,10 @@ mod tests {
 
     #[test]
     fn both_ways_of_being_started() {
-        for line in [&["cargo-cleanai", "cleanai", "doctor"][..], &["cargo-cleanai", "doctor"]] {
+        for line in [
+            &["cargo-cleanai", "cleanai", "doctor"][..],
+            &["cargo-cleanai", "doctor"],
+        ] {
             assert!(matches!(parse(line).command, Command::Doctor));
         }
     }
@@ -257,28 +284,84 @@ mod tests {
         for (line, nextest, expected) in [
             (&["x", "test"][..], false, &[][..]),
             (&["x", "test", "--", "--list"], false, &["--", "--list"]),
-            (&["x", "cleanai", "test", "--", "--list"], false, &["--", "--list"]),
-            (&["x", "test", "-p", "a", "--", "--list"], false, &["-p", "a", "--", "--list"]),
-            (&["x", "test", "name", "--", "-q", "--", "z"], false, &["name", "--", "-q", "--", "z"]),
-            (&["x", "test", "--nextest", "--", "--exact"], true, &["--", "--exact"]),
-            (&["x", "test", "--nextest", "--no-fail-fast", "-E", "test(a)"], true, &["--no-fail-fast", "-E", "test(a)"]),
-            (&["x", "test", "--workspace", "--nextest"], false, &["--workspace", "--nextest"]),
+            (
+                &["x", "cleanai", "test", "--", "--list"],
+                false,
+                &["--", "--list"],
+            ),
+            (
+                &["x", "test", "-p", "a", "--", "--list"],
+                false,
+                &["-p", "a", "--", "--list"],
+            ),
+            (
+                &["x", "test", "name", "--", "-q", "--", "z"],
+                false,
+                &["name", "--", "-q", "--", "z"],
+            ),
+            (
+                &["x", "test", "--nextest", "--", "--exact"],
+                true,
+                &["--", "--exact"],
+            ),
+            (
+                &["x", "test", "--nextest", "--no-fail-fast", "-E", "test(a)"],
+                true,
+                &["--no-fail-fast", "-E", "test(a)"],
+            ),
+            (
+                &["x", "test", "--workspace", "--nextest"],
+                false,
+                &["--workspace", "--nextest"],
+            ),
         ] {
             let (found, rest) = test_arguments(line);
-            assert_eq!((found, rest.iter().map(String::as_str).collect::<Vec<_>>()), (nextest, expected.to_vec()), "{line:?}");
+            assert_eq!(
+                (found, rest.iter().map(String::as_str).collect::<Vec<_>>()),
+                (nextest, expected.to_vec()),
+                "{line:?}"
+            );
         }
     }
 
     #[test]
     fn measure_is_forwarded_word_for_word() {
         let line = [
-            "x", "measure", "--model", "a b.pt", "--data", "d#0..5", "--criterion", "kmnc(k=10)", "--criterion", "nc",
-            "--batch", "7", "--device", "cuda:1", "--json", "-", "--neurons", "unit",
+            "x",
+            "measure",
+            "--model",
+            "a b.pt",
+            "--data",
+            "d#0..5",
+            "--criterion",
+            "kmnc(k=10)",
+            "--criterion",
+            "nc",
+            "--batch",
+            "7",
+            "--device",
+            "cuda:1",
+            "--json",
+            "-",
+            "--neurons",
+            "unit",
         ];
-        let Command::Measure(measure) = parse(&line).command else { panic!() };
+        let Command::Measure(measure) = parse(&line).command else {
+            panic!()
+        };
         assert_eq!(
             measure.forward(),
-            ["measure", "--model=a b.pt", "--data=d#0..5", "--neurons=unit", "--batch=7", "--device=cuda:1", "--criterion=kmnc(k=10)", "--criterion=nc", "--json=-"]
+            [
+                "measure",
+                "--model=a b.pt",
+                "--data=d#0..5",
+                "--neurons=unit",
+                "--batch=7",
+                "--device=cuda:1",
+                "--criterion=kmnc(k=10)",
+                "--criterion=nc",
+                "--json=-"
+            ]
         );
     }
 
@@ -286,8 +369,30 @@ mod tests {
     fn wrong_values_are_usage_errors() {
         for line in [
             &["x", "measure", "--model", "m", "--data", "d"][..],
-            &["x", "measure", "--model", "m", "--data", "d", "--criterion", "nc", "--batch", "0"],
-            &["x", "measure", "--model", "m", "--data", "d", "--criterion", "nc", "--device", "gpu"],
+            &[
+                "x",
+                "measure",
+                "--model",
+                "m",
+                "--data",
+                "d",
+                "--criterion",
+                "nc",
+                "--batch",
+                "0",
+            ],
+            &[
+                "x",
+                "measure",
+                "--model",
+                "m",
+                "--data",
+                "d",
+                "--criterion",
+                "nc",
+                "--device",
+                "gpu",
+            ],
             &["x", "inspect"],
             &["x", "inspect", "m", "--input-shape", "1,,2"],
             &["x", "nonsense"],

@@ -27,7 +27,8 @@ impl Binary {
     pub fn read(path: &Path) -> io::Result<Binary> {
         let mut file = File::open(path)?;
         let mut magic = [0; 4];
-        file.read_exact(&mut magic).map_err(|_| damaged("it is too short to be a library"))?;
+        file.read_exact(&mut magic)
+            .map_err(|_| damaged("it is too short to be a library"))?;
         match magic {
             [0x7f, b'E', b'L', b'F'] => elf(&mut file),
             [0xcf, 0xfa, 0xed, 0xfe] => mach(&mut file),
@@ -38,10 +39,18 @@ impl Binary {
     /// Why the library does not run on a platform, if so.
     pub fn misfit(&self, platform: Platform) -> Option<String> {
         match self.processor {
-            Some(processor) if processor == platform.processor && self.system == platform.system => None,
-            Some(processor) => {
-                Some(format!("it is for {}, not for {platform}", Platform { system: self.system, processor }))
+            Some(processor)
+                if processor == platform.processor && self.system == platform.system =>
+            {
+                None
             }
+            Some(processor) => Some(format!(
+                "it is for {}, not for {platform}",
+                Platform {
+                    system: self.system,
+                    processor
+                }
+            )),
             None => Some(format!("it is for another processor, not for {platform}")),
         }
     }
@@ -58,7 +67,11 @@ fn bytes(file: &mut File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(offset))?;
     let mut buffer = Vec::new();
     file.take(length).read_to_end(&mut buffer)?;
-    if buffer.len() as u64 == length { Ok(buffer) } else { Err(damaged("one of its tables lies past its end")) }
+    if buffer.len() as u64 == length {
+        Ok(buffer)
+    } else {
+        Err(damaged("one of its tables lies past its end"))
+    }
 }
 
 /// Little-endian numbers at checked offsets.
@@ -66,15 +79,29 @@ struct Table(Vec<u8>);
 
 impl Table {
     fn number(&self, offset: usize, width: usize) -> io::Result<u64> {
-        let end = offset.checked_add(width).ok_or_else(|| damaged("an offset overflows"))?;
-        let slice = self.0.get(offset..end).ok_or_else(|| damaged("one of its tables is cut short"))?;
-        Ok(slice.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+        let end = offset
+            .checked_add(width)
+            .ok_or_else(|| damaged("an offset overflows"))?;
+        let slice = self
+            .0
+            .get(offset..end)
+            .ok_or_else(|| damaged("one of its tables is cut short"))?;
+        Ok(slice
+            .iter()
+            .rev()
+            .fold(0, |value, byte| value << 8 | u64::from(*byte)))
     }
 
     fn text(&self, offset: u64) -> io::Result<String> {
         let start = usize::try_from(offset).map_err(|_| damaged("a name lies past its end"))?;
-        let rest = self.0.get(start..).ok_or_else(|| damaged("a name lies past its end"))?;
-        let end = rest.iter().position(|byte| *byte == 0).ok_or_else(|| damaged("a name does not end"))?;
+        let rest = self
+            .0
+            .get(start..)
+            .ok_or_else(|| damaged("a name lies past its end"))?;
+        let end = rest
+            .iter()
+            .position(|byte| *byte == 0)
+            .ok_or_else(|| damaged("a name does not end"))?;
         Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
     }
 }
@@ -95,7 +122,11 @@ fn elf(file: &mut File) -> io::Result<Binary> {
         183 => Some(Processor::Aarch64),
         _ => None,
     };
-    let (start, size, count) = (header.number(32, 8)?, header.number(54, 2)?, header.number(56, 2)?);
+    let (start, size, count) = (
+        header.number(32, 8)?,
+        header.number(54, 2)?,
+        header.number(56, 2)?,
+    );
     if size < 56 {
         return Err(damaged("its program headers are too small"));
     }
@@ -104,8 +135,11 @@ fn elf(file: &mut File) -> io::Result<Binary> {
     let mut dynamic = None;
     for index in 0..count as usize {
         let at = index * size as usize;
-        let (offset, address, length) =
-            (programs.number(at + 8, 8)?, programs.number(at + 16, 8)?, programs.number(at + 32, 8)?);
+        let (offset, address, length) = (
+            programs.number(at + 8, 8)?,
+            programs.number(at + 16, 8)?,
+            programs.number(at + 32, 8)?,
+        );
         match programs.number(at, 4)? {
             LOAD => segments.push((offset, address, length)),
             DYNAMIC => dynamic = Some((offset, length)),
@@ -113,7 +147,11 @@ fn elf(file: &mut File) -> io::Result<Binary> {
         }
     }
     let Some((offset, length)) = dynamic else {
-        return Ok(Binary { system: System::Linux, processor, needed: Vec::new() });
+        return Ok(Binary {
+            system: System::Linux,
+            processor,
+            needed: Vec::new(),
+        });
     };
     let entries = Table(bytes(file, offset, length)?);
     let (mut names, mut table, mut table_size) = (Vec::new(), None, None);
@@ -128,7 +166,11 @@ fn elf(file: &mut File) -> io::Result<Binary> {
         }
     }
     if names.is_empty() {
-        return Ok(Binary { system: System::Linux, processor, needed: Vec::new() });
+        return Ok(Binary {
+            system: System::Linux,
+            processor,
+            needed: Vec::new(),
+        });
     }
     let (Some(address), Some(table_size)) = (table, table_size) else {
         return Err(damaged("its dynamic section names no string table"));
@@ -139,8 +181,15 @@ fn elf(file: &mut File) -> io::Result<Binary> {
         .and_then(|(offset, start, _)| offset.checked_add(address - start))
         .ok_or_else(|| damaged("its string table lies in no segment"))?;
     let strings = Table(bytes(file, place, table_size)?);
-    let needed = names.into_iter().map(|name| strings.text(name)).collect::<io::Result<_>>()?;
-    Ok(Binary { system: System::Linux, processor, needed })
+    let needed = names
+        .into_iter()
+        .map(|name| strings.text(name))
+        .collect::<io::Result<_>>()?;
+    Ok(Binary {
+        system: System::Linux,
+        processor,
+        needed,
+    })
 }
 
 fn mach(file: &mut File) -> io::Result<Binary> {
@@ -158,7 +207,9 @@ fn mach(file: &mut File) -> io::Result<Binary> {
     let mut needed = Vec::new();
     let mut at = 0;
     for _ in 0..count {
-        let rest = commands.get(at..).ok_or_else(|| damaged("its load commands are cut short"))?;
+        let rest = commands
+            .get(at..)
+            .ok_or_else(|| damaged("its load commands are cut short"))?;
         let command = Table(rest.to_vec());
         let (kind, length) = (command.number(0, 4)?, command.number(4, 4)? as usize);
         if length < 8 || length > rest.len() {
@@ -172,84 +223,17 @@ fn mach(file: &mut File) -> io::Result<Binary> {
         }
         at += length;
     }
-    Ok(Binary { system: System::Macos, processor, needed })
-}
-
-/// Writes small libraries for tests.
-#[cfg(test)]
-pub mod make {
-    use super::*;
-
-    /// An ELF library for a processor that needs these others.
-    pub fn elf(processor: Processor, needed: &[&str]) -> Vec<u8> {
-        let mut strings = vec![0];
-        let mut entries = Vec::new();
-        let mut entry = |tag: u64, value: u64| {
-            entries.extend(tag.to_le_bytes());
-            entries.extend(value.to_le_bytes());
-        };
-        for name in needed {
-            entry(1, strings.len() as u64);
-            strings.extend(name.as_bytes());
-            strings.push(0);
-        }
-        let address = 0x1000 + 64 + 2 * 56;
-        entry(5, address);
-        entry(10, strings.len() as u64);
-        entry(0, 0);
-        let machine: u16 = if processor == Processor::X86_64 { 62 } else { 183 };
-        let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0];
-        file.extend(machine.to_le_bytes());
-        file.extend(1u32.to_le_bytes());
-        for value in [0u64, 64, 0] {
-            file.extend(value.to_le_bytes());
-        }
-        file.extend(0u32.to_le_bytes());
-        for value in [64u16, 56, 2, 0, 0, 0] {
-            file.extend(value.to_le_bytes());
-        }
-        let start = 64 + 2 * 56;
-        let dynamic = start + strings.len() as u64;
-        let total = dynamic + entries.len() as u64;
-        for (kind, offset, virtual_address, length) in
-            [(1u32, 0, 0x1000, total), (2, dynamic, 0x1000 + dynamic, entries.len() as u64)]
-        {
-            file.extend(kind.to_le_bytes());
-            file.extend(4u32.to_le_bytes());
-            for value in [offset, virtual_address, virtual_address, length, length, 8] {
-                file.extend(value.to_le_bytes());
-            }
-        }
-        file.extend(strings);
-        file.extend(entries);
-        file
-    }
-
-    /// A Mach-O library for 64-bit ARM that needs these others.
-    pub fn mach(needed: &[&str]) -> Vec<u8> {
-        let mut commands = Vec::new();
-        for name in needed {
-            let length = (24 + name.len() + 1).next_multiple_of(8);
-            let mut command = Vec::new();
-            for value in [0xcu32, length as u32, 24, 0, 0, 0] {
-                command.extend(value.to_le_bytes());
-            }
-            command.extend(name.as_bytes());
-            command.resize(length, 0);
-            commands.extend(command);
-        }
-        let mut file = Vec::new();
-        for value in [0xfeed_facfu32, 0x0100_000c, 0, 6, needed.len() as u32, commands.len() as u32, 0, 0] {
-            file.extend(value.to_le_bytes());
-        }
-        file.extend(commands);
-        file
-    }
+    Ok(Binary {
+        system: System::Macos,
+        processor,
+        needed,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::libtorch::make::{AARCH64, X86_64, elf, mach};
 
     fn read(content: &[u8]) -> io::Result<Binary> {
         let folder = tempfile::tempdir().unwrap();
@@ -260,16 +244,29 @@ mod tests {
 
     #[test]
     fn elf_names_what_it_needs() {
-        let binary = read(&make::elf(Processor::Aarch64, &["libc10.so", "libcudart.so.13"])).unwrap();
+        let binary = read(&elf(AARCH64, &["libc10.so", "libcudart.so.13"])).unwrap();
         assert_eq!(binary.needed, ["libc10.so", "libcudart.so.13"]);
-        let host = Platform { system: System::Linux, processor: Processor::X86_64 };
-        assert_eq!(binary.misfit(host).unwrap(), "it is for Linux arm64, not for Linux x86-64");
+        let host = Platform {
+            system: System::Linux,
+            processor: Processor::X86_64,
+        };
+        assert_eq!(
+            binary.misfit(host).unwrap(),
+            "it is for Linux arm64, not for Linux x86-64"
+        );
     }
 
     #[test]
     fn mach_names_only_what_comes_with_it() {
-        let binary = read(&make::mach(&["@rpath/libc10.dylib", "/usr/lib/libSystem.B.dylib"])).unwrap();
-        assert_eq!((binary.system, binary.needed), (System::Macos, vec!["libc10.dylib".to_string()]));
+        let binary = read(&mach(&[
+            "@rpath/libc10.dylib",
+            "/usr/lib/libSystem.B.dylib",
+        ]))
+        .unwrap();
+        assert_eq!(
+            (binary.system, binary.needed),
+            (System::Macos, vec!["libc10.dylib".to_string()])
+        );
     }
 
     #[test]
@@ -278,14 +275,18 @@ mod tests {
         let binary = Binary::read(&own).unwrap();
         assert_eq!(binary.misfit(Platform::host().unwrap()), None);
         if cfg!(target_os = "linux") {
-            assert!(binary.needed.iter().any(|name| name == "libc.so.6"), "{:?}", binary.needed);
+            assert!(
+                binary.needed.iter().any(|name| name == "libc.so.6"),
+                "{:?}",
+                binary.needed
+            );
         }
     }
 
     /// Cut or changed anywhere, a library gives an error or an answer, never a panic.
     #[test]
     fn damage_is_survived() {
-        for whole in [make::elf(Processor::X86_64, &["libc10.so"]), make::mach(&["@rpath/libc10.dylib"])] {
+        for whole in [elf(X86_64, &["libc10.so"]), mach(&["@rpath/libc10.dylib"])] {
             for end in 0..whole.len() {
                 let _ = read(&whole[..end]);
             }

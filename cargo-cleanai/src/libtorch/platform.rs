@@ -33,7 +33,9 @@ impl Platform {
     /// The machine this runs on, or its name when libtorch libraries of it are unknown here.
     pub fn host() -> Result<Platform, String> {
         let system = match std::env::consts::OS {
-            "linux" if cfg!(not(target_env = "gnu")) => Err("Linux with a C library other than GNU's"),
+            "linux" if cfg!(not(target_env = "gnu")) => {
+                Err("Linux with a C library other than GNU's")
+            }
             "linux" => Ok(System::Linux),
             "macos" => Ok(System::Macos),
             other => Err(other),
@@ -68,31 +70,30 @@ impl Platform {
 
     /// The platform tags of wheels that run here, best first; empty where PyTorch publishes none.
     ///
-    /// They are given to pip word for word, so that neither the age of Python and pip nor the version of Python decides
-    /// whether a wheel is found: libtorch does not need Python.
-    pub fn wheel_tags(self) -> &'static [&'static str] {
-        match (self.system, self.processor) {
-            (System::Linux, Processor::X86_64) => &[
-                "manylinux_2_28_x86_64",
-                "manylinux_2_27_x86_64",
-                "manylinux_2_24_x86_64",
-                "manylinux_2_17_x86_64",
-                "manylinux2014_x86_64",
-                "manylinux1_x86_64",
-                "linux_x86_64",
-            ],
-            (System::Linux, Processor::Aarch64) => &[
-                "manylinux_2_28_aarch64",
-                "manylinux_2_27_aarch64",
-                "manylinux_2_24_aarch64",
-                "manylinux_2_17_aarch64",
-                "manylinux2014_aarch64",
-                "linux_aarch64",
-            ],
-            (System::Macos, Processor::Aarch64) => &["macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64"],
+    /// They are given to pip word for word, so that neither the age of pip nor the version of Python decides whether a
+    /// wheel is found: libtorch does not need Python. NVIDIA's wheels have other tags than PyTorch's.
+    pub fn wheel_tags(self) -> Vec<String> {
+        let (system, processor) = match (self.system, self.processor) {
+            (System::Linux, Processor::X86_64) => ("linux", "x86_64"),
+            (System::Linux, Processor::Aarch64) => ("linux", "aarch64"),
+            (System::Macos, Processor::Aarch64) => ("macosx", "arm64"),
             // The last wheels for Intel Macs were those of torch 2.2.
-            (System::Macos, Processor::X86_64) => &[],
+            (System::Macos, Processor::X86_64) => return Vec::new(),
+        };
+        if system == "macosx" {
+            return (11..=14)
+                .rev()
+                .map(|release| format!("macosx_{release}_0_{processor}"))
+                .collect();
         }
+        // A pip of some age takes a tag literally and knows nothing of the older ones that fit as well.
+        let by_library = (17..=28)
+            .rev()
+            .map(|minor| format!("manylinux_2_{minor}_{processor}"));
+        let named = ["manylinux2014", "manylinux2010", "manylinux1", "linux"];
+        by_library
+            .chain(named.map(|name| format!("{name}_{processor}")))
+            .collect()
     }
 }
 
