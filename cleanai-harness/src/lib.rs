@@ -3,6 +3,7 @@
 //! Data flows one way: [`declare`] what must hold, [`measure`] it by one pass of the [`data`] through the [`model`]
 //! into the [`criteria`], [`gate`] the result, [`report`] the outcome.
 
+mod body;
 pub mod config;
 pub mod criteria;
 pub mod data;
@@ -12,7 +13,11 @@ pub mod gate;
 pub mod kernel;
 pub mod measure;
 pub mod model;
+pub mod prelude;
+#[doc(hidden)]
+pub mod private;
 pub mod report;
 pub mod runner;
 
+pub use cleanai_macros::coverage;
 pub use error::{Error, ErrorKind, Place, Result};

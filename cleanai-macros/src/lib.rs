@@ -1,1 +1,84 @@
-//! The `#[coverage]` attribute.
+//! The `#[coverage]` attribute of cleanai-harness: it parses, points errors at the right token and emits one
+//! registration. What the requirements mean is decided by cleanai-harness.
+
+mod arguments;
+mod function;
+mod names;
+mod nearest;
+mod register;
+mod requirement;
+mod value;
+
+use proc_macro::TokenStream;
+use quote::quote;
+use syn::parse::Parser;
+
+/// Declares a coverage test.
+///
+/// ```text
+/// #[cleanai::coverage(model = "lenet5.pt", nc >= 0.4, kmnc(k = 100)@conv2 >= 0.2)]
+/// fn lenet5() {}
+/// ```
+///
+/// It is written with a path, because the bare name `coverage` is reserved for a built-in attribute of the compiler, and
+/// importing this one does not take its place; the prelude names the crate `cleanai`.
+///
+/// The arguments, in any order:
+/// - `model = "…"`: a key of `[models]` in `cleanai.toml`, or a path to a model. Required.
+/// - any number of requirements: `criterion[(name = value, …)][@layers][.figure] op number`, where `op` is one of `>=`,
+///   `>`, `<=`, `<`, and `@layers` is a layer's name, a glob (`@layer4.*`), `class:ReLU`, `penultimate` or `logits`;
+///   quoted where Rust reads the text otherwise, as in `@"layer4/*"` and `@"relu#2"`. Criteria of other crates carry
+///   their namespace: `acme::spread >= 0.1`.
+/// - `data = "…"`: a key of `[data]`.
+/// - `layers = "…"`, `neurons = "channel" | "unit"`, `batch = 64`, `device = "auto" | "cpu" | "cuda" | "cuda:1"`,
+///   `non_finite = "error" | "ignore"`: what the criteria see and how the model runs.
+/// - `crate = path`: where cleanai-harness is, if it is re-exported.
+///
+/// What the attribute leaves open comes from `[tests.NAME]` and `[defaults]` of `cleanai.toml`.
+///
+/// The function takes nothing or `&Measurement`, and returns nothing or a `Result<(), E>` whose error can be displayed;
+/// unless it is empty it runs after the measurement. `#[ignore]` and `#[cfg]` work as they do on tests.
+#[proc_macro_attribute]
+pub fn coverage(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let arguments = arguments::parse.parse(arguments).unwrap_or_else(|error| {
+        errors.push(error);
+        arguments::Arguments::default()
+    });
+    errors.extend(arguments.errors.iter().cloned());
+    let function = match function::Function::parse(item.clone().into()) {
+        Ok(function) => function,
+        Err(error) => {
+            errors.push(error);
+            let item = proc_macro2::TokenStream::from(item);
+            let errors = errors.to_compile_error();
+            return quote!(#item #errors).into();
+        }
+    };
+    // The function stays even where something is wrong, so that its callers do not fail too.
+    let item = &function.item;
+    errors.extend(function.errors.iter().cloned());
+    let registration = match errors.to_compile_error() {
+        errors if !errors.is_empty() => errors,
+        _ => register::registration(&arguments, &function),
+    };
+    quote!(#[allow(dead_code)] #item #registration).into()
+}
+
+/// Everything that is wrong, reported at once.
+#[derive(Default)]
+struct Errors(Vec<syn::Error>);
+
+impl Errors {
+    fn push(&mut self, error: syn::Error) {
+        self.0.push(error);
+    }
+
+    fn extend(&mut self, errors: impl IntoIterator<Item = syn::Error>) {
+        self.0.extend(errors);
+    }
+
+    fn to_compile_error(&self) -> proc_macro2::TokenStream {
+        self.0.iter().map(syn::Error::to_compile_error).collect()
+    }
+}

@@ -1,10 +1,18 @@
 //! What must hold: requirements, the criteria they name, and the declaration a test resolves to.
 
+mod device;
+pub(crate) mod nearest;
+mod neurons;
+mod parse;
 mod selector;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
+pub(crate) use parse::criterion_and_figure;
+pub use parse::SyntaxError;
 pub use selector::Selector;
 pub use spec::{Comparison, CriterionSpec, Requirement, Value};
 

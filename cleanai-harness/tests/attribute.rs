@@ -1,0 +1,196 @@
+//! What `#[coverage]` registers.
+
+use cleanai_harness::declare::{Requirement, Selector};
+use cleanai_harness::prelude::*;
+use cleanai_harness::private::{NeuronKind, NonFinite, Registration, inventory};
+
+#[cleanai::coverage(model = "lenet5.pt", nc >= 0.4, kmnc(k = 1_000) >= 0.5)]
+fn empty() {}
+
+#[cleanai::coverage(
+    cleanai::nc >= 0.1,
+    model = "lenet5",
+    data = "digits",
+    layers = ["conv1", " class:ReLU "],
+    neurons = "unit",
+    batch = 16,
+    device = "cuda:1",
+    non_finite = "ignore",
+    crate = ::cleanai_harness,
+)]
+fn options(_: &Measurement) {}
+
+#[rustfmt::skip]
+#[cleanai::coverage(
+    model = "m",
+    nc() >= 1, nc(threshold = 0.50) > -0.25, nc <= 1e-9, tknp < 1_000,
+    kmnc(k = 100)@conv2 >= 0.2,
+    nac @ layer4.* >= 0.1, nac@"layer4.0.relu#2" >= 0.1, nac@layer4.0.1.relu >= 0.1, nac@class:ReLU >= 0.1, nac@[ab]*.{x,y}/relu >= 0.1,
+    nac@"layer4/*" >= 0.1, nac@["a", "b"] >= 0.1, nac(layer = "penultimate", neurons = "unit")>=0.1,
+    acme::own(a = [1, [-2.5, "x\"y\\z"]], b = true, c = 2..=4, d = -3) >= 0.1,
+    acme::own(untrusted = "x").auroc >= 0.95, acme::own.auroc >= 0.5, acme::own@"conv2".auroc >= 0.95,
+)]
+fn grammar() {}
+
+#[cleanai::coverage(model = "m", nc >= 0.4)]
+fn question_mark(m: &Measurement) -> Result<(), Failed> {
+    // The example of the design.
+    let worst = m.layers("kmnc(k=1000)")?.min_by_value();
+    ensure!(worst.value > 0.05, "{} is nearly untested", worst.name);
+    Ok(())
+}
+
+#[cleanai::coverage(model = "m", nc >= 0.4)]
+fn other_error<'m>(m: &'m Measurement) -> Result<(), std::num::ParseIntError> {
+    m.data.path.parse::<u8>().map(drop)
+}
+
+// The name of the generated code's own variable.
+#[cleanai::coverage(model = "m", nc >= 0.4)]
+fn measurement(measurement: &Measurement) {
+    assert_eq!(measurement.data.inputs, 7);
+}
+
+#[cleanai::coverage(model = "m", nc >= 0.4)]
+fn no_parameter() -> Result<(), String> {
+    Err("no parameter".into())
+}
+
+#[cleanai::coverage(model = "m", nc >= 0.4)]
+#[ignore = "slow"]
+fn r#try() {}
+
+#[cleanai::coverage(model = "m", nc >= 0.4)]
+#[cfg_attr(all(), ignore, doc = "kept")]
+fn ignored_here() {}
+
+#[cleanai::coverage(model = "m", nc >= 0.4)]
+#[cfg_attr(any(), ignore)]
+fn ignored_elsewhere() {}
+
+#[cleanai::coverage(model = "m", nc >= 0.4)]
+#[cfg(any())]
+fn not_here() {}
+
+mod deep {
+    use cleanai_harness::prelude::*;
+
+    #[cleanai::coverage(model = "m", nc >= 0.4)]
+    fn empty() {}
+}
+
+macro_rules! tests {
+    ($($name:ident: $bound:expr, $kind:ty;)*) => {
+        $(
+            #[cleanai::coverage(model = "m", nc >= 0.4)]
+            fn $name(_: $kind) -> Result<(), Failed> {
+                ensure!($bound > 1);
+                Ok(())
+            }
+        )*
+    };
+}
+
+tests! { of_macro: 2, &Measurement; }
+
+fn registration(name: &str) -> &'static Registration {
+    let mut found = inventory::iter::<Registration>().filter(|registration| registration.test_name() == name);
+    let first = found.next().unwrap_or_else(|| panic!("{name} is not registered"));
+    assert!(found.next().is_none(), "{name} is registered twice");
+    first
+}
+
+fn measured() -> Measurement {
+    serde_json::from_value(serde_json::json!({
+        "schema": 1,
+        "model": { "path": "m.pt", "sha256": "", "format": "torchscript", "parameters": 0, "layers": [] },
+        "data": { "path": "300", "inputs": 7, "skipped": 0, "shape": [1], "profile": null, "profile_inputs": null, "profile_skipped": null, "transform": "" },
+        "settings": { "device": "cpu", "batch": 1, "layers": "default", "neurons": "channel", "libtorch": "2.13.0", "cleanai": "0.1.0", "non_finite_skipped": 0 },
+        "criteria": { "kmnc(k=1000)": { "value": 0.5, "covered": 1, "total": 2, "details": {}, "layers": [
+            { "name": "conv1", "value": 0.5, "covered": 1, "total": 2 },
+            { "name": "conv2", "value": 0.015625, "covered": 1, "total": 64 },
+        ] } },
+        "seconds": { "load": 0.0, "decode": 0.0, "profile": 0.0, "forward": 0.0, "criteria": 0.0, "total": 0.0 },
+    }))
+    .expect("a measurement")
+}
+
+fn run(name: &str) -> Result<(), String> {
+    registration(name).body.expect("a body")(&measured()).map_err(|failed| failed.message().to_owned())
+}
+
+#[test]
+fn every_fact_is_registered() {
+    let empty = registration("empty");
+    assert_eq!((empty.name, empty.module_path, empty.target), ("empty", "attribute", "attribute"));
+    assert_eq!(empty.package, "cleanai-harness");
+    assert!(empty.file.ends_with("tests/attribute.rs"), "{}", empty.file);
+    assert_eq!((empty.line, empty.column), (7, 1));
+    assert_eq!(empty.manifest_dir, env!("CARGO_MANIFEST_DIR"));
+    assert_eq!(empty.package_dir(), std::path::Path::new(env!("CARGO_MANIFEST_DIR")));
+    assert_eq!(empty.model, "lenet5.pt");
+    assert_eq!(empty.requirements, ["nc >= 0.4", "kmnc(k=1000) >= 0.5"]);
+    assert!(empty.body.is_none() && !empty.ignored);
+    assert_eq!((empty.data, empty.layers, empty.neurons, empty.batch, empty.device, empty.non_finite), Default::default());
+
+    let options = registration("options");
+    assert_eq!(options.requirements, ["cleanai::nc >= 0.1"]);
+    assert_eq!((options.data, options.layers), (Some("digits"), Some("[\"conv1\",\"class:ReLU\"]")));
+    assert_eq!(
+        options.layers.expect("layers").parse::<Selector>().expect("a selector"),
+        Selector::Any(vec![Selector::Glob("conv1".into()), Selector::Class("ReLU".into())])
+    );
+    assert_eq!((options.neurons, options.batch), (Some(NeuronKind::Unit), Some(16)));
+    assert_eq!((options.device, options.non_finite), (Some("cuda:1"), Some(NonFinite::Ignore)));
+    assert!(options.body.is_some());
+
+    assert_eq!(registration("deep::empty").module_path, "attribute::deep");
+}
+
+#[test]
+fn requirements_are_registered_in_canonical_text() {
+    let texts = registration("grammar").requirements;
+    assert_eq!(
+        texts,
+        [
+            "nc >= 1",
+            "nc(threshold=0.5) > -0.25",
+            "nc <= 1e-9",
+            "tknp < 1000",
+            "kmnc(k=100,layers=\"conv2\") >= 0.2",
+            "nac(layers=\"layer4.*\") >= 0.1",
+            "nac(layers=\"layer4.0.relu#2\") >= 0.1",
+            "nac(layers=\"layer4.0.1.relu\") >= 0.1",
+            "nac(layers=\"class:ReLU\") >= 0.1",
+            "nac(layers=\"[ab]*.{x,y}/relu\") >= 0.1",
+            "nac(layers=\"layer4/*\") >= 0.1",
+            "nac(layers=[\"a\",\"b\"]) >= 0.1",
+            "nac(layers=\"penultimate\",neurons=\"unit\") >= 0.1",
+            "acme::own(a=[1,[-2.5,\"x\\\"y\\\\z\"]],b=true,c=2..=4,d=-3) >= 0.1",
+            "acme::own(untrusted=\"x\").auroc >= 0.95",
+            "acme::own.auroc >= 0.5",
+            "acme::own(layers=\"conv2\").auroc >= 0.95",
+        ]
+    );
+    for text in texts {
+        let read: Requirement = text.parse().expect(text);
+        assert_eq!(read.to_string(), *text);
+    }
+}
+
+#[test]
+fn bodies_run() {
+    assert_eq!(run("question_mark"), Err("conv2 is nearly untested".to_owned()));
+    assert_eq!(run("other_error"), Err("number too large to fit in target type".to_owned()));
+    assert_eq!(run("measurement"), Ok(()));
+    assert_eq!(run("no_parameter"), Err("no parameter".to_owned()));
+    assert_eq!(run("of_macro"), Ok(()));
+}
+
+#[test]
+fn ignore_and_cfg_are_honoured() {
+    assert!(registration("try").ignored);
+    assert!(registration("ignored_here").ignored);
+    assert!(!registration("ignored_elsewhere").ignored);
+    assert!(inventory::iter::<Registration>().all(|registration| registration.name != "not_here"));
+}

@@ -1,0 +1,61 @@
+//! The criteria of cleanai-harness itself, for errors at compile time. Criteria with a namespace are not checked here.
+
+/// What a parameter's value must be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An integer of at least 1.
+    Count,
+    /// A number.
+    Number,
+    /// A number of at least 0.
+    Distance,
+    /// A selector: a string or a list of strings.
+    Layers,
+    /// `"channel"` or `"unit"`.
+    Neurons,
+}
+
+/// A criterion and its parameters.
+pub struct Criterion {
+    /// Its name.
+    pub name: &'static str,
+    parameters: &'static [(&'static str, Kind)],
+    observes_layers: bool,
+}
+
+/// What every criterion that looks at layers takes; `layer` is another word for `layers`.
+const COMMON: &[(&str, Kind)] = &[("layers", Kind::Layers), ("layer", Kind::Layers), ("neurons", Kind::Neurons)];
+
+/// Every criterion without a namespace.
+pub const CRITERIA: &[Criterion] = &[
+    on_layers("nc", &[("threshold", Kind::Number)]),
+    on_layers("nac", &[("threshold", Kind::Number)]),
+    on_layers("tknc", &[("k", Kind::Count)]),
+    on_layers("tknp", &[("k", Kind::Count)]),
+    on_layers("kmnc", &[("k", Kind::Count)]),
+    on_layers("nbc", &[("sigma", Kind::Distance)]),
+    on_layers("snac", &[("sigma", Kind::Distance)]),
+    Criterion { name: "accuracy", parameters: &[], observes_layers: false },
+];
+
+const fn on_layers(name: &'static str, parameters: &'static [(&'static str, Kind)]) -> Criterion {
+    Criterion { name, parameters, observes_layers: true }
+}
+
+impl Criterion {
+    /// The criterion of this name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        CRITERIA.iter().find(|criterion| criterion.name == name)
+    }
+
+    /// Whether it looks at layers, so that they can be chosen.
+    pub fn observes_layers(&self) -> bool {
+        self.observes_layers
+    }
+
+    /// Its parameters, those all criteria share last.
+    pub fn parameters(&self) -> impl Iterator<Item = (&'static str, Kind)> {
+        let common = if self.observes_layers { COMMON } else { &[] };
+        self.parameters.iter().chain(common).copied()
+    }
+}

@@ -1,0 +1,93 @@
+//! What the attribute emits beside the function: one registration.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{FnArg, Path, ReturnType, parse_quote};
+
+use crate::arguments::Arguments;
+use crate::function::Function;
+
+/// One `inventory::submit!`, in a nameless constant so that nothing enters the user's namespace.
+pub fn registration(arguments: &Arguments, function: &Function) -> TokenStream {
+    let krate: Path = arguments.krate.clone().unwrap_or_else(|| parse_quote!(::cleanai_harness));
+    let private = quote!(#krate::private);
+    let cfgs = &function.cfgs;
+    let name = function.item.sig.ident.unraw().to_string();
+    let model = &arguments.model;
+    let requirements = arguments.requirements.iter().map(|requirement| requirement.text());
+    let data = optional(&arguments.data);
+    let layers = optional(&arguments.layers);
+    let device = optional(&arguments.device);
+    let batch = optional(&arguments.batch);
+    let neurons = optional(&arguments.neurons.as_deref().map(|kind| match kind {
+        "unit" => quote!(#private::NeuronKind::Unit),
+        _ => quote!(#private::NeuronKind::Channel),
+    }));
+    let non_finite = optional(&arguments.non_finite.as_deref().map(|choice| match choice {
+        "ignore" => quote!(#private::NonFinite::Ignore),
+        _ => quote!(#private::NonFinite::Error),
+    }));
+    let ignored = &function.ignored;
+    let body = body(&private, function);
+    quote! {
+        #(#cfgs)*
+        const _: () = {
+            #private::inventory::submit! {
+                #private::Registration {
+                    name: #name,
+                    module_path: ::core::module_path!(),
+                    file: ::core::file!(),
+                    line: ::core::line!(),
+                    column: ::core::column!(),
+                    manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
+                    package: ::core::env!("CARGO_PKG_NAME"),
+                    target: ::core::env!("CARGO_CRATE_NAME"),
+                    model: #model,
+                    requirements: &[#(#requirements),*],
+                    data: #data,
+                    layers: #layers,
+                    neurons: #neurons,
+                    batch: #batch,
+                    device: #device,
+                    non_finite: #non_finite,
+                    ignored: false #(|| #ignored)*,
+                    body: #body,
+                    assert_snapshot: |name, text| #private::insta::assert_snapshot!(name, text),
+                }
+            }
+        };
+    }
+}
+
+fn optional(value: &Option<impl quote::ToTokens>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}
+
+/// The function as `fn(&Measurement) -> Result<(), Failed>`. Its own types are checked where the user wrote them.
+fn body(private: &TokenStream, function: &Function) -> TokenStream {
+    if !function.has_body() {
+        return quote!(::core::option::Option::None);
+    }
+    let signature = &function.item.sig;
+    let called = &signature.ident;
+    // Hygienic, so that a function named `measurement` is not shadowed by it.
+    let measurement = Ident::new("measurement", Span::mixed_site());
+    let call = match signature.inputs.first() {
+        Some(FnArg::Typed(argument)) => {
+            let given = quote_spanned!(argument.ty.span()=> #measurement);
+            quote!(#called(#given))
+        }
+        _ => quote!(#called()),
+    };
+    let returned = match &signature.output {
+        ReturnType::Type(_, returned) => returned.span(),
+        ReturnType::Default => Span::call_site(),
+    };
+    let result = quote_spanned!(returned=> #private::IntoBodyResult::into_body_result(#call));
+    quote!(::core::option::Option::Some(|#measurement: &#private::Measurement| #result))
+}
