@@ -79,6 +79,8 @@ pub struct Parts {
 pub struct Reporters {
     /// A test's block, with ANSI styles.
     pub render: fn(&Outcome) -> String,
+    /// The closing lines: counts, and where each report (by its format's name) lies.
+    pub summary: fn(&[Outcome], &[(&str, &Path)]) -> String,
     /// The PDF; `None` in a build without it.
     pub pdf: Option<WriteReport>,
     /// JUnit XML.
@@ -86,8 +88,8 @@ pub struct Reporters {
     /// JSON.
     pub json: WriteReport,
     /// Writes one outcome into a folder of such fragments; a later one of the same test replaces it.
-    pub write_fragment: fn(&Outcome, folder: &Path) -> Result<()>,
-    /// Reads all fragments of a folder.
+    pub write_fragment: fn(folder: &Path, &Outcome) -> Result<PathBuf>,
+    /// Reads all fragments of a folder, in the order of the source.
     pub read_fragments: fn(folder: &Path) -> Result<Vec<Outcome>>,
 }
 
@@ -144,13 +146,18 @@ fn run_tests(parts: Parts, invocation: &Invocation) -> Result<u8> {
     let conclusion = libtest_mimic::run(arguments, trials);
 
     let finished = shared.finished();
-    let mut output = Output::of(invocation)?;
-    for (outcome, text) in finished.iter().filter(|(outcome, _)| outcome.status == Status::Passed) {
-        output.block(&outcome.test, text)?;
-    }
-    let outcomes: Vec<Outcome> = finished.into_iter().map(|(outcome, _)| outcome).collect();
+    let blocks: Vec<&(Outcome, String)> = finished.iter().filter(|it| it.0.status == Status::Passed).collect();
+    let outcomes: Vec<Outcome> = finished.iter().map(|(outcome, _)| outcome.clone()).collect();
+    // Before anything is printed: whoever reads the output may have gone.
     let (written, errors) = reports.write(&outcomes);
-    output.reports(&written)?;
+    let mut output = Output::of(invocation)?;
+    for (_, text) in blocks {
+        output.block(text)?;
+    }
+    if !reports.places().nextest {
+        let written: Vec<(&str, &Path)> = written.iter().map(|(name, path)| (*name, path.as_path())).collect();
+        output.block(&(reporters.summary)(&outcomes, &written))?;
+    }
     errors.iter().for_each(print_error);
     Ok(match (conclusion.has_failed(), errors.is_empty()) {
         (true, _) => FAILED,
@@ -289,26 +296,15 @@ impl Output {
         })))
     }
 
-    fn print(&mut self, text: std::fmt::Arguments<'_>) -> Result<()> {
+    /// A block and an empty line.
+    fn block(&mut self, text: &str) -> Result<()> {
         let Some(to) = &mut self.0 else { return Ok(()) };
-        match to.write_fmt(text).and_then(|()| to.flush()) {
+        match writeln!(to, "{}\n", text.trim_end()).and_then(|()| to.flush()) {
             // Whoever read the output has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.0 = None,
             Err(error) => return Err(Error::io("write to", Path::new("the standard output"), error)),
             Ok(()) => {}
         }
         Ok(())
-    }
-
-    /// The block of a passing test, headed as libtest-mimic heads those of failing ones.
-    fn block(&mut self, test: &TestIdentity, text: &str) -> Result<()> {
-        self.print(format_args!("---- {} ----\n{}\n\n", test.name, text.trim_end()))
-    }
-
-    fn reports(&mut self, files: &[PathBuf]) -> Result<()> {
-        for file in files {
-            self.print(format_args!("report: {}\n", file.display()))?;
-        }
-        if files.is_empty() { Ok(()) } else { self.print(format_args!("\n")) }
     }
 }
