@@ -25,7 +25,11 @@ impl Style {
             && result.value.is_some()
             && whole(result.value)
             && result.layers.iter().all(|layer| layer.total.is_none() && whole(layer.value));
-        if counts && (result.value.is_some_and(|value| value > 1.0) || !result.layers.is_empty()) { Self::Count } else { Self::Decimal }
+        if counts && (result.value.is_some_and(|value| value > 1.0) || !result.layers.is_empty()) {
+            Self::Count
+        } else {
+            Self::Decimal
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 
 mod arguments;
 mod places;
+#[cfg(any())]
+pub(crate) mod registered;
 mod reports;
 mod trial;
 
