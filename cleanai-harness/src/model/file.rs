@@ -1,11 +1,10 @@
 //! What kind of file a model is, found out before libtorch sees it, so that the wrong kind gets a clear answer.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
-use zip::ZipArchive;
-
+use super::container::Container;
 use crate::{Error, ErrorKind, Result};
 
 /// The two formats that hold a whole model.
@@ -49,10 +48,8 @@ pub fn format(path: &Path) -> Result<Format> {
             _ => fail("is no model: neither TorchScript nor torch.export, both of which are zip archives").with_help(EXPORT),
         });
     }
-    let file = File::open(path).map_err(|why| Error::io("open", path, why))?;
-    let mut zip = ZipArchive::new(BufReader::new(file))
-        .map_err(|_| fail("is a damaged or truncated archive").with_help("copy or export it again"))?;
-    let names: Vec<String> = zip.file_names().flatten().map(|name| name.into_owned()).collect();
+    let mut container = Container::open(path)?;
+    let names = container.names();
     let ends = |suffix: &str| names.iter().any(|name| name == suffix || name.ends_with(&format!("/{suffix}")));
     if ends("models/model.json") {
         return Ok(Format::Exported);
@@ -63,8 +60,8 @@ pub fn format(path: &Path) -> Result<Format> {
     if ends("constants.pkl") && names.iter().any(|name| name.contains("code/")) {
         return Ok(Format::TorchScript);
     }
-    if let Some(name) = names.iter().find(|name| name.ends_with("data.pkl")) {
-        return Err(match pickled_class(&mut zip, name) {
+    if let Some(name) = names.iter().find(|name| name.ends_with("data.pkl")).cloned() {
+        return Err(match pickled_class(&mut container, &name) {
             Some(class) => fail(&format!("is a pickled Python object ({class}), which only Python can open")).with_help(EXPORT),
             None => fail("is a state dict: weights without a program").with_help(EXPORT),
         });
@@ -89,9 +86,8 @@ fn missing(path: &Path, why: &std::io::Error) -> Error {
 }
 
 /// The class of the pickled object; `None` for a plain dictionary of tensors.
-fn pickled_class(zip: &mut ZipArchive<BufReader<File>>, name: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    zip.by_name(name).ok()?.take(1 << 16).read_to_end(&mut bytes).ok()?;
+fn pickled_class(container: &mut Container, name: &str) -> Option<String> {
+    let bytes = container.read(name, name, 16 << 20).ok()?;
     // GLOBAL is `c`, module, newline, name, newline; the first one is the class of the outermost object, where that has one.
     let at = bytes.iter().position(|byte| *byte == b'c')?;
     let mut lines = bytes[at + 1..].split(|byte| *byte == b'\n').map(String::from_utf8_lossy);

@@ -6,6 +6,8 @@
 pub mod layer;
 
 #[cfg(feature = "torch")]
+mod container;
+#[cfg(feature = "torch")]
 mod device;
 #[cfg(feature = "torch")]
 mod exported;

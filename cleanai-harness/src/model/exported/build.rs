@@ -113,7 +113,11 @@ impl Builder<'_> {
         };
         let member = format!("data/{folder}/{}", payload.path_name);
         let width = kind.elt_size_in_bytes() as u64;
-        let stored = self.archive.size(&member)? / width;
+        let stored = self.archive.size(&member).ok_or_else(|| {
+            bad(self.archive, &format!("has its values in {}, which is missing in the archive", member.escape_debug()))
+                .with_help("copy or export it again")
+        })?;
+        let stored = stored / width;
         // The last element reached, without overflow whatever the file says.
         let mut last = i128::from(offset);
         let mut elements: i128 = 1;
