@@ -43,7 +43,8 @@ fn numbers(value: &Value) -> Vec<f64> {
 
 fn check_layers(what: &str, network: &Value, layers: &[cleanai_harness::model::LayerInfo]) {
     let expected = network["layers"].as_array().unwrap();
-    let names = |list: &[Value]| list.iter().map(|layer| layer["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let names =
+        |list: &[Value]| list.iter().map(|layer| layer["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
     assert_eq!(layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>(), names(expected), "{what}");
     for (layer, expected) in layers.iter().zip(expected) {
         let found = serde_json::json!({
@@ -67,7 +68,10 @@ fn check_output(what: &str, network: &Value, output: &Tensor) {
     for (at, (found, expected)) in output.iter().zip(&expected).enumerate() {
         // Relative to the number itself; what is nearly cancelled out, to the largest.
         let difference = (f64::from(*found) - expected).abs();
-        assert!(difference <= 1e-5 * expected.abs().max(0.1 * largest), "{what}: output {at} is {found}, stored {expected}");
+        assert!(
+            difference <= 1e-5 * expected.abs().max(0.1 * largest),
+            "{what}: output {at} is {found}, stored {expected}"
+        );
     }
 }
 
@@ -88,7 +92,11 @@ fn every_form_of_every_network_is_what_the_reference_says() {
             let layer = |index: Option<usize>| index.map(|index| model.layers()[index].name.clone());
             assert_eq!(layer(model.logits_layer()).as_deref(), network["logits"].as_str(), "{file}: logits");
             let penultimate = model.select(&Selector::Penultimate).unwrap();
-            assert_eq!(layer(penultimate.first().copied()).as_deref(), network["penultimate"].as_str(), "{file}: penultimate");
+            assert_eq!(
+                layer(penultimate.first().copied()).as_deref(),
+                network["penultimate"].as_str(),
+                "{file}: penultimate"
+            );
             assert_eq!(model.graph().parameters, network["parameters"].as_u64().unwrap(), "{file}: parameters");
             assert_eq!(ran.outputs.len(), 1, "{file}: outputs");
             check_output(&file, network, &ran.outputs[0]);
@@ -98,7 +106,11 @@ fn every_form_of_every_network_is_what_the_reference_says() {
             let first = first.get_or_insert_with(|| run(&mut Model::open(&path, DeviceChoice::Cpu).unwrap(), &input));
             assert!(same(&ran.outputs[0], &first.outputs[0]), "{file}: the output differs from the traced form's");
             for (index, layer) in ran.values.iter().enumerate() {
-                assert!(same(layer, &first.values[index]), "{file}: layer {} differs from the traced form's", ran.layers[index].name);
+                assert!(
+                    same(layer, &first.values[index]),
+                    "{file}: layer {} differs from the traced form's",
+                    ran.layers[index].name
+                );
             }
         }
     }

@@ -41,19 +41,26 @@ impl Container {
         let mut unpacked = 0u64;
         for index in 0..zip.len() {
             let member = zip.by_index_raw(index).map_err(|why| damaged(&plain(&why)))?;
-            let name = std::str::from_utf8(member.name_raw()).map_err(|_| damaged(&"the name of a member is no UTF-8"))?.to_owned();
+            let name = std::str::from_utf8(member.name_raw())
+                .map_err(|_| damaged(&"the name of a member is no UTF-8"))?
+                .to_owned();
             let shown = name.escape_debug();
             if leaves(&name) {
                 return Err(Error::new(
                     ErrorKind::Model,
-                    format!("{} is refused: its member {shown} has a path that leads outside the archive", path.display()),
+                    format!(
+                        "{} is refused: its member {shown} has a path that leads outside the archive",
+                        path.display()
+                    ),
                 )
                 .with_help("no export writes such a name; get the file again from where it comes from"));
             }
             let (size, packed) = (member.size(), member.compressed_size());
             match member.compression() {
                 CompressionMethod::Stored if size == packed => {}
-                CompressionMethod::Deflated if size / DEFLATE_RATIO <= packed => unpacked = unpacked.saturating_add(size),
+                CompressionMethod::Deflated if size / DEFLATE_RATIO <= packed => {
+                    unpacked = unpacked.saturating_add(size)
+                }
                 CompressionMethod::Stored | CompressionMethod::Deflated => {
                     return Err(damaged(&format_args!("its member {shown} claims {size} bytes, {packed} are stored")));
                 }
@@ -65,7 +72,9 @@ impl Container {
             names.push(name);
         }
         if unpacked > LARGEST_UNPACKED {
-            return Err(damaged(&format_args!("its packed members claim {unpacked} bytes, more than the {LARGEST_UNPACKED} allowed")));
+            return Err(damaged(&format_args!(
+                "its packed members claim {unpacked} bytes, more than the {LARGEST_UNPACKED} allowed"
+            )));
         }
         zip.validate_header_consistency().map_err(|why| damaged(&plain(&why)))?;
         Ok(Self { path: path.to_owned(), zip, names })
@@ -110,9 +119,12 @@ impl Container {
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         let read = member.take(bound + 1).read_to_end(&mut bytes);
-        read.map_err(|why| fail(&format!("is damaged: {}", why.to_string().to_lowercase())).with_help("copy or export it again"))?;
+        read.map_err(|why| {
+            fail(&format!("is damaged: {}", why.to_string().to_lowercase())).with_help("copy or export it again")
+        })?;
         if bytes.len() as u64 != size {
-            return Err(fail(&format!("unpacks to {} bytes, the archive says {size}", bytes.len())).with_help("copy or export it again"));
+            return Err(fail(&format!("unpacks to {} bytes, the archive says {size}", bytes.len()))
+                .with_help("copy or export it again"));
         }
         Ok(bytes)
     }
@@ -132,6 +144,9 @@ impl Container {
 /// What the zip reader says, without the kind in front.
 fn plain(why: &zip::result::ZipError) -> String {
     let text = why.to_string();
+    if text.contains("EOCD") {
+        return "the list of its members, at its end, is missing".to_owned();
+    }
     let text = text.rsplit_once("detected: ").map_or(text.as_str(), |(_, rest)| rest);
     text.strip_prefix("invalid Zip archive: ").unwrap_or(text).to_owned()
 }

@@ -8,9 +8,9 @@ use tch::{Device, Tensor};
 
 use super::file::{self, Format};
 use super::graph::{Graph, ValueId};
+use super::layer::LayerInfo;
 use super::layers::{self, Layer};
 use super::torchscript::{self, ffi::Program};
-use super::layer::LayerInfo;
 use super::{device, exported, tensor};
 use crate::declare::DeviceChoice;
 use crate::{Error, ErrorKind, Result};
@@ -125,7 +125,12 @@ impl Model {
     ///
     /// # Errors
     /// What `observe` returns, or why the model cannot take these inputs.
-    pub fn run(&mut self, inputs: &[&Tensor], observe: &mut dyn FnMut(Observed, &Tensor) -> Result<()>) -> Result<Vec<Tensor>> {
+    pub fn run(
+        &mut self,
+        inputs: &[&Tensor],
+        observe: &mut dyn FnMut(Observed, &Tensor) -> Result<()>,
+    ) -> Result<Vec<Tensor>> {
+        self.check_inputs(inputs)?;
         let (layers, logits) = (&self.layers, self.logits);
         let mut observer_failed = false;
         let mut dispatch = |value: ValueId, tensor: Tensor| {
@@ -149,9 +154,11 @@ impl Model {
     pub fn layer_shapes(&mut self, input: &[usize]) -> Result<Vec<LayerInfo>> {
         // One row is a special case for some operators; the file's own batch size goes first.
         let rows = self.graph.fixed_batch.unwrap_or(2);
-        let shape: Vec<i64> = std::iter::once(rows).chain(input.iter().copied()).map(|n| i64::try_from(n).unwrap_or(i64::MAX)).collect();
-        let zeros = Tensor::f_zeros(shape.as_slice(), (tch::Kind::Float, self.device))
-            .map_err(|why| Error::new(ErrorKind::Configuration, format!("an input of shape {input:?} cannot be made: {why}")))?;
+        let shape: Vec<i64> =
+            std::iter::once(rows).chain(input.iter().copied()).map(|n| i64::try_from(n).unwrap_or(i64::MAX)).collect();
+        let zeros = Tensor::f_zeros(shape.as_slice(), (tch::Kind::Float, self.device)).map_err(|why| {
+            Error::new(ErrorKind::Configuration, format!("an input of shape {input:?} cannot be made: {why}"))
+        })?;
         self.shapes(&zeros)
     }
 
@@ -170,14 +177,43 @@ impl Model {
         Ok(self.layers.iter().zip(&seen).map(|(layer, shape)| layer.with_shape(shape)).collect())
     }
 
+    /// The number of inputs, and the only batch size there is, before libtorch has its own words for them.
+    fn check_inputs(&self, inputs: &[&Tensor]) -> Result<()> {
+        let place = self.path.display();
+        if self.graph.inputs.len() != inputs.len() {
+            let takes = self.graph.inputs.len();
+            return Err(Error::new(
+                ErrorKind::Model,
+                format!("{place} takes {takes} inputs, it is given {}", inputs.len()),
+            )
+            .with_help("wrap the model in a module whose forward takes one tensor, and export that"));
+        }
+        let given =
+            inputs.first().and_then(|input| input.size().first().copied()).and_then(|rows| usize::try_from(rows).ok());
+        match (self.graph.fixed_batch, given) {
+            (Some(fixed), Some(given)) if fixed != given => Err(Error::new(
+                ErrorKind::Model,
+                format!("{place} was exported for batches of exactly {fixed} inputs, it is given {given}"),
+            )
+            .with_help(
+                "export it with a dynamic batch dimension: torch.export.export(model, (example,), dynamic_shapes=...)",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn explain_run(&self, inputs: &[&Tensor], error: &Error) -> Error {
         let shapes: Vec<String> = inputs.iter().map(|input| format!("{:?}", &input.size())).collect();
         let why = torchscript::first_paragraph(error.what());
         let what = format!("{} cannot run on an input of shape {}: {why}", self.path.display(), shapes.join(", "));
         let error = Error::new(ErrorKind::Model, what);
         match &self.graph.input_shape {
-            Some(shape) => error.with_help(format!("it was exported for inputs of shape {shape:?} behind the batch; adapt the data or its transform")),
-            None => error.with_help("adapt the data's transform to the shape the model was exported with (resize, grayscale, rgb)"),
+            Some(shape) => error.with_help(format!(
+                "it was exported for inputs of shape {shape:?} behind the batch; adapt the data or its transform"
+            )),
+            None => error.with_help(
+                "adapt the data's transform to the shape the model was exported with (resize, grayscale, rgb)",
+            ),
         }
     }
 }

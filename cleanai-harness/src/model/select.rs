@@ -56,7 +56,9 @@ impl Model {
             _ => self.layers().iter().map(|layer| layer.name.as_str()).collect(),
         };
         let all = candidates.len();
-        candidates.sort_by(|a, b| strsim::jaro_winkler(b, &wanted).total_cmp(&strsim::jaro_winkler(a, &wanted)));
+        // Equal names side by side, even where others are as near.
+        let likeness = |name: &str| strsim::jaro_winkler(name, &wanted);
+        candidates.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)).then_with(|| a.cmp(b)));
         candidates.dedup();
         candidates.truncate(5);
         let error = Error::new(
@@ -64,8 +66,20 @@ impl Model {
             format!("layer selector {selector} matches no layer of {}", self.path().display()),
         );
         if all == 0 {
-            return error.with_help("the model has no layers: no activation, convolution or linear operator is called on its input");
+            return error.with_help(
+                "the model has no layers: no activation, convolution or linear operator is called on its input",
+            );
         }
-        error.with_help(format!("near: {}; `cargo cleanai inspect` lists all {}", candidates.join(", "), self.layers().len()))
+        if matches!(selector, Selector::Logits) {
+            return error.with_help(format!(
+                "the output of the model is no layer's output; name a layer: {}",
+                candidates.join(", ")
+            ));
+        }
+        error.with_help(format!(
+            "near: {}; `cargo cleanai inspect` lists all {}",
+            candidates.join(", "),
+            self.layers().len()
+        ))
     }
 }

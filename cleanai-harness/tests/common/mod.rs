@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use cleanai_harness::data::transform;
 use cleanai_harness::declare::{
-    BaselinePolicy, CriterionSpec, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, NeuronKind, NonFinite, OnBadInput,
-    Selector, TestIdentity,
+    BaselinePolicy, CriterionSpec, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, NeuronKind,
+    NonFinite, OnBadInput, Selector, TestIdentity,
 };
 use cleanai_harness::measure::{self, Measurement};
 use cleanai_harness::model::{Model, Observed};
@@ -53,7 +53,13 @@ pub struct Case<'a> {
 pub fn declaration(root: &Path, case: &Case<'_>) -> Declaration {
     let location = |path: &str| DataLocation { path: path.to_owned(), root: root.to_owned() };
     Declaration {
-        test: TestIdentity { name: "golden".into(), package: String::new(), target: String::new(), file: PathBuf::new(), line: 0 },
+        test: TestIdentity {
+            name: "golden".into(),
+            package: String::new(),
+            target: String::new(),
+            file: PathBuf::new(),
+            line: 0,
+        },
         model: ModelChoice { name: case.model.to_owned(), path: root.join(case.model), device: DeviceChoice::Cpu },
         data: DataChoice {
             name: "data".into(),
@@ -107,7 +113,11 @@ pub fn compare(name: &str, results: &Value, measured: &Measurement, specs: &[(St
             let total = expected["total"].as_u64().unwrap();
             let slack = slack(spec, total);
             assert_eq!(result.total, Some(total), "{name} {text}: total");
-            assert!(result.covered.unwrap().abs_diff(covered) <= slack, "{name} {text}: {:?} covered, golden {covered}", result.covered);
+            assert!(
+                result.covered.unwrap().abs_diff(covered) <= slack,
+                "{name} {text}: {:?} covered, golden {covered}",
+                result.covered
+            );
             let value = result.covered.unwrap() as f64 / total as f64;
             assert!((result.value.unwrap() - value).abs() < 1e-15, "{name} {text}: value");
         } else {
@@ -122,7 +132,11 @@ pub fn compare(name: &str, results: &Value, measured: &Measurement, specs: &[(St
                     let slack = slack(spec, layer.total.unwrap());
                     assert_eq!(layer.total, expected["total"].as_u64(), "{name} {text} {}: total", layer.name);
                     let found = layer.covered.unwrap();
-                    assert!(found.abs_diff(covered) <= slack, "{name} {text} {}: {found} covered, golden {covered}", layer.name);
+                    assert!(
+                        found.abs_diff(covered) <= slack,
+                        "{name} {text} {}: {found} covered, golden {covered}",
+                        layer.name
+                    );
                 }
                 None => assert_eq!(layer.value, expected["value"].as_f64(), "{name} {text} {}", layer.name),
             }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::schema::{ExportedModel, MAJOR, PayloadConfig};
 use crate::model::container::Container;
+use crate::model::torchscript::lacks;
 use crate::{Error, Result};
 
 /// Bound of the JSON members: the graph of the largest models takes tens of megabytes.
@@ -34,24 +35,34 @@ impl Archive {
         self.container.error(what)
     }
 
+    /// The error for an operator that libtorch does not have.
+    pub fn lacks(&self, operator: &str) -> Error {
+        lacks(self.container.path(), operator)
+    }
+
     /// The model's graph, after its schema version is checked.
     pub fn model(&mut self) -> Result<ExportedModel> {
         self.check_version()?;
         if self.member("byteorder", 64).is_ok_and(|order| order.starts_with(b"big")) {
-            return Err(self.error("its weights are big-endian").with_help("export it again on a little-endian machine"));
+            return Err(self
+                .error("its weights are big-endian")
+                .with_help("export it again on a little-endian machine"));
         }
         let text = self.member(MODEL, LARGEST_TEXT)?;
-        let version: serde_json::Value =
-            serde_json::from_slice(&text).map_err(|why| self.error(format!("models/model.json is damaged: {why}")))?;
+        let version: serde_json::Value = serde_json::from_slice(&text)
+            .map_err(|why| self.error(format!("{MODEL} is damaged: {why}")).with_help("copy or export it again"))?;
         let major = version.pointer("/schema_version/major").and_then(serde_json::Value::as_u64);
         if major != Some(u64::from(MAJOR)) {
             let found = major.map_or("none".to_owned(), |major| major.to_string());
             let by = version.get("torch_version").and_then(serde_json::Value::as_str).unwrap_or("an unknown torch");
             return Err(self
-                .error(format!("it has export schema version {found} (written by {by}), this CleanAI reads version {MAJOR}"))
+                .error(format!(
+                    "it has export schema version {found} (written by {by}), this CleanAI reads version {MAJOR}"
+                ))
                 .with_help(EXPORT));
         }
-        serde_json::from_slice(&text).map_err(|why| self.error(format!("models/model.json is not of schema version {MAJOR}: {why}")))
+        serde_json::from_slice(&text)
+            .map_err(|why| self.error(format!("models/model.json is not of schema version {MAJOR}: {why}")))
     }
 
     /// The archive's own format and version; older exports that do not tell are taken as they are.
@@ -65,7 +76,9 @@ impl Archive {
             let found = found.trim();
             if found != known {
                 let what = name.replace('_', " ");
-                return Err(self.error(format!("it has {what} {:?}, this CleanAI reads {known}", found)).with_help(EXPORT));
+                return Err(self
+                    .error(format!("it has {what} {:?}, this CleanAI reads {known}", found))
+                    .with_help(EXPORT));
             }
         }
         Ok(())

@@ -44,7 +44,11 @@ struct Program {
   std::unordered_map<Node*, Origin> origins;
   std::unordered_map<size_t, Value*> values;
   std::unique_ptr<Code> code;
+  size_t inlined = 0;  // nodes that calls were replaced by
 };
+
+// Calls that call others twice, and so on, grow without bound; the largest models have some ten thousand nodes.
+constexpr size_t kMostNodes = 1000000;
 
 char* text(const std::string& s) {
   char* copy = static_cast<char*>(std::malloc(s.size() + 1));
@@ -97,7 +101,10 @@ Node* inline_call(Program& program, Node* call, Function& function, const Origin
   Node* after = call->next();
   GraphFunction& graph_function = toGraphFunction(function);
   inlineCallTo(call, &graph_function, graph_function.graph().get());
-  for (Node* node = before->next(); node != after; node = node->next()) mark(program, node, origin);
+  for (Node* node = before->next(); node != after; node = node->next()) {
+    mark(program, node, origin);
+    TORCH_CHECK(++program.inlined <= kMostNodes, "its calls unfold to more than ", kMostNodes, " operators");
+  }
   return before->next();
 }
 
@@ -344,7 +351,8 @@ char* cleanai_torchscript_open(const char* path, int64_t device, Program** progr
   return guarded([&] {
     register_observe();
     c10::Device where = device < 0 ? c10::Device(c10::kCPU) : c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device));
-    Module module = torch::jit::load(path, where);
+    // Without the debug files: they only point into the sources of whoever exported, and nothing checks them.
+    Module module = torch::jit::load(path, where, /*load_debug_files=*/false);
     module.eval();
     auto program = std::make_unique<Program>();
     program->graph = toGraphFunction(module.get_method("forward").function()).graph()->copy();
