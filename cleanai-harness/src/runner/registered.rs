@@ -1,7 +1,6 @@
 //! What `main!()` runs: the tests that `#[coverage]` registered, with the real passes and reporters.
 
 use std::env;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -29,13 +28,14 @@ pub fn main() -> ExitCode {
 
 const REPORTERS: Reporters = Reporters {
     render: report::terminal::render,
+    summary: report::terminal::summary,
     #[cfg(feature = "pdf")]
     pdf: Some(report::pdf::write),
     #[cfg(not(feature = "pdf"))]
     pdf: None,
     junit: report::junit::write,
     json: report::json::write,
-    write_fragment: |outcome, folder: &Path| report::fragment::write(folder, outcome).map(drop),
+    write_fragment: report::fragment::write,
     read_fragments: report::fragment::read_all,
 };
 
