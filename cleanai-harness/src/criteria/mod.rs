@@ -1,4 +1,23 @@
 //! Criteria: what is counted. One file per family; no torch, no files.
+//!
+//! [`registry::criterion`] turns a text into a [`Criterion`], which starts a [`State`] for a pass; the pass hands every
+//! layer of every batch to it and reads the [`Figures`] in the end.
+
+pub mod accuracy;
+mod bit_set;
+mod columns;
+pub mod corner;
+mod double_double;
+mod parameters;
+mod pattern_set;
+pub mod profile;
+pub mod registry;
+mod scope;
+pub mod section;
+#[cfg(test)]
+mod tests;
+pub mod threshold;
+pub mod top_k;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -53,8 +72,10 @@ pub struct Needs {
     pub logits: bool,
 }
 
-/// Range of every neuron over the profile set (CRITERIA section 2).
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Range of every neuron over the profile set (CRITERIA section 2), as [`profile::ProfileState`] gathers it.
+///
+/// A neuron the profile set had no value of has an empty range ([`LayerProfile::is_known`]).
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LayerProfile {
     /// Smallest value per neuron.
     pub low: Vec<f64>,

@@ -1,4 +1,14 @@
 //! Thresholds and the baseline: from a measurement to a verdict.
+//!
+//! [`thresholds`] judges every requirement; [`baseline`] holds the baseline's text and compares figures with it;
+//! [`snapshot`] lets `insta` keep that text, so that `cargo insta review` is how a baseline changes.
+
+pub mod baseline;
+pub(crate) mod quiet;
+#[cfg(test)]
+pub(crate) mod sample;
+pub mod snapshot;
+pub mod thresholds;
 
 use std::path::PathBuf;
 

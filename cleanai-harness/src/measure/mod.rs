@@ -1,9 +1,17 @@
 //! The one record everything below reads: what was measured, on what, with which settings.
 
+#[cfg(feature = "torch")]
+mod pass;
+#[cfg(feature = "torch")]
+mod plan;
 mod query;
+#[cfg(feature = "torch")]
+mod reader;
 
 use std::collections::BTreeMap;
 
+#[cfg(feature = "torch")]
+pub use plan::{Plan, once};
 pub use query::{LayerValue, LayerValuesView};
 
 use crate::criteria::{Direction, LayerFigures};

@@ -1,5 +1,29 @@
 //! From a model file to a graph whose every layer can be observed.
+//!
+//! [`Model::open`] reads TorchScript (`.pt`) and torch.export (`.pt2`) files into the same kind of graph; libtorch's own
+//! interpreter runs it and hands every layer's output over while it is hot.
 
 pub mod layer;
 
+#[cfg(feature = "torch")]
+mod device;
+#[cfg(feature = "torch")]
+mod exported;
+#[cfg(feature = "torch")]
+mod file;
+#[cfg(feature = "torch")]
+pub mod graph;
+#[cfg(feature = "torch")]
+pub mod layers;
+#[cfg(feature = "torch")]
+mod open;
+#[cfg(feature = "torch")]
+mod select;
+#[cfg(feature = "torch")]
+pub(crate) mod tensor;
+#[cfg(feature = "torch")]
+mod torchscript;
+
 pub use layer::LayerInfo;
+#[cfg(feature = "torch")]
+pub use open::{Model, Observed, device_name, libtorch_version};

@@ -1,4 +1,22 @@
 //! Reporters: each reads an [`Outcome`] and runs nothing.
+//!
+//! [`terminal`] returns text; [`junit`], [`pdf`] and [`json`] write a file for all tests of a run; [`fragment`] keeps one
+//! file per test, so that tests which ran in separate processes (nextest) can be reported together. The words they share
+//! stand in [`message`].
+
+mod date;
+mod figure;
+pub mod file;
+pub mod fragment;
+pub mod json;
+pub mod junit;
+pub mod message;
+#[cfg(feature = "pdf")]
+pub mod pdf;
+#[cfg(test)]
+mod sample;
+pub mod terminal;
+mod text;
 
 use crate::Error;
 use crate::declare::TestIdentity;

@@ -1,2 +1,0 @@
-//! engine
-fn main() {}

@@ -1,0 +1,48 @@
+//! The part of the command line that needs libtorch: `cargo cleanai inspect` and `cargo cleanai measure` run it.
+
+mod inspect;
+mod measure;
+
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use clap::{Parser, Subcommand};
+use cleanai_harness::{Error, ErrorKind};
+
+#[derive(Parser)]
+#[command(name = "cleanai-engine", version, about = "Looks into models and measures their coverage; run through `cargo cleanai`.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lists a model's layers, neurons and parameters.
+    Inspect(inspect::Inspect),
+    /// Measures criteria on a data set, without a test.
+    Measure(measure::Measure),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Inspect(inspect) => inspect.run(),
+        Command::Measure(measure) => measure.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+            anstream::eprintln!("{red}error{red:#}: {error}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+/// 2 where the user's words or configuration are wrong, 1 where model, data or machine are.
+fn exit_code(error: &Error) -> u8 {
+    match error.kind() {
+        ErrorKind::Configuration | ErrorKind::Model | ErrorKind::Data | ErrorKind::Criterion => 2,
+        _ => 1,
+    }
+}

@@ -1,0 +1,78 @@
+//! A set of small numbers as bits.
+
+/// A set of numbers below a fixed length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BitSet {
+    words: Vec<u64>,
+    length: usize,
+}
+
+impl BitSet {
+    /// The empty set of numbers below `length`.
+    pub(crate) fn new(length: usize) -> Self {
+        Self { words: vec![0; length.div_ceil(64)], length }
+    }
+
+    /// Puts `index` in.
+    pub(crate) fn insert(&mut self, index: usize) {
+        debug_assert!(index < self.length);
+        self.words[index / 64] |= 1 << (index % 64);
+    }
+
+    /// How many are in.
+    pub(crate) fn count(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    /// Whether all are in.
+    pub(crate) fn is_full(&self) -> bool {
+        let whole = self.length / 64;
+        let rest = self.length % 64;
+        self.words[..whole].iter().all(|word| *word == u64::MAX)
+            && (rest == 0 || self.words[whole] == (1 << rest) - 1)
+    }
+
+    /// Puts in all of `other`, which has the same length.
+    pub(crate) fn union_with(&mut self, other: &Self) {
+        debug_assert_eq!(self.length, other.length);
+        for (word, others) in self.words.iter_mut().zip(&other.words) {
+            *word |= others;
+        }
+    }
+
+    /// The bits, 64 to a word, the lowest first; bits past the length stay zero.
+    pub(crate) fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_fills() {
+        for length in [0, 1, 63, 64, 65, 128, 200] {
+            let mut set = BitSet::new(length);
+            assert_eq!((set.count(), set.is_full()), (0, length == 0));
+            for index in 0..length {
+                assert!(!set.is_full());
+                set.insert(index);
+                set.insert(index);
+                assert_eq!(set.count(), index as u64 + 1);
+            }
+            assert!(set.is_full());
+        }
+    }
+
+    #[test]
+    fn unites() {
+        let (mut left, mut right) = (BitSet::new(100), BitSet::new(100));
+        left.insert(3);
+        left.insert(99);
+        right.insert(3);
+        right.insert(64);
+        left.union_with(&right);
+        assert_eq!(left.count(), 3);
+    }
+}

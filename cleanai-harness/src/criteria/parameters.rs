@@ -1,0 +1,344 @@
+//! What a criterion says of its parameters, and the check of what a user wrote against it.
+
+use std::fmt;
+
+use crate::declare::{CriterionSpec, NeuronKind, Selector, Value};
+use crate::{Error, ErrorKind, Result};
+
+use super::Direction;
+
+/// A criterion as help, documentation and the check of its parameters see it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CriterionDescription {
+    /// `kmnc`, or with a namespace `acme::kmnc`.
+    pub name: &'static str,
+    /// What it counts, in one line.
+    pub summary: &'static str,
+    /// Its own parameters; every criterion accepts [`COMMON_PARAMETERS`] besides.
+    pub parameters: &'static [ParameterDescription],
+    /// Which way its value is better.
+    pub direction: Direction,
+    /// Where it was published.
+    pub reference: &'static str,
+}
+
+impl CriterionDescription {
+    /// The parameter of this name, the common ones included.
+    pub fn parameter(&self, name: &str) -> Option<&'static ParameterDescription> {
+        self.accepted().find(|parameter| parameter.name == name)
+    }
+
+    /// All it accepts: its own parameters, then the common ones.
+    pub fn accepted(&self) -> impl Iterator<Item = &'static ParameterDescription> + use<> {
+        self.parameters.iter().chain(COMMON_PARAMETERS)
+    }
+}
+
+/// One parameter of a criterion.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ParameterDescription {
+    /// `k`
+    pub name: &'static str,
+    /// What values it takes.
+    pub kind: ParameterKind,
+    /// The value it has unless given, as a user would write it; `None` where it must be given.
+    /// For the common parameters it says in words where the value comes from.
+    pub default_text: Option<&'static str>,
+    /// What it does, in one line.
+    pub summary: &'static str,
+}
+
+/// The values a parameter takes. Bounds are included.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum ParameterKind {
+    /// A whole number.
+    Integer {
+        /// The smallest.
+        at_least: i64,
+        /// The largest.
+        at_most: i64,
+    },
+    /// A finite number; whole numbers count.
+    Number {
+        /// The smallest; minus infinity where there is none.
+        at_least: f64,
+        /// The largest; infinity where there is none.
+        at_most: f64,
+    },
+    /// `true` or `false`.
+    Flag,
+    /// One of these words, in quotes.
+    Choice(&'static [&'static str]),
+    /// A range of whole numbers, `2..=4`, not empty.
+    Range {
+        /// The smallest start.
+        at_least: i64,
+        /// The largest end.
+        at_most: i64,
+    },
+    /// A layer selector, or a list of them.
+    Layers,
+    /// `"channel"` or `"unit"`.
+    Neurons,
+}
+
+impl fmt::Display for ParameterKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Integer { at_least, at_most } => write!(f, "a whole number from {at_least} to {at_most}"),
+            Self::Number { at_least, at_most } => match (at_least.is_finite(), at_most.is_finite()) {
+                (false, false) => f.write_str("a finite number"),
+                (true, false) => write!(f, "a finite number >= {at_least}"),
+                (false, true) => write!(f, "a finite number <= {at_most}"),
+                (true, true) => write!(f, "a number from {at_least} to {at_most}"),
+            },
+            Self::Flag => f.write_str("true or false"),
+            Self::Choice(words) => {
+                for (index, word) in words.iter().enumerate() {
+                    write!(f, "{}\"{word}\"", if index == 0 { "" } else { " or " })?;
+                }
+                Ok(())
+            }
+            Self::Range { at_least, at_most } => write!(f, "a range like 2..=4 within {at_least}..={at_most}"),
+            Self::Layers => f.write_str("a layer selector in quotes or a list of them"),
+            Self::Neurons => f.write_str("\"channel\" or \"unit\""),
+        }
+    }
+}
+
+/// What every criterion accepts; whoever plans the pass resolves them with [`layers_of`] and [`neurons_of`].
+pub const COMMON_PARAMETERS: &[ParameterDescription] = &[
+    ParameterDescription {
+        name: "layers",
+        kind: ParameterKind::Layers,
+        default_text: Some("the test's layers"),
+        summary: "the layers it sees: default, penultimate, logits, class:NAME, a glob on names, or a list of these",
+    },
+    ParameterDescription {
+        name: "layer",
+        kind: ParameterKind::Layers,
+        default_text: Some("the test's layers"),
+        summary: "another name for layers",
+    },
+    ParameterDescription {
+        name: "neurons",
+        kind: ParameterKind::Neurons,
+        default_text: Some("the test's neurons"),
+        summary: "what a neuron is: channel (mean over positions) or unit (every scalar)",
+    },
+];
+
+/// The layers a criterion names itself; `None` where it leaves them to the test.
+///
+/// # Errors
+/// If both `layers` and `layer` are given, or the selector is not one.
+pub fn layers_of(spec: &CriterionSpec) -> Result<Option<Selector>> {
+    match (spec.parameters.get("layers"), spec.parameters.get("layer")) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(Error::new(
+            ErrorKind::Configuration,
+            format!("`{}` is given both `layers` and `layer`", spec.name),
+        )
+        .with_help("they are the same parameter: keep one of them")),
+        (Some(value), None) => selector(spec, "layers", value).map(Some),
+        (None, Some(value)) => selector(spec, "layer", value).map(Some),
+    }
+}
+
+fn selector(spec: &CriterionSpec, parameter: &str, value: &Value) -> Result<Selector> {
+    let parse = |text: &String| {
+        text.parse::<Selector>().map_err(|error| error.context(format!("parameter `{parameter}` of `{}`", spec.name)))
+    };
+    match value {
+        Value::Text(text) => parse(text),
+        Value::List(items) if !items.is_empty() => items
+            .iter()
+            .map(|item| match item {
+                Value::Text(text) => parse(text),
+                other => Err(wrong_value(spec, parameter, ParameterKind::Layers, other)),
+            })
+            .collect::<Result<Vec<_>>>()
+            .map(Selector::Any),
+        other => Err(wrong_value(spec, parameter, ParameterKind::Layers, other)),
+    }
+}
+
+/// The neuron kind a criterion names itself; `None` where it leaves it to the test.
+///
+/// # Errors
+/// If it is neither `"channel"` nor `"unit"`.
+pub fn neurons_of(spec: &CriterionSpec) -> Result<Option<NeuronKind>> {
+    match spec.parameters.get("neurons") {
+        None => Ok(None),
+        Some(Value::Text(text)) if text == "channel" => Ok(Some(NeuronKind::Channel)),
+        Some(Value::Text(text)) if text == "unit" => Ok(Some(NeuronKind::Unit)),
+        Some(other) => Err(wrong_value(spec, "neurons", ParameterKind::Neurons, other)),
+    }
+}
+
+/// The parameters of a criterion as its builder reads them: what the user gave, else the described default.
+#[derive(Debug, Clone, Copy)]
+pub struct Arguments<'a> {
+    spec: &'a CriterionSpec,
+    description: &'a CriterionDescription,
+}
+
+impl<'a> Arguments<'a> {
+    /// Checks every parameter of `spec` against the description.
+    ///
+    /// # Errors
+    /// If one is unknown, missing, of the wrong type or out of range; the error names it and what is accepted.
+    pub fn check(spec: &'a CriterionSpec, description: &'a CriterionDescription) -> Result<Self> {
+        for (name, value) in &spec.parameters {
+            let Some(parameter) = description.parameter(name) else {
+                return Err(unknown_parameter(description, name));
+            };
+            check_value(spec, parameter, value)?;
+        }
+        layers_of(spec)?;
+        neurons_of(spec)?;
+        let missing = description
+            .parameters
+            .iter()
+            .find(|parameter| parameter.default_text.is_none() && !spec.parameters.contains_key(parameter.name));
+        if let Some(parameter) = missing {
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                format!("`{}` needs the parameter `{}`", spec.name, parameter.name),
+            )
+            .with_help(format!("`{}` is {}: {}", parameter.name, parameter.kind, parameter.summary)));
+        }
+        Ok(Self { spec, description })
+    }
+
+    /// A whole number.
+    ///
+    /// # Errors
+    /// If the description has no such parameter or its default is no whole number.
+    pub fn integer(&self, name: &str) -> Result<i64> {
+        match self.spec.parameters.get(name) {
+            Some(Value::Integer(value)) => Ok(*value),
+            Some(other) => Err(self.wrong(name, other)),
+            None => self.default(name),
+        }
+    }
+
+    /// A number.
+    ///
+    /// # Errors
+    /// If the description has no such parameter or its default is no number.
+    pub fn number(&self, name: &str) -> Result<f64> {
+        match self.spec.parameters.get(name) {
+            Some(Value::Number(value)) => Ok(*value),
+            Some(Value::Integer(value)) => Ok(*value as f64),
+            Some(other) => Err(self.wrong(name, other)),
+            None => self.default(name),
+        }
+    }
+
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// If the description has no such parameter or its default is neither.
+    pub fn flag(&self, name: &str) -> Result<bool> {
+        match self.spec.parameters.get(name) {
+            Some(Value::Bool(value)) => Ok(*value),
+            Some(other) => Err(self.wrong(name, other)),
+            None => self.default(name),
+        }
+    }
+
+    /// A word of a [`ParameterKind::Choice`], without the quotes (its default is written without them too).
+    ///
+    /// # Errors
+    /// If the description has no such parameter.
+    pub fn choice(&self, name: &str) -> Result<String> {
+        match self.spec.parameters.get(name) {
+            Some(Value::Text(value)) => Ok(value.clone()),
+            Some(other) => Err(self.wrong(name, other)),
+            None => self.default(name),
+        }
+    }
+
+    fn wrong(&self, name: &str, value: &Value) -> Error {
+        match self.description.parameter(name) {
+            Some(parameter) => wrong_value(self.spec, name, parameter.kind, value),
+            None => unknown_parameter(self.description, name),
+        }
+    }
+
+    fn default<T: std::str::FromStr>(&self, name: &str) -> Result<T> {
+        self.description
+            .parameter(name)
+            .and_then(|parameter| parameter.default_text)
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Criterion,
+                    format!("criterion `{}` describes no usable default for its parameter `{name}`", self.spec.name),
+                )
+            })
+    }
+}
+
+fn check_value(spec: &CriterionSpec, parameter: &ParameterDescription, value: &Value) -> Result<()> {
+    let fits = match (parameter.kind, value) {
+        (ParameterKind::Integer { at_least, at_most }, Value::Integer(value)) => (at_least..=at_most).contains(value),
+        (ParameterKind::Number { at_least, at_most }, Value::Number(value)) => {
+            value.is_finite() && (at_least..=at_most).contains(value)
+        }
+        (ParameterKind::Number { at_least, at_most }, Value::Integer(value)) => {
+            (at_least..=at_most).contains(&(*value as f64))
+        }
+        (ParameterKind::Flag, Value::Bool(_)) => true,
+        (ParameterKind::Choice(words), Value::Text(word)) => words.contains(&word.as_str()),
+        (ParameterKind::Range { at_least, at_most }, Value::Range { from, to }) => {
+            from <= to && at_least <= *from && *to <= at_most
+        }
+        // Looked at by `layers_of` and `neurons_of`, which say more.
+        (ParameterKind::Layers | ParameterKind::Neurons, _) => true,
+        _ => false,
+    };
+    if fits { Ok(()) } else { Err(wrong_value(spec, parameter.name, parameter.kind, value)) }
+}
+
+fn wrong_value(spec: &CriterionSpec, parameter: &str, kind: ParameterKind, value: &Value) -> Error {
+    Error::new(
+        ErrorKind::Configuration,
+        format!("parameter `{parameter}` of `{}` must be {kind}, not {}", spec.name, text_of(value)),
+    )
+}
+
+fn unknown_parameter(description: &CriterionDescription, name: &str) -> Error {
+    let accepted: Vec<&str> = description.accepted().map(|parameter| parameter.name).collect();
+    let suggestion = match nearest(name, accepted.iter().copied()) {
+        Some(nearest) => format!("did you mean `{nearest}`? "),
+        None => String::new(),
+    };
+    Error::new(ErrorKind::Configuration, format!("`{}` has no parameter `{name}`", description.name))
+        .with_help(format!("{suggestion}it accepts {}", accepted.join(", ")))
+}
+
+/// A value as a user would write it.
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::Bool(value) => value.to_string(),
+        Value::Integer(value) => value.to_string(),
+        Value::Number(value) => format!("{value:?}"),
+        Value::Range { from, to } => format!("{from}..={to}"),
+        Value::Text(value) => format!("{value:?}"),
+        Value::List(items) => format!("[{}]", items.iter().map(text_of).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The known word nearest to what was written, if it is near enough to have been meant.
+pub(super) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let written = written.to_lowercase();
+    known
+        .map(|word| (strsim::damerau_levenshtein(&written, &word.to_lowercase()), word))
+        // More than half of the word wrong is another word.
+        .filter(|(distance, word)| 2 * distance <= word.chars().count().max(written.chars().count()))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}

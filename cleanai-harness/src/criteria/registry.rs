@@ -1,0 +1,187 @@
+//! The criteria there are: the built-in ones, and those that users register from their own crates.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use crate::declare::CriterionSpec;
+use crate::{Error, ErrorKind, Result};
+
+use super::parameters::nearest;
+use super::{Criterion, accuracy, corner, section, threshold, top_k};
+
+pub use super::parameters::{
+    Arguments, COMMON_PARAMETERS, CriterionDescription, ParameterDescription, ParameterKind, layers_of, neurons_of,
+};
+
+/// A criterion of a user's own crate, found wherever it is linked in.
+///
+/// The name needs a namespace of your own (`acme::dead`); bare names and `cleanai::` are this project's.
+/// Parameters are checked against the description before `build` is called.
+///
+/// ```
+/// use std::any::Any;
+/// use cleanai_harness::criteria::registry::{self, CriterionDescription, CriterionRegistration};
+/// use cleanai_harness::criteria::*;
+/// use cleanai_harness::declare::CriterionSpec;
+/// use cleanai_harness::Result;
+///
+/// /// How many inputs were seen.
+/// struct Inputs(CriterionSpec);
+/// struct Seen(u64);
+///
+/// impl Criterion for Inputs {
+///     fn spec(&self) -> &CriterionSpec { &self.0 }
+///     fn needs(&self) -> Needs { Needs::default() }
+///     fn start(&self, _: Start<'_>) -> Result<Box<dyn State>> { Ok(Box::new(Seen(0))) }
+/// }
+/// impl State for Seen {
+///     fn observe(&mut self, _: LayerValues<'_>) {}
+///     fn end_batch(&mut self, end: BatchEnd<'_>) { self.0 += end.inputs as u64; }
+///     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
+///         self.0 += other.into_any().downcast::<Seen>().expect("a state of this criterion").0;
+///         Ok(())
+///     }
+///     fn figures(&self) -> Figures { Figures { value: Some(self.0 as f64), ..Figures::default() } }
+///     fn into_any(self: Box<Self>) -> Box<dyn Any> { self }
+/// }
+///
+/// inventory::submit! {
+///     CriterionRegistration {
+///         description: CriterionDescription {
+///             name: "acme::inputs",
+///             summary: "inputs seen",
+///             parameters: &[],
+///             direction: Direction::HigherIsBetter,
+///             reference: "ours",
+///         },
+///         build: |spec| Ok(Box::new(Inputs(spec.clone()))),
+///     }
+/// }
+///
+/// assert!(registry::names().contains(&"acme::inputs"));
+/// let spec = CriterionSpec { name: "acme::inputs".into(), parameters: Default::default() };
+/// assert_eq!(registry::criterion(&spec)?.spec().name, "acme::inputs");
+/// # Ok::<(), cleanai_harness::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct CriterionRegistration {
+    /// What it is and what it accepts.
+    pub description: CriterionDescription,
+    /// Builds it; the parameters have been checked against the description, [`Arguments`] reads them.
+    pub build: fn(&CriterionSpec) -> Result<Box<dyn Criterion>>,
+}
+
+inventory::collect!(CriterionRegistration);
+
+/// The built-in criteria, in the order help shows them.
+static BUILT_IN: &[CriterionRegistration] = &[
+    CriterionRegistration { description: threshold::NC, build: threshold::build_nc },
+    CriterionRegistration { description: threshold::NAC, build: threshold::build_nac },
+    CriterionRegistration { description: section::KMNC, build: section::build },
+    CriterionRegistration { description: corner::NBC, build: corner::build_nbc },
+    CriterionRegistration { description: corner::SNAC, build: corner::build_snac },
+    CriterionRegistration { description: top_k::TKNC, build: top_k::build_tknc },
+    CriterionRegistration { description: top_k::TKNP, build: top_k::build_tknp },
+    CriterionRegistration { description: accuracy::ACCURACY, build: accuracy::build },
+];
+
+/// Builds a criterion from its text, name and parameters checked.
+///
+/// # Errors
+/// If the name or a parameter is unknown (with the nearest known one), a value has the wrong type or range, or a
+/// registration of some linked crate is wrong (no namespace, a name twice).
+///
+/// ```
+/// use cleanai_harness::criteria::registry;
+/// use cleanai_harness::declare::{CriterionSpec, Value};
+///
+/// let spec = CriterionSpec { name: "kmnc".into(), parameters: [("k".into(), Value::Integer(10))].into() };
+/// assert!(registry::criterion(&spec)?.needs().profile);
+///
+/// let wrong = CriterionSpec { name: "kmcn".into(), parameters: Default::default() };
+/// let error = registry::criterion(&wrong).err().expect("no such criterion");
+/// assert!(error.help().unwrap().starts_with("did you mean `kmnc`?"));
+/// # Ok::<(), cleanai_harness::Error>(())
+/// ```
+pub fn criterion(spec: &CriterionSpec) -> Result<Box<dyn Criterion>> {
+    let known = known()?;
+    let Some(found) = known.iter().find(|registration| registration.description.name == spec.name) else {
+        return Err(unknown_criterion(&spec.name, known));
+    };
+    Arguments::check(spec, &found.description)?;
+    (found.build)(spec)
+}
+
+/// The names of all criteria, the built-in ones first.
+pub fn names() -> Vec<&'static str> {
+    descriptions().into_iter().map(|description| description.name).collect()
+}
+
+/// All criteria, the built-in ones first, users' sorted by name.
+pub fn descriptions() -> Vec<&'static CriterionDescription> {
+    let mut users: Vec<_> = inventory::iter::<CriterionRegistration>().map(|own| &own.description).collect();
+    users.sort_by_key(|description| description.name);
+    BUILT_IN.iter().map(|own| &own.description).chain(users).collect()
+}
+
+fn known() -> Result<&'static [&'static CriterionRegistration]> {
+    static KNOWN: OnceLock<Result<Vec<&'static CriterionRegistration>>> = OnceLock::new();
+    KNOWN
+        .get_or_init(|| with_users(inventory::iter::<CriterionRegistration>()))
+        .as_ref()
+        .map(Vec::as_slice)
+        .map_err(Clone::clone)
+}
+
+/// The built-in criteria and those of users, whose names are checked.
+fn with_users(
+    users: impl IntoIterator<Item = &'static CriterionRegistration>,
+) -> Result<Vec<&'static CriterionRegistration>> {
+    let mut users: Vec<_> = users.into_iter().collect();
+    users.sort_by_key(|registration| registration.description.name);
+    let mut seen = BTreeSet::new();
+    for CriterionRegistration { description, .. } in &users {
+        let name = description.name;
+        let segments: Vec<&str> = name.split("::").collect();
+        if segments.len() < 2 || segments[0] == "cleanai" || !segments.iter().all(|segment| is_word(segment)) {
+            return Err(Error::new(
+                ErrorKind::Criterion,
+                format!("criterion `{name}` is registered without a namespace of its own"),
+            )
+            .with_help("name it like `acme::dead`; bare names and `cleanai::` are taken"));
+        }
+        if !seen.insert(name) {
+            return Err(Error::new(ErrorKind::Criterion, format!("criterion `{name}` is registered twice"))
+                .with_help("two linked crates use the name: rename one, or link one only"));
+        }
+        let shadowed = description.parameters.iter().find(|own| {
+            let same = description.accepted().filter(|other| other.name == own.name).count();
+            same > 1 || !is_word(own.name)
+        });
+        if let Some(parameter) = shadowed {
+            return Err(Error::new(
+                ErrorKind::Criterion,
+                format!("criterion `{name}` describes its parameter `{}` twice or by no usable name", parameter.name),
+            )
+            .with_help(
+                "parameter names are words; `layers`, `layer` and `neurons` are there for every criterion already",
+            ));
+        }
+    }
+    Ok(BUILT_IN.iter().chain(users).collect())
+}
+
+fn is_word(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+        && text.chars().all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || each == '_')
+}
+
+fn unknown_criterion(name: &str, known: &[&CriterionRegistration]) -> Error {
+    let names = || known.iter().map(|registration| registration.description.name);
+    let suggestion = match nearest(name, names()) {
+        Some(nearest) => format!("did you mean `{nearest}`? "),
+        None => String::new(),
+    };
+    Error::new(ErrorKind::Configuration, format!("there is no criterion `{name}`"))
+        .with_help(format!("{suggestion}known are {}", names().collect::<Vec<_>>().join(", ")))
+}

@@ -1,0 +1,446 @@
+//! A numeric array read from a file: bounded reading, conversion to f32, to labels, and to inputs.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+
+use crate::data::sample::{Image, Sample, Tensor, shape_text};
+use crate::{Error, ErrorKind, Result};
+
+/// Most bytes kept of an array that lies compressed: a few bytes of a hostile file can ask for any amount.
+const MOST_INFLATED: u64 = 8 << 30;
+
+/// DEFLATE yields at most 1032 bytes per byte of input; a header that promises more is false.
+const DEFLATE_RATIO: u64 = 1032;
+
+/// The type of an array's elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ElementType {
+    Bool,
+    U8,
+    U16,
+    U32,
+    U64,
+    I8,
+    I16,
+    I32,
+    I64,
+    F16,
+    F32,
+    F64,
+}
+
+impl ElementType {
+    /// Bytes per element.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Self::Bool | Self::U8 | Self::I8 => 1,
+            Self::U16 | Self::I16 | Self::F16 => 2,
+            Self::U32 | Self::I32 | Self::F32 => 4,
+            Self::U64 | Self::I64 | Self::F64 => 8,
+        }
+    }
+
+    /// numpy's name of the type.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::U8 => "uint8",
+            Self::U16 => "uint16",
+            Self::U32 => "uint32",
+            Self::U64 => "uint64",
+            Self::I8 => "int8",
+            Self::I16 => "int16",
+            Self::I32 => "int32",
+            Self::I64 => "int64",
+            Self::F16 => "float16",
+            Self::F32 => "float32",
+            Self::F64 => "float64",
+        }
+    }
+}
+
+/// What a file's header says about the array that follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Type of the elements.
+    pub element: ElementType,
+    /// Most significant byte first.
+    pub big_endian: bool,
+    /// First axis fastest.
+    pub fortran: bool,
+    /// All axes, inputs first.
+    pub shape: Vec<usize>,
+}
+
+impl Header {
+    /// Bytes of one row (everything beyond the first axis) and of the whole array, or an error if no machine could hold it.
+    fn sizes(&self) -> Result<(u64, u64)> {
+        let row = self
+            .shape
+            .iter()
+            .skip(1)
+            .try_fold(self.element.bytes() as u64, |product, &size| product.checked_mul(size as u64));
+        row.and_then(|row| Some((row, row.checked_mul(*self.shape.first().unwrap_or(&1) as u64)?)))
+            .filter(|&(_, total)| total <= isize::MAX as u64)
+            .ok_or_else(|| damaged(format!("its header claims an impossible shape {}", shape_text(&self.shape))))
+    }
+}
+
+/// Where an array's bytes come from, positioned just after its header.
+pub(crate) enum Source<'a> {
+    /// An uncompressed file, with how many bytes are left.
+    File(&'a mut File, u64),
+    /// A stream that cannot seek, with the compressed bytes it is made from.
+    Stream(&'a mut dyn Read, u64),
+}
+
+/// An array in memory: row-major, as many rows as were asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Array {
+    /// Type of the elements.
+    pub element: ElementType,
+    /// All axes, inputs first.
+    pub shape: Vec<usize>,
+    big_endian: bool,
+    bytes: Vec<u8>,
+}
+
+impl Array {
+    /// Reads the rows `select` chooses (given how many there are), checking that the file holds exactly what its header says.
+    pub(crate) fn read(
+        header: Header,
+        mut source: Source<'_>,
+        select: impl FnOnce(usize) -> Result<Range<usize>>,
+    ) -> Result<Self> {
+        let (row, total) = header.sizes()?;
+        source.check_total(total)?;
+        let Some(&rows) = header.shape.first() else {
+            return Err(Error::new(ErrorKind::Data, "it holds a single number, not an array")
+                .with_help("the first axis counts the inputs"));
+        };
+        let selected = select(rows)?;
+        let (start, end) = (selected.start as u64 * row, selected.end as u64 * row);
+        let bytes = if header.fortran && header.shape.len() > 1 {
+            // Rows are scattered over the whole file.
+            let all = source.take(total)?;
+            transposed(&all, &header.shape, header.element.bytes(), selected.clone())?
+        } else {
+            source.skip(start)?;
+            let bytes = source.take(end - start)?;
+            source.skip(total - end)?;
+            bytes
+        };
+        source.finish()?;
+        let mut shape = header.shape;
+        shape[0] = selected.len();
+        Ok(Self { element: header.element, shape, big_endian: header.big_endian, bytes })
+    }
+
+    /// Bytes of one row.
+    fn row_bytes(&self) -> usize {
+        self.element.bytes() * self.shape[1..].iter().product::<usize>()
+    }
+
+    /// The bytes of row `index`, as in the file.
+    pub(crate) fn row(&self, index: usize) -> &[u8] {
+        &self.bytes[index * self.row_bytes()..(index + 1) * self.row_bytes()]
+    }
+
+    /// All bytes, with what is needed to tell arrays of the same bytes apart.
+    pub(crate) fn identity(&self) -> (String, &[u8]) {
+        let order = if self.big_endian { ">" } else { "<" };
+        (format!("{order}{}{}", self.element.name(), shape_text(&self.shape)), &self.bytes)
+    }
+
+    /// The rows as class labels: integers of any type, one per input.
+    pub(crate) fn to_labels(&self) -> Result<Vec<i64>> {
+        let per_input = self.shape[1..].iter().product::<usize>();
+        if per_input != 1 {
+            return Err(Error::new(
+                ErrorKind::Data,
+                format!("labels have shape {}, expected one label per input", shape_text(&self.shape)),
+            )
+            .with_help("turn one-hot rows into class numbers: `y.argmax(axis=1)`"));
+        }
+        let width = self.element.bytes();
+        self.bytes
+            .chunks_exact(width)
+            .enumerate()
+            .map(|(index, bytes)| {
+                let mut wide = [0u8; 8];
+                wide[..width].copy_from_slice(bytes);
+                if self.big_endian {
+                    wide[..width].reverse();
+                }
+                let unsigned = u64::from_le_bytes(wide);
+                // Shifting up and back down extends the sign of the narrower types.
+                let signed = ((unsigned << (64 - 8 * width)) as i64) >> (64 - 8 * width);
+                match self.element {
+                    ElementType::I8 | ElementType::I16 | ElementType::I32 | ElementType::I64 => Ok(signed),
+                    ElementType::F16 | ElementType::F32 | ElementType::F64 => Err(Error::new(
+                        ErrorKind::Data,
+                        format!("labels are {}, but class labels are integers", self.element.name()),
+                    )
+                    .with_help("save them with `y.astype('int64')`")),
+                    _ => i64::try_from(unsigned).map_err(|_| {
+                        Error::new(ErrorKind::Data, format!("label {unsigned} of input {index} is too large"))
+                    }),
+                }
+            })
+            .collect()
+    }
+
+    /// How one row is an input, by the rule stated at [`crate::data::DataSet`].
+    pub(crate) fn layout(&self) -> Result<Layout> {
+        let axes = &self.shape[1..];
+        if axes.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Data,
+                format!("inputs have no axis of their own: the array's shape is {}", shape_text(&self.shape)),
+            )
+            .with_help("the first axis counts the inputs, the others are the input; are these the labels?"));
+        }
+        if axes.contains(&0) {
+            return Err(Error::new(
+                ErrorKind::Data,
+                format!("inputs hold no value: shape {}", shape_text(&self.shape)),
+            ));
+        }
+        let colour = |channels: usize| matches!(channels, 1 | 3 | 4);
+        match (self.element, axes) {
+            (ElementType::U8, [_, _]) => Ok(Layout::Grey),
+            (ElementType::U8, &[first, height, last]) => match (colour(first), colour(last)) {
+                (true, true) if !(first == 1 && height == 1 && last == 1) => Err(Error::new(
+                    ErrorKind::Data,
+                    format!(
+                        "uint8 array of shape {} could be (N, C, H, W) or (N, H, W, C): both ends look like channels",
+                        shape_text(&self.shape)
+                    ),
+                )
+                .with_help("save float32 in the model's layout: `(x / 255).astype('float32')`, shape (N, C, H, W)")),
+                (_, true) => Ok(Layout::ChannelsLast),
+                (true, false) => Ok(Layout::ChannelsFirst),
+                (false, false) => Ok(Layout::Model),
+            },
+            _ => Ok(Layout::Model),
+        }
+    }
+
+    /// Row `index` as an input.
+    pub(crate) fn sample(&self, index: usize, layout: Layout) -> Sample {
+        let row = self.row(index);
+        let axes = &self.shape[1..];
+        match layout {
+            Layout::Grey => Sample::Image(Image { height: axes[0], width: axes[1], channels: 1, pixels: row.to_vec() }),
+            Layout::ChannelsLast => Sample::Image(without_alpha(axes[0], axes[1], axes[2], |position, channel| {
+                row[position * axes[2] + channel]
+            })),
+            Layout::ChannelsFirst => {
+                let positions = axes[1] * axes[2];
+                Sample::Image(without_alpha(axes[1], axes[2], axes[0], |position, channel| {
+                    row[channel * positions + position]
+                }))
+            }
+            Layout::Model => {
+                let mut values = Vec::with_capacity(row.len() / self.element.bytes());
+                self.extend_with_f32(row, &mut values);
+                Sample::Tensor(Tensor { shape: axes.to_vec(), values })
+            }
+        }
+    }
+
+    /// Appends the elements in `bytes` as f32: uint8 as 0..1, everything else by value.
+    fn extend_with_f32(&self, bytes: &[u8], values: &mut Vec<f32>) {
+        macro_rules! numbers {
+            ($number:ty, $convert:expr) => {{
+                const WIDTH: usize = size_of::<$number>();
+                let elements = bytes.chunks_exact(WIDTH).map(|chunk| {
+                    let mut element = [0u8; WIDTH];
+                    element.copy_from_slice(chunk);
+                    element
+                });
+                let convert: fn($number) -> f32 = $convert;
+                if self.big_endian {
+                    values.extend(elements.map(|element| convert(<$number>::from_be_bytes(element))));
+                } else {
+                    values.extend(elements.map(|element| convert(<$number>::from_le_bytes(element))));
+                }
+            }};
+        }
+        match self.element {
+            ElementType::Bool => numbers!(u8, |value| f32::from(u8::from(value != 0))),
+            ElementType::U8 => numbers!(u8, unit_interval),
+            ElementType::U16 => numbers!(u16, |value| value.into()),
+            ElementType::U32 => numbers!(u32, |value| value as f32),
+            ElementType::U64 => numbers!(u64, |value| value as f32),
+            ElementType::I8 => numbers!(i8, |value| value.into()),
+            ElementType::I16 => numbers!(i16, |value| value.into()),
+            ElementType::I32 => numbers!(i32, |value| value as f32),
+            ElementType::I64 => numbers!(i64, |value| value as f32),
+            ElementType::F16 => numbers!(u16, half_to_f32),
+            ElementType::F32 => numbers!(f32, |value| value),
+            ElementType::F64 => numbers!(f64, |value| value as f32),
+        }
+    }
+}
+
+/// How a row of an array is an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// uint8 (H, W): a grey image.
+    Grey,
+    /// uint8 (H, W, C): an image.
+    ChannelsLast,
+    /// uint8 (C, H, W): an image.
+    ChannelsFirst,
+    /// Values in the model's own layout.
+    Model,
+}
+
+/// An image from a function of position and channel; a fourth channel is left out.
+fn without_alpha(height: usize, width: usize, stored: usize, pixel: impl Fn(usize, usize) -> u8) -> Image {
+    let channels = stored.min(3);
+    let pixels = (0..height * width).flat_map(|at| (0..channels).map(move |channel| (at, channel)));
+    Image { height, width, channels, pixels: pixels.map(|(at, channel)| pixel(at, channel)).collect() }
+}
+
+/// `f32(value) / f32(255)`.
+pub(crate) fn unit_interval(value: u8) -> f32 {
+    f32::from(value) / 255.0
+}
+
+/// IEEE 754 binary16 to binary32; every value is exact.
+fn half_to_f32(bits: u16) -> f32 {
+    let sign = u32::from(bits >> 15) << 31;
+    let exponent = u32::from(bits >> 10) & 31;
+    let fraction = u32::from(bits) & 1023;
+    match exponent {
+        // Subnormal: the fraction counts in units of 2^-24.
+        0 => f32::from_bits(sign | (fraction as f32 * 2f32.powi(-24)).to_bits()),
+        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
+    }
+}
+
+/// Row-major bytes of `rows` from column-major `bytes`.
+fn transposed(bytes: &[u8], shape: &[usize], width: usize, rows: Range<usize>) -> Result<Vec<u8>> {
+    let per_row: usize = shape[1..].iter().product();
+    let mut result = reserved(rows.len() * per_row * width)?;
+    let mut position = vec![0usize; shape.len()];
+    for row in rows {
+        position.fill(0);
+        position[0] = row;
+        for _ in 0..per_row {
+            let element = position.iter().zip(shape).rev().fold(0, |offset, (&at, &size)| offset * size + at);
+            result.extend_from_slice(&bytes[element * width..(element + 1) * width]);
+            // The next position in row-major order: the last axis turns fastest.
+            for axis in (1..shape.len()).rev() {
+                position[axis] += 1;
+                if position[axis] < shape[axis] {
+                    break;
+                }
+                position[axis] = 0;
+            }
+        }
+    }
+    Ok(result)
+}
+
+impl Source<'_> {
+    /// Refuses a header whose promise this source cannot keep, before anything is allocated.
+    fn check_total(&self, total: u64) -> Result<()> {
+        match self {
+            Self::File(_, left) if *left < total => {
+                Err(damaged(format!("it is cut off: its header promises {total} bytes of data, {left} are there")))
+            }
+            Self::File(_, left) if *left > total => {
+                Err(damaged(format!("it has {} bytes more than its header says", left - total)))
+            }
+            Self::File(..) => Ok(()),
+            Self::Stream(_, compressed) => {
+                if total > compressed.saturating_mul(DEFLATE_RATIO).saturating_add(DEFLATE_RATIO) {
+                    return Err(damaged(format!(
+                        "it is cut off: its header promises {total} bytes of data, more than {compressed} compressed bytes can hold"
+                    )));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn skip(&mut self, bytes: u64) -> Result<()> {
+        match self {
+            Self::File(file, _) => {
+                file.seek(SeekFrom::Current(bytes as i64)).map_err(unreadable)?;
+                Ok(())
+            }
+            Self::Stream(stream, _) => {
+                let skipped = io::copy(&mut stream.take(bytes), &mut io::sink()).map_err(unreadable)?;
+                if skipped < bytes { Err(cut_off(bytes - skipped)) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: u64) -> Result<Vec<u8>> {
+        let reader: &mut dyn Read = match self {
+            Self::File(file, _) => *file,
+            Self::Stream(stream, _) => {
+                if bytes > MOST_INFLATED {
+                    return Err(Error::new(
+                        ErrorKind::Data,
+                        format!(
+                            "it inflates to {bytes} bytes, more than the {MOST_INFLATED} allowed for compressed data"
+                        ),
+                    )
+                    .with_help("save it uncompressed as .npy, or take a part of it with a range such as `#0..500`"));
+                }
+                *stream
+            }
+        };
+        let mut buffer = reserved(bytes as usize)?;
+        reader.take(bytes).read_to_end(&mut buffer).map_err(unreadable)?;
+        if (buffer.len() as u64) < bytes { Err(cut_off(bytes - buffer.len() as u64)) } else { Ok(buffer) }
+    }
+
+    /// Nothing may follow; reaching the end also makes the decompressor check its checksum.
+    fn finish(&mut self) -> Result<()> {
+        match self {
+            Self::File(..) => Ok(()),
+            Self::Stream(stream, _) => match stream.read(&mut [0u8; 1]).map_err(unreadable)? {
+                0 => Ok(()),
+                _ => Err(damaged("it has more data than its header says".to_owned())),
+            },
+        }
+    }
+}
+
+/// An empty vector with room for `bytes`, or an error where memory does not suffice.
+fn reserved(bytes: usize) -> Result<Vec<u8>> {
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(bytes).map_err(|_| {
+        Error::new(ErrorKind::Data, format!("its {bytes} bytes do not fit into memory"))
+            .with_help("take a part of it with a range such as `#0..500`")
+    })?;
+    Ok(buffer)
+}
+
+/// An error about content that contradicts itself.
+pub(crate) fn damaged(what: String) -> Error {
+    Error::new(ErrorKind::Data, what).with_help("the file is damaged or not fully copied; make or fetch it again")
+}
+
+fn cut_off(missing: u64) -> Error {
+    damaged(format!("it is cut off: {missing} bytes are missing"))
+}
+
+/// An error of reading, in which a decompressor also reports what it cannot make sense of.
+pub(crate) fn unreadable(why: io::Error) -> Error {
+    match why.kind() {
+        io::ErrorKind::UnexpectedEof => damaged("it is cut off".to_owned()),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            damaged(format!("it cannot be decompressed: {why}"))
+        }
+        _ => Error::new(ErrorKind::Io, format!("it cannot be read: {why}")),
+    }
+}

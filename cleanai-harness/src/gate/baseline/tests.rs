@@ -1,0 +1,250 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::gate::sample::{measurement, nothing, requirement, value};
+use crate::measure::CriterionResult;
+use Comparison::{Above, AtLeast, AtMost, Below};
+
+fn text(lines: &str) -> BaselineText {
+    lines.parse().unwrap()
+}
+
+/// Compares two texts whose one line is `nc`.
+fn change_of(old: &str, new: &str, rules: &Rules) -> Change {
+    let line = |figure: &str| if figure.is_empty() { text("") } else { text(&format!("nc: {figure}")) };
+    let changes = rules.compare(&line(old), &line(new));
+    assert_eq!(changes.len(), 1, "{old} {new}");
+    changes[0].change
+}
+
+fn tolerance(tolerance: f64) -> Rules {
+    Rules { policy: BaselinePolicy { tolerance, ..Default::default() }, directions: BTreeMap::new() }
+}
+
+fn lower_is_better() -> Rules {
+    Rules { directions: BTreeMap::from([("nc".to_owned(), Direction::LowerIsBetter)]), ..tolerance(0.002) }
+}
+
+#[test]
+fn the_text_is_sorted_fixed_and_read_back() {
+    let counted = CriterionResult { covered: Some(58464), total: Some(230_000), ..value(0.254_191_304) };
+    let measurement = measurement([("nc", value(-1e-9)), ("kmnc(k=1000)", counted), ("nbc", nothing())]);
+    let written = BaselineText::of(&measurement, &[]);
+    let expected = "kmnc(k=1000): 0.254191  58464/230000\nnbc: none\nnc: 0.000000\n";
+    assert_eq!(written.to_string(), expected);
+    assert_eq!(text(expected), written);
+    assert_eq!(text(&expected.replace('\n', "\r\n")), written);
+    assert_eq!(text("").to_string(), "");
+}
+
+#[test]
+fn figures_that_requirements_name_have_lines_of_their_own() {
+    let details = [("auroc".to_owned(), json!(0.93)), ("spread".to_owned(), json!(4))].into();
+    let measurement = measurement([("src(m=2)", CriterionResult { details, ..value(0.5) })]);
+    let mut wanted = requirement("src", None, AtLeast, 0.9);
+    wanted.criterion.parameters.insert("m".into(), crate::declare::Value::Integer(2));
+    wanted.figure = Some("auroc".into());
+    assert_eq!(BaselineText::of(&measurement, &[wanted]).to_string(), "src(m=2): 0.500000\nsrc(m=2).auroc: 0.930000\n");
+}
+
+#[test]
+fn a_criterion_stays_on_its_line() {
+    let odd = "kmnc(layers=\"a: b\n\u{1b}c\")";
+    let lines = BaselineText::of(&measurement([(odd, value(0.5))]), &[]);
+    assert_eq!(lines.to_string().lines().count(), 1);
+    assert_eq!(text(&lines.to_string()), lines);
+    assert_eq!(lines.get(odd).unwrap().value, Some(0.5));
+}
+
+#[test]
+fn garbled_texts_are_refused_with_the_line() {
+    for (garbled, line) in [
+        ("nc: 0.5\n<<<<<<< HEAD\nnbc: 0.1\n", 2),
+        ("nc", 1),
+        ("nc:0.5", 1),
+        ("nc: ", 1),
+        ("nc: half", 1),
+        ("nc: 0.5 12", 1),
+        ("nc: 0.5  12/x", 1),
+        ("nc: 0.5  -1/2", 1),
+        ("nc: 0.5  1/2 more", 1),
+        (": 0.5", 1),
+        (" nc: 0.5", 1),
+        ("nc: 0.5\n\nnc: 0.6", 3),
+        ("\u{1b}[31mnc", 1),
+    ] {
+        let error = garbled.parse::<BaselineText>().unwrap_err();
+        assert!(error.what().starts_with(&format!("line {line} of the baseline")), "{garbled:?}: {error}");
+        assert!(!error.what().contains('\u{1b}'), "{error}");
+    }
+    let error = "x".repeat(10_000).parse::<BaselineText>().unwrap_err();
+    assert!(error.what().len() < 200, "{error}");
+}
+
+#[test]
+fn exactly_at_tolerance_is_unchanged() {
+    let rules = tolerance(0.002);
+    assert_eq!(change_of("0.254191", "0.252191", &rules), Change::Unchanged);
+    assert_eq!(change_of("0.254191", "0.252190", &rules), Change::Regressed);
+    assert_eq!(change_of("0.254191", "0.256191", &rules), Change::Unchanged);
+    assert_eq!(change_of("0.254191", "0.256192", &rules), Change::Improved);
+}
+
+#[test]
+fn without_tolerance_one_unit_counts() {
+    let rules = tolerance(0.0);
+    assert_eq!(change_of("0.254191", "0.254191", &rules), Change::Unchanged);
+    assert_eq!(change_of("0.254191", "0.254190", &rules), Change::Regressed);
+    assert_eq!(change_of("0.254191", "0.254192", &rules), Change::Improved);
+}
+
+#[test]
+fn observed_is_rounded_as_it_would_be_stored() {
+    let observed = BaselineText::of(&measurement([("nc", value(0.252_190_6))]), &[]);
+    let changes = tolerance(0.002).compare(&text("nc: 0.254191"), &observed);
+    assert_eq!((changes[0].observed, changes[0].change), (Some(0.252191), Change::Unchanged));
+}
+
+#[test]
+fn counts_are_equal_or_not() {
+    let rules = tolerance(0.002);
+    assert_eq!(change_of("5823.000000", "5823.000000", &rules), Change::Unchanged);
+    assert_eq!(change_of("5823.000000", "5822.000000", &rules), Change::Regressed);
+    assert_eq!(change_of("123456789012345.000000", "123456789012346.000000", &rules), Change::Improved);
+}
+
+#[test]
+fn lower_can_be_better() {
+    let rules = lower_is_better();
+    assert_eq!(change_of("0.2", "0.3", &rules), Change::Regressed);
+    assert_eq!(change_of("0.2", "0.1", &rules), Change::Improved);
+    assert_eq!(change_of("0.2", "0.202", &rules), Change::Unchanged);
+}
+
+#[test]
+fn what_cannot_be_compared_has_a_name() {
+    for rules in [tolerance(0.002), lower_is_better()] {
+        assert_eq!(change_of("", "0.5", &rules), Change::Added);
+        assert_eq!(change_of("0.5", "", &rules), Change::Removed);
+        assert_eq!(change_of("none", "none", &rules), Change::Unchanged);
+        assert_eq!(change_of("none", "0.5", &rules), Change::Added);
+        assert_eq!(change_of("0.5", "none", &rules), Change::Regressed);
+        for bad in ["NaN", "inf", "-inf"] {
+            for other in ["0.5", "none", "", bad] {
+                assert_eq!(change_of(bad, other, &rules), Change::NotFinite, "{bad} {other}");
+                assert_eq!(change_of(other, bad, &rules), Change::NotFinite, "{other} {bad}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_worst_change_decides() {
+    let status_of = |old: &str, new: &str| status(&tolerance(0.002).compare(&text(old), &text(new)));
+    assert_eq!(status_of("a: 1\nb: 1", "a: 1\nb: 1"), BaselineStatus::Unchanged);
+    assert_eq!(status_of("a: 1\nb: 1", "a: 1\nb: 2"), BaselineStatus::Improved);
+    assert_eq!(status_of("a: 1\nb: 1", "a: 0\nb: 2"), BaselineStatus::Regressed);
+    assert_eq!(status_of("a: 1\nb: 1", "a: 2\nc: 2"), BaselineStatus::CriteriaChanged);
+    assert_eq!(status_of("a: 1\nb: 1", "a: 0\nc: 2"), BaselineStatus::Regressed);
+    assert_eq!(status_of("a: 1\nb: 1", "a: 0\nb: NaN"), BaselineStatus::NotFinite);
+    assert_eq!(status_of("", ""), BaselineStatus::Unchanged);
+}
+
+#[test]
+fn changes_are_sorted_and_carry_both_figures() {
+    let changes = tolerance(0.002).compare(&text("b: 0.5\nc: 0.5"), &text("c: 0.4\na: 0.1"));
+    let seen: Vec<_> = changes.iter().map(|it| (it.criterion.as_str(), it.baseline, it.observed, it.change)).collect();
+    assert_eq!(
+        seen,
+        [
+            ("a", None, Some(0.1), Change::Added),
+            ("b", Some(0.5), None, Change::Removed),
+            ("c", Some(0.5), Some(0.4), Change::Regressed),
+        ]
+    );
+}
+
+#[test]
+fn the_nearest_tolerance_counts() {
+    let per_criterion = [
+        ("kmnc", 0.1),
+        ("kmnc(k=10)", 0.2),
+        ("acme::x", 0.3),
+        ("src", 0.4),
+        ("src.auroc", 0.5),
+        ("kmnc(k=10).mean", 0.6),
+    ];
+    let per_criterion = per_criterion.map(|(name, tolerance)| (name.to_owned(), tolerance)).into();
+    let policy = BaselinePolicy { per_criterion, ..Default::default() };
+    let rules = Rules { policy, directions: BTreeMap::new() };
+    for (key, tolerance) in [
+        ("kmnc(k=1000)", 0.1),
+        ("kmnc", 0.1),
+        ("kmnc(k=10)", 0.2),
+        ("kmnc(k=10).auroc", 0.2),
+        ("kmnc(k=10).mean", 0.6),
+        ("acme::x(layers=\"a.b(c)\")", 0.3),
+        ("src.rate", 0.4),
+        ("src.auroc", 0.5),
+        ("nc", 0.002),
+    ] {
+        assert_eq!(rules.tolerance(key), tolerance, "{key}");
+    }
+}
+
+#[test]
+fn requirements_decide_the_direction() {
+    let lower = CriterionResult { direction: Direction::LowerIsBetter, ..value(0.5) };
+    let measured = || {
+        measurement([
+            ("a", value(0.5)),
+            ("b", value(0.5)),
+            ("c", value(0.5)),
+            ("d", lower.clone()),
+            ("e", lower.clone()),
+        ])
+    };
+    let wanted = [
+        requirement("a", None, AtLeast, 0.1),
+        requirement("b", None, Below, 0.9),
+        // Both: the criterion's own.
+        requirement("c", None, Above, 0.1),
+        requirement("c", None, AtMost, 0.9),
+        requirement("e", None, Above, 0.1),
+    ];
+    let rules = Rules::of(&BaselinePolicy::default(), &wanted, &measured());
+    let worse = text("a: 0.4\nb: 0.4\nc: 0.4\nd: 0.4\ne: 0.4");
+    let changes = rules.compare(&BaselineText::of(&measured(), &[]), &worse);
+    let seen: Vec<_> = changes.iter().map(|it| it.change).collect();
+    use Change::{Improved, Regressed};
+    assert_eq!(seen, [Regressed, Improved, Regressed, Improved, Regressed]);
+}
+
+proptest! {
+    #[test]
+    fn any_figures_are_read_back(values in proptest::collection::btree_map("[a-z]{1,6}(\\([a-z]=[0-9]{1,3}\\))?", (proptest::option::of(-1e9f64..1e9), proptest::option::of((0u64..99, 1u64..99))), 0..8)) {
+        let lines = values.into_iter().map(|(key, (value, counts))| (key, BaselineLine { value: value.map(rounded), counts }));
+        let lines = BaselineText { lines: lines.collect() };
+        prop_assert_eq!(text(&lines.to_string()), lines.clone());
+        // And nothing changes against itself, at any tolerance.
+        prop_assert_eq!(status(&tolerance(0.0).compare(&lines, &lines)), BaselineStatus::Unchanged);
+    }
+
+    #[test]
+    fn hostile_text_never_panics(garbage in ".{0,200}") {
+        let _ = garbage.parse::<BaselineText>();
+    }
+
+    #[test]
+    fn better_one_way_is_worse_the_other(old in 0u32..2_000_000, new in 0u32..2_000_000) {
+        let figure = |units: u32| format!("{:.6}", f64::from(units) / 1e6);
+        let (up, down) = (change_of(&figure(old), &figure(new), &tolerance(0.002)), change_of(&figure(old), &figure(new), &lower_is_better()));
+        let expected = match old.abs_diff(new) {
+            0..=2000 => (Change::Unchanged, Change::Unchanged),
+            _ if new > old => (Change::Improved, Change::Regressed),
+            _ => (Change::Regressed, Change::Improved),
+        };
+        prop_assert_eq!((up, down), expected);
+    }
+}

@@ -1,0 +1,470 @@
+//! The baseline in `insta`'s keeping: `cargo insta review` and `accept` change it, a comparator with tolerance reads it.
+//!
+//! Rules, in this order:
+//!
+//! 1. A figure that is NaN or infinite fails in every mode, and nothing is written.
+//! 2. While a requirement or the test's body fails, the baseline is compared and shown, but nothing is written, neither in
+//!    place nor as a pending snapshot: what breaks its own requirements is never proposed as the next baseline.
+//! 3. Otherwise `insta` decides what is written (`INSTA_UPDATE`, `CI`, `INSTA_FORCE_PASS`), as for any snapshot.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{env, fs, io};
+
+use crate::declare::{NeuronKind, OnImprovement, Requirement};
+use crate::gate::baseline::{self, BaselineText, Rules};
+use crate::gate::{BaselineStatus, BaselineVerdict, FigureChange, quiet};
+use crate::measure::Measurement;
+use crate::{Error, ErrorKind, Result};
+
+/// A baseline holds a line per criterion; anything larger is another file.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// Where a test's baseline lies and who asserts it.
+#[derive(Debug, Clone, Copy)]
+pub struct Site<'a> {
+    /// The test function's name, which is the snapshot's.
+    pub name: &'a str,
+    /// `module_path!()` of the test.
+    pub module_path: &'a str,
+    /// `file!()` of the test.
+    pub file: &'a str,
+    /// Calls `insta::assert_snapshot!(name, text)` from the user's crate, so that the snapshot lies beside its source.
+    pub assert: fn(name: &str, text: &str),
+}
+
+/// What lies at a baseline's place.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stored {
+    /// No file.
+    Missing,
+    /// A file that holds no baseline, and why.
+    Unreadable(String),
+    /// A baseline.
+    Text(BaselineText),
+}
+
+impl Stored {
+    /// The baseline, if there is one.
+    pub fn text(&self) -> Option<&BaselineText> {
+        match self {
+            Stored::Text(text) => Some(text),
+            Stored::Missing | Stored::Unreadable(_) => None,
+        }
+    }
+}
+
+/// Tells `insta` where the workspace is and keeps it from printing diffs between other tests' lines. Both only where the
+/// user has not said otherwise. `root` is the folder that the paths of `file!()` start from.
+///
+/// # Safety
+/// Changes the environment: no other thread may run yet.
+pub(crate) unsafe fn prepare_environment(root: &Path) {
+    for (name, value) in [("INSTA_OUTPUT", "none".as_ref()), ("INSTA_WORKSPACE_ROOT", root.as_os_str())] {
+        if env::var_os(name).is_none_or(|it| it.is_empty()) {
+            // SAFETY: the caller vouches that this is the only thread.
+            unsafe { env::set_var(name, value) };
+        }
+    }
+}
+
+/// The folder that `file!()` starts from, looked for at run time: the binary may have moved since it was built.
+///
+/// First the workspace nextest names, then the nearest folder from the package upwards in which the test's source lies, then
+/// the nearest with a `Cargo.lock`, then the package itself.
+pub fn workspace_root(manifest_dir: &Path, file: &str) -> PathBuf {
+    let named = env::var_os("NEXTEST_WORKSPACE_ROOT").map(PathBuf::from);
+    let holds = |folder: &&Path, name: &str| folder.join(name).is_file();
+    let upwards = || manifest_dir.ancestors();
+    named
+        .as_deref()
+        .filter(|folder| holds(folder, file))
+        .or_else(|| upwards().find(|folder| holds(folder, file)))
+        .or_else(|| upwards().find(|folder| holds(folder, "Cargo.lock")))
+        .unwrap_or(manifest_dir)
+        .to_path_buf()
+}
+
+/// A test's baseline: what lies there, what was observed, and how they compare.
+#[derive(Debug)]
+pub struct Gate<'a> {
+    site: Site<'a>,
+    root: PathBuf,
+    suffix: Option<&'static str>,
+    file: PathBuf,
+    stored: Stored,
+    observed: Arc<BaselineText>,
+    rules: Arc<Rules>,
+}
+
+impl<'a> Gate<'a> {
+    /// Reads the baseline of a test. `root` is `insta`'s workspace root. Measurements on a GPU have a baseline of their own
+    /// (`name@cuda.snap`), because their figures differ in the last digits.
+    pub fn open(
+        site: Site<'a>,
+        root: &Path,
+        rules: Rules,
+        requirements: &[Requirement],
+        measurement: &Measurement,
+    ) -> Self {
+        let suffix = measurement.settings.device.starts_with("cuda").then_some("cuda");
+        let file = snapshot_file(&site, root, suffix);
+        let observed = Arc::new(BaselineText::of(measurement, requirements));
+        let root = root.to_path_buf();
+        let stored = if rules.policy().enabled { read(&file) } else { Stored::Missing };
+        Self { stored, root, suffix, file, observed, rules: Arc::new(rules), site }
+    }
+
+    /// What lies at the baseline's place.
+    pub fn stored(&self) -> &Stored {
+        &self.stored
+    }
+
+    /// Compares with the baseline and lets `insta` keep what is to be kept. `holds` says whether all requirements and the
+    /// body hold; `measurement` and `requirements` become the snapshot's metadata.
+    ///
+    /// # Errors
+    /// If `insta` fails for another reason than the comparison: an invalid setting of its own, a file it cannot write.
+    pub fn verdict(
+        &self,
+        holds: bool,
+        measurement: &Measurement,
+        requirements: &[Requirement],
+    ) -> Result<BaselineVerdict> {
+        if !self.rules.policy().enabled {
+            return Ok(BaselineVerdict {
+                status: BaselineStatus::Disabled,
+                fails: false,
+                file: None,
+                pending: None,
+                changes: Vec::new(),
+                next: None,
+            });
+        }
+        let not_finite: Vec<&str> = self.observed.not_finite().collect();
+        if !not_finite.is_empty() {
+            self.mark_referenced();
+            let next = format!("{} must become a number: nothing was written, the baseline stays", not_finite.join(", "));
+            return Ok(self.unwritten(BaselineStatus::NotFinite, next));
+        }
+        if !holds || self.too_large() {
+            self.mark_referenced();
+            let next = match (&self.stored, holds) {
+                (Stored::Unreadable(why), _) => format!("{why}: restore the file from version control, or delete it"),
+                (Stored::Missing, _) => "one is proposed once everything else holds".to_owned(),
+                (Stored::Text(_), _) => "no new figures are proposed until everything else holds".to_owned(),
+            };
+            return Ok(self.unwritten(self.stored_status(), next));
+        }
+        self.assert(measurement, requirements)
+    }
+
+    fn too_large(&self) -> bool {
+        fs::metadata(&self.file).is_ok_and(|it| it.len() > LARGEST_FILE)
+    }
+
+    /// The verdict where `insta` is not asked.
+    fn unwritten(&self, status: BaselineStatus, next: String) -> BaselineVerdict {
+        let fails = match status {
+            BaselineStatus::Unchanged | BaselineStatus::Disabled | BaselineStatus::NotReached => false,
+            BaselineStatus::Improved => self.rules.policy().on_improvement == OnImprovement::Fail,
+            _ => true,
+        };
+        BaselineVerdict {
+            status,
+            fails,
+            file: Some(self.shown(&self.file)),
+            pending: None,
+            changes: self.stored.text().map(|text| self.rules.compare(text, &self.observed)).unwrap_or_default(),
+            next: Some(next),
+        }
+    }
+
+    fn stored_status(&self) -> BaselineStatus {
+        match &self.stored {
+            Stored::Missing => BaselineStatus::Missing,
+            Stored::Unreadable(_) => BaselineStatus::Unreadable,
+            Stored::Text(text) => baseline::status(&self.rules.compare(text, &self.observed)),
+        }
+    }
+
+    /// Runs the user's assertion with our comparator and reads off what became of it.
+    fn assert(&self, measurement: &Measurement, requirements: &[Requirement]) -> Result<BaselineVerdict> {
+        let text = self.observed.to_string();
+        let (existed, before) = (self.file.exists(), body_of(&self.file));
+        let seen = Arc::new(Mutex::new(None));
+        let tap = Tap { observed: self.observed.clone(), rules: self.rules.clone(), seen: seen.clone() };
+        let mut settings = insta::Settings::new();
+        settings.set_comparator(Box::new(tap));
+        settings.set_omit_expression(true);
+        settings.set_info(&info(measurement, requirements));
+        if let Some(suffix) = self.suffix {
+            settings.set_snapshot_suffix(suffix);
+        }
+        let panicked = quiet::catch(|| settings.bind(|| (self.site.assert)(self.site.name, &text))).err();
+        if let Some(caught) = panicked.as_ref().filter(|it| !it.message.starts_with("snapshot assertion for ")) {
+            let what = format!("insta could not look after the baseline of {}: {}", self.site.name, caught.message);
+            return Err(Error::new(ErrorKind::Io, what)
+                .with_help("check the INSTA_ variables, insta.yaml and that the snapshots folder can be written"));
+        }
+        let seen = lock(&seen).take();
+        let status = match &seen {
+            Some(seen) => seen.status,
+            // insta takes a file whose header it cannot read for none.
+            None if existed => BaselineStatus::Unreadable,
+            None => BaselineStatus::Missing,
+        };
+        let policy = self.rules.policy();
+        let tolerated = status == BaselineStatus::Improved && policy.on_improvement == OnImprovement::Pending;
+        let pending = self.pending_file();
+        let after = Aftermath {
+            status,
+            accepted: seen.as_ref().is_some_and(|it| it.accepted),
+            fails: panicked.is_some() && !tolerated,
+            rewritten: before.as_deref() != Some(text.trim_end())
+                && body_of(&self.file).as_deref() == Some(text.trim_end()),
+            pending: body_of(&pending).as_deref() == Some(text.trim_end()),
+        };
+        Ok(BaselineVerdict {
+            status,
+            fails: after.fails,
+            file: Some(self.shown(&self.file)),
+            next: self.next(&after, seen.as_ref()),
+            pending: after.pending.then(|| self.shown(&pending)),
+            changes: seen.map(|it| it.changes).unwrap_or_default(),
+        })
+    }
+
+    /// What to do next, in one line; what is the matter stands beside it in every report.
+    fn next(&self, after: &Aftermath, seen: Option<&Seen>) -> Option<String> {
+        let shown = self.shown(&self.file);
+        let shown = shown.display();
+        if after.rewritten {
+            return Some(format!("{shown} was written in place: look at it and commit it"));
+        }
+        if after.accepted {
+            let raise = "`cargo insta test --force-update-snapshots` raises the baseline to the better figures";
+            return (after.status == BaselineStatus::Improved).then(|| raise.to_owned());
+        }
+        let accept = match (after.pending, after.status) {
+            (true, BaselineStatus::Regressed) => {
+                "add test inputs that restore it, or accept the lower figures with `cargo insta review`".to_owned()
+            }
+            (true, _) => format!("accept the figures with `cargo insta review` and commit {shown}"),
+            (false, _) => {
+                let why = why_nothing_was_written();
+                format!("nothing was written ({why}): run `cargo insta test --review` on your machine and commit {shown}")
+            }
+        };
+        Some(match (after.status, seen.and_then(|it| it.unreadable.as_ref())) {
+            (BaselineStatus::Unchanged, _) => format!("a full match is asked for and the snapshot differs: {accept}"),
+            (BaselineStatus::Unreadable, Some(why)) => format!("{why}: restore the file, or {accept}"),
+            (BaselineStatus::Unreadable, None) => format!("insta cannot read its header: restore the file, or {accept}"),
+            _ => accept,
+        })
+    }
+
+    /// A path as a user would name it. Where the source is not found below the root, the root is likely wrong, and only the
+    /// full path says so.
+    fn shown(&self, path: &Path) -> PathBuf {
+        let relative = path.strip_prefix(&self.root).ok().filter(|_| self.root.join(self.site.file).is_file());
+        relative.unwrap_or(path).to_path_buf()
+    }
+
+    /// Where `insta` puts a pending snapshot.
+    fn pending_file(&self) -> PathBuf {
+        let pending = env::var_os("INSTA_PENDING_DIR").filter(|it| !it.is_empty());
+        let place = match (pending, self.file.strip_prefix(&self.root)) {
+            (Some(folder), Ok(relative)) => Path::new(&folder).join(relative),
+            _ => self.file.clone(),
+        };
+        place.with_extension("snap.new")
+    }
+
+    /// Keeps `cargo insta test --unreferenced=delete` from deleting a baseline whose assertion was not reached.
+    fn mark_referenced(&self) {
+        let Some(list) = env::var_os("INSTA_SNAPSHOT_REFERENCES_FILE") else { return };
+        // At worst insta calls the snapshot unreferenced, as it does for any test that failed early.
+        let _ = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(list)
+            .and_then(|mut list| io::Write::write_all(&mut list, format!("{}\n", self.file.display()).as_bytes()));
+    }
+}
+
+/// What became of an assertion.
+struct Aftermath {
+    status: BaselineStatus,
+    accepted: bool,
+    fails: bool,
+    rewritten: bool,
+    pending: bool,
+}
+
+/// Why `insta` left no pending snapshot, as its own rules have it.
+fn why_nothing_was_written() -> &'static str {
+    let ci = match env::var("CI").as_deref() {
+        Ok("" | "0" | "false") => false,
+        Ok(_) => true,
+        Err(_) => env::var_os("TF_BUILD").is_some(),
+    };
+    match env::var("INSTA_UPDATE").as_deref() {
+        Ok("no") => "INSTA_UPDATE=no",
+        Err(_) | Ok("" | "auto") if ci => "CI",
+        _ => "insta's settings",
+    }
+}
+
+/// Facts that say what a baseline was measured on. Nothing volatile: it would change on every accept.
+fn info(measurement: &Measurement, requirements: &[Requirement]) -> Info {
+    let Measurement { model, data, settings, .. } = measurement;
+    let text = |text: &str| Fact::Text(text.to_owned());
+    let count = |count: usize| Fact::Count(i64::try_from(count).unwrap_or(i64::MAX));
+    let neurons = match settings.neurons {
+        NeuronKind::Channel => "channel",
+        NeuronKind::Unit => "unit",
+    };
+    let profile = data.profile.as_deref().map(|profile| ("profile", text(profile)));
+    let profile_inputs = data.profile_inputs.map(|inputs| ("profile_inputs", count(inputs)));
+    let mut facts = vec![
+        ("model", text(&model.path)),
+        ("sha256", text(&model.sha256)),
+        ("data", text(&data.path)),
+        ("inputs", count(data.inputs)),
+    ];
+    facts.extend(profile.into_iter().chain(profile_inputs));
+    facts.extend([
+        ("transform", text(&data.transform)),
+        ("layers", text(&settings.layers)),
+        ("neurons", text(neurons)),
+        ("batch", count(settings.batch)),
+        ("device", text(&settings.device)),
+        ("libtorch", text(&settings.libtorch)),
+        ("cleanai", text(&settings.cleanai)),
+        ("require", Fact::Texts(requirements.iter().map(ToString::to_string).collect())),
+    ]);
+    Info(facts)
+}
+
+/// A snapshot's metadata, in the forms that `insta` gets back from its YAML: maps, strings and signed numbers. In any other
+/// (a struct, say) it would never equal the stored one where a full match is asked for.
+struct Info(Vec<(&'static str, Fact)>);
+
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Fact {
+    Text(String),
+    Count(i64),
+    Texts(Vec<String>),
+}
+
+impl serde::Serialize for Info {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, fact)| (name, fact)))
+    }
+}
+
+/// What the comparator saw.
+#[derive(Debug)]
+struct Seen {
+    status: BaselineStatus,
+    changes: Vec<FigureChange>,
+    unreadable: Option<String>,
+    accepted: bool,
+}
+
+/// The comparator: decides for `insta` and remembers the figures.
+#[derive(Clone)]
+struct Tap {
+    observed: Arc<BaselineText>,
+    rules: Arc<Rules>,
+    seen: Arc<Mutex<Option<Seen>>>,
+}
+
+impl Tap {
+    fn look(&self, reference: &insta::Snapshot) -> Seen {
+        let text = reference.as_text().map(ToString::to_string).unwrap_or_default();
+        let baseline: BaselineText = match text.parse::<BaselineText>() {
+            Ok(baseline) => baseline,
+            Err(error) => {
+                let unreadable = Some(error.what().to_owned());
+                return Seen { status: BaselineStatus::Unreadable, changes: Vec::new(), unreadable, accepted: false };
+            }
+        };
+        let changes = self.rules.compare(&baseline, &self.observed);
+        let status = baseline::status(&changes);
+        let accepted = match status {
+            BaselineStatus::Unchanged => true,
+            BaselineStatus::Improved => self.rules.policy().on_improvement == OnImprovement::Ignore,
+            _ => false,
+        };
+        Seen { status, changes, unreadable: None, accepted }
+    }
+
+    fn remember(&self, seen: Seen) -> bool {
+        let accepted = seen.accepted;
+        *lock(&self.seen) = Some(seen);
+        accepted
+    }
+}
+
+impl insta::Comparator for Tap {
+    fn matches(&self, reference: &insta::Snapshot, _test: &insta::Snapshot) -> bool {
+        self.remember(self.look(reference))
+    }
+
+    fn matches_fully(&self, reference: &insta::Snapshot, test: &insta::Snapshot) -> bool {
+        let mut seen = self.look(reference);
+        seen.accepted &= insta::DefaultComparator.matches_fully(reference, test);
+        self.remember(seen)
+    }
+
+    fn dyn_clone(&self) -> Box<dyn insta::Comparator> {
+        Box::new(self.clone())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every value put in is whole, so a panic elsewhere spoils nothing.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where `insta` keeps the snapshot.
+fn snapshot_file(site: &Site<'_>, root: &Path, suffix: Option<&str>) -> PathBuf {
+    let module = site.module_path.replace("::", "__");
+    let suffix = suffix.map(|suffix| format!("@{suffix}")).unwrap_or_default();
+    let folder = Path::new(site.file).parent().unwrap_or(Path::new(""));
+    root.join(folder).join("snapshots").join(format!("{module}__{}{suffix}.snap", site.name))
+}
+
+/// Reads the baseline for the verdicts on requirements; `insta` reads it again for the assertion.
+fn read(file: &Path) -> Stored {
+    match fs::metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Stored::Missing,
+        Err(error) => return Stored::Unreadable(error.to_string()),
+        Ok(facts) if facts.len() > LARGEST_FILE => {
+            return Stored::Unreadable(format!("it is larger than {LARGEST_FILE} bytes"));
+        }
+        Ok(_) => {}
+    }
+    match body_of(file) {
+        None => Stored::Unreadable("it is not a snapshot of insta's".to_owned()),
+        Some(body) => match body.parse() {
+            Ok(text) => Stored::Text(text),
+            Err(error) => Stored::Unreadable(error.what().to_owned()),
+        },
+    }
+}
+
+/// The text of a snapshot file, without its header; `None` if there is no such file or it is none of insta's.
+fn body_of(file: &Path) -> Option<String> {
+    fs::metadata(file).ok().filter(|facts| facts.len() <= LARGEST_FILE)?;
+    let text = fs::read_to_string(file).ok()?;
+    let mut lines = text.lines();
+    if lines.next()?.trim_end() != "---" {
+        return None;
+    }
+    lines.by_ref().find(|line| line.trim_end() == "---")?;
+    Some(lines.collect::<Vec<_>>().join("\n").trim_end().to_owned())
+}

@@ -1,0 +1,415 @@
+//! One pass: the profile set through the model into ranges, then the test set into the criteria, each layer read once while it is hot.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use tch::Tensor;
+
+use super::reader::{LayerRead, LayerReader};
+use super::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
+use crate::criteria::profile::ProfileState;
+use crate::criteria::{BatchEnd, LayerProfile, Needs, Start, State, registry};
+use crate::data::transform;
+use crate::data::{Batch, DataSet};
+use crate::declare::{CriterionSpec, Declaration, DataChoice, ModelChoice, NeuronKind, NonFinite, Selector};
+use crate::model::{LayerInfo, Model, Observed, tensor};
+use crate::{Error, ErrorKind, Result};
+
+/// One criterion of a pass.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Item {
+    pub text: String,
+    pub spec: CriterionSpec,
+    pub needs: Needs,
+    pub layers: Selector,
+    pub neurons: NeuronKind,
+}
+
+/// Everything one pass depends on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Job {
+    model: ModelChoice,
+    data: DataChoice,
+    batch: usize,
+    non_finite: NonFinite,
+    items: Vec<Item>,
+}
+
+impl Job {
+    pub fn of(declaration: &Declaration) -> Self {
+        Self {
+            model: declaration.model.clone(),
+            data: declaration.data.clone(),
+            batch: declaration.batch,
+            non_finite: declaration.non_finite,
+            items: Vec::new(),
+        }
+    }
+
+    /// Whether the same forward passes serve both.
+    pub fn shares_a_pass_with(&self, other: &Self) -> bool {
+        self.model.path == other.model.path
+            && self.model.device == other.model.device
+            && self.data.profile == other.data.profile
+            && self.data.test == other.data.test
+            && self.data.transform == other.data.transform
+            && self.data.on_bad_input == other.data.on_bad_input
+            && self.batch == other.batch
+            && self.non_finite == other.non_finite
+    }
+
+    /// Adds a criterion unless it is there; gives its text and index.
+    pub fn add(&mut self, item: Item) -> (String, usize) {
+        let text = item.text.clone();
+        let index = self.items.iter().position(|known| *known == item).unwrap_or_else(|| {
+            self.items.push(item);
+            self.items.len() - 1
+        });
+        (text, index)
+    }
+}
+
+/// What a pass gives.
+#[derive(Debug, Clone)]
+pub(super) struct Measured {
+    model: ModelFacts,
+    data: DataFacts,
+    device: String,
+    batch: usize,
+    non_finite_skipped: u64,
+    results: Vec<CriterionResult>,
+    seconds: Seconds,
+}
+
+impl Measured {
+    /// The part of it that one declaration asked for.
+    pub fn measurement(&self, declaration: &Declaration, items: &[(String, usize)]) -> Result<Measurement> {
+        let criteria = items.iter().map(|(text, index)| (text.clone(), self.results[*index].clone()));
+        Ok(Measurement {
+            schema: 1,
+            model: ModelFacts { path: declaration.model.name.clone(), ..self.model.clone() },
+            data: self.data.clone(),
+            settings: Settings {
+                device: self.device.clone(),
+                batch: self.batch,
+                layers: declaration.layers.to_string(),
+                neurons: declaration.neurons,
+                libtorch: crate::model::libtorch_version(),
+                cleanai: env!("CARGO_PKG_VERSION").to_owned(),
+                non_finite_skipped: self.non_finite_skipped,
+            },
+            criteria: criteria.collect::<BTreeMap<_, _>>(),
+            seconds: self.seconds,
+        })
+    }
+}
+
+/// Runs a job.
+pub(super) fn run(job: &Job) -> Result<Measured> {
+    let started = Instant::now();
+    let mut seconds = Seconds::default();
+    let mut model = Model::open(&job.model.path, job.model.device)?;
+    seconds.load = started.elapsed().as_secs_f64();
+    let selected = job.items.iter().map(|item| select(&model, item)).collect::<Result<Vec<_>>>()?;
+
+    let test = open(job, &job.data.test, "test")?;
+    check_needs(job, &model, &test)?;
+    let batch = batch_size(job, &model);
+    let profile_set = if job.items.iter().any(|item| item.needs.profile) { Some(open_profile(job)?) } else { None };
+    let shape_of = profile_set.as_ref().unwrap_or(&test);
+    let layers = probe(&mut model, shape_of, batch)?;
+
+    let profile_started = Instant::now();
+    let mut watch = Watch { reader: LayerReader::new(job.non_finite), ..Watch::default() };
+    let profile = match &profile_set {
+        Some(set) => Some(profile_pass(job, &mut model, set, batch, &layers, &selected, &mut watch)?),
+        None => None,
+    };
+    seconds.profile = if profile_set.is_some() { profile_started.elapsed().as_secs_f64() } else { 0.0 };
+    let (profile_inputs, profile_skipped) = (profile_set.as_ref().map(|_| watch.inputs), profile_set.as_ref().map(|_| watch.skipped));
+
+    watch = Watch { reader: watch.reader, ..Watch::default() };
+    let mut states = start(job, &layers, &selected, profile.as_ref())?;
+    test_pass(job, &mut model, &test, batch, &layers, &selected, &mut states, &mut watch)?;
+
+    let finishing = Instant::now();
+    let results = job.items.iter().zip(&states).map(|(item, state)| result(item, state.as_ref())).collect::<Result<Vec<_>>>()?;
+    seconds.decode = watch.decode;
+    seconds.forward = watch.forward;
+    seconds.criteria = watch.criteria + finishing.elapsed().as_secs_f64();
+    seconds.total = started.elapsed().as_secs_f64();
+    Ok(Measured {
+        model: ModelFacts {
+            path: job.model.name.clone(),
+            sha256: model.sha256().to_owned(),
+            format: model.format().to_owned(),
+            parameters: model.graph().parameters,
+            layers,
+        },
+        data: DataFacts {
+            path: job.data.test.path.clone(),
+            inputs: watch.inputs,
+            skipped: watch.skipped,
+            shape: test.shape().to_vec(),
+            profile: job.data.profile.as_ref().map(|location| location.path.clone()),
+            profile_inputs,
+            profile_skipped,
+            transform: transform::text(&job.data.transform),
+        },
+        device: crate::model::device_name(model.device()),
+        batch,
+        non_finite_skipped: watch.reader.skipped(),
+        results,
+        seconds,
+    })
+}
+
+fn result(item: &Item, state: &dyn State) -> Result<CriterionResult> {
+    let figures = state.figures();
+    Ok(CriterionResult {
+        value: figures.value,
+        covered: figures.covered,
+        total: figures.total,
+        layers: figures.layers,
+        details: figures.details,
+        direction: registry::criterion(&item.spec)?.direction(),
+    })
+}
+
+fn select(model: &Model, item: &Item) -> Result<Vec<usize>> {
+    model.select(&item.layers).map_err(|error| error.context(&item.text))
+}
+
+fn open(job: &Job, location: &crate::declare::DataLocation, role: &str) -> Result<DataSet> {
+    DataSet::open(location, &job.data.transform, job.data.on_bad_input).map_err(|error| error.context(format!("{role} data")))
+}
+
+fn open_profile(job: &Job) -> Result<DataSet> {
+    match &job.data.profile {
+        Some(location) => open(job, location, "profile"),
+        None => {
+            let wants = job.items.iter().find(|item| item.needs.profile).map_or("a criterion", |item| &item.text);
+            Err(Error::new(ErrorKind::Configuration, format!("{wants} needs ranges from a profile set, and the data names none"))
+                .with_help("give the training inputs: `profile = \"data/train\"` in the data's table, or `--profile`"))
+        }
+    }
+}
+
+/// Labels and logits are asked for before anything runs.
+fn check_needs(job: &Job, model: &Model, test: &DataSet) -> Result<()> {
+    for item in &job.items {
+        if item.needs.labels && test.labels().is_none() {
+            return Err(Error::new(ErrorKind::Data, format!("{} needs labels, and {} has none", item.text, job.data.test.path)).with_help(
+                "put images into one folder per class, or give an array `y` (npz) or a labels file (idx)",
+            ));
+        }
+        if item.needs.logits && !model.has_logits() {
+            return Err(Error::new(
+                ErrorKind::Criterion,
+                format!("{} needs class scores, and {} has none in its output", item.text, model.path().display()),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A file exported for one batch size is run at that size.
+fn batch_size(job: &Job, model: &Model) -> usize {
+    model.graph().fixed_batch.unwrap_or(job.batch)
+}
+
+/// Shapes of the layers, from a run of the first input.
+fn probe(model: &mut Model, set: &DataSet, batch: usize) -> Result<Vec<LayerInfo>> {
+    let first = set.batches(batch).next().unwrap_or_else(|| {
+        Err(Error::new(ErrorKind::Data, "no input could be decoded").with_help("see the first ones with on_bad_input = \"fail\""))
+    })?;
+    let input = input(model, &first)?;
+    model.shapes(&input)
+}
+
+fn input(model: &Model, batch: &Batch) -> Result<Tensor> {
+    let shape: Vec<i64> = std::iter::once(batch.size).chain(batch.shape.iter().copied()).map(|n| n as i64).collect();
+    let made = Tensor::f_from_slice(&batch.values)
+        .and_then(|tensor| tensor.f_view(shape.as_slice()))
+        .and_then(|tensor| tensor.f_to_device(model.device()));
+    made.map_err(|why| Error::new(ErrorKind::Data, format!("a batch of shape {shape:?} cannot be made: {why}")))
+}
+
+/// What happens beside the criteria: clocks, counts and the reader's buffers.
+#[derive(Default)]
+struct Watch {
+    reader: LayerReader,
+    decode: f64,
+    forward: f64,
+    criteria: f64,
+    inputs: usize,
+    skipped: usize,
+}
+
+/// The two neuron kinds, as an index.
+const KINDS: [NeuronKind; 2] = [NeuronKind::Channel, NeuronKind::Unit];
+
+fn kind_index(kind: NeuronKind) -> usize {
+    KINDS.iter().position(|known| *known == kind).unwrap_or(0)
+}
+
+/// Ranges by neuron kind, for the layers that criteria of that kind with a profile look at.
+struct Profiles {
+    /// For each kind: the layer indices profiled, and their ranges.
+    by_kind: [(Vec<usize>, Vec<LayerProfile>); 2],
+}
+
+impl Profiles {
+    fn of(&self, kind: NeuronKind, layers: &[usize]) -> Vec<LayerProfile> {
+        let (indices, profiles) = &self.by_kind[kind_index(kind)];
+        layers.iter().filter_map(|layer| indices.iter().position(|known| known == layer)).map(|at| profiles[at].clone()).collect()
+    }
+}
+
+fn profile_pass(
+    job: &Job,
+    model: &mut Model,
+    set: &DataSet,
+    batch: usize,
+    layers: &[LayerInfo],
+    selected: &[Vec<usize>],
+    watch: &mut Watch,
+) -> Result<Profiles> {
+    let mut wanted: [Vec<usize>; 2] = [Vec::new(), Vec::new()];
+    for (item, selection) in job.items.iter().zip(selected).filter(|(item, _)| item.needs.profile) {
+        wanted[kind_index(item.neurons)].extend(selection);
+    }
+    for indices in &mut wanted {
+        indices.sort_unstable();
+        indices.dedup();
+    }
+    let mut states = [0, 1].map(|kind| {
+        let neurons: Vec<usize> = wanted[kind].iter().map(|layer| layers[*layer].neurons(KINDS[kind])).collect();
+        ProfileState::new(&neurons)
+    });
+    each_batch(model, set, batch, layers, watch, &mut |layer, read| {
+        for (kind, state) in states.iter_mut().enumerate() {
+            if let Some(at) = wanted[kind].iter().position(|known| *known == layer) {
+                state.observe(read.values(at, KINDS[kind], false)?);
+            }
+        }
+        Ok(())
+    }, &mut |_, _, _| {})?;
+    let mut wanted = wanted.into_iter();
+    let by_kind = states.map(|state| (wanted.next().unwrap_or_default(), state.finish()));
+    Ok(Profiles { by_kind })
+}
+
+fn start(job: &Job, layers: &[LayerInfo], selected: &[Vec<usize>], profiles: Option<&Profiles>) -> Result<Vec<Box<dyn State>>> {
+    let items = job.items.iter().zip(selected);
+    items
+        .map(|(item, selection)| {
+            let infos: Vec<LayerInfo> = selection.iter().map(|layer| layers[*layer].clone()).collect();
+            let neurons: Vec<usize> = infos.iter().map(|info| info.neurons(item.neurons)).collect();
+            let profile = profiles.filter(|_| item.needs.profile).map(|profiles| profiles.of(item.neurons, selection));
+            let criterion = registry::criterion(&item.spec)?;
+            criterion.start(Start { layers: &infos, neurons: &neurons, profile: profile.as_deref() })
+        })
+        .collect()
+}
+
+#[allow(clippy::too_many_arguments)]
+fn test_pass(
+    job: &Job,
+    model: &mut Model,
+    set: &DataSet,
+    batch: usize,
+    layers: &[LayerInfo],
+    selected: &[Vec<usize>],
+    states: &mut [Box<dyn State>],
+    watch: &mut Watch,
+) -> Result<()> {
+    // For each layer: the criteria that look at it, and its index in their selection.
+    let mut readers: Vec<Vec<(usize, usize)>> = vec![Vec::new(); layers.len()];
+    for (item, selection) in selected.iter().enumerate() {
+        for (at, layer) in selection.iter().enumerate() {
+            readers[*layer].push((item, at));
+        }
+    }
+    let states = std::cell::RefCell::new(states);
+    each_batch(model, set, batch, layers, watch, &mut |layer, read| {
+        for (item, at) in &readers[layer] {
+            let Item { needs, neurons, .. } = &job.items[*item];
+            let values = read.values(*at, *neurons, needs.scaled)?;
+            states.borrow_mut()[*item].observe(values);
+        }
+        Ok(())
+    }, &mut |batch, classes, logits| {
+        let end = BatchEnd { first: batch.first, inputs: batch.inputs, classes, logits, labels: batch.labels.as_deref() };
+        for state in states.borrow_mut().iter_mut() {
+            state.end_batch(end);
+        }
+    })
+}
+
+/// Runs a data set batch by batch; `on_layer` gets each layer, `on_end` each batch with its logits.
+fn each_batch(
+    model: &mut Model,
+    set: &DataSet,
+    size: usize,
+    layers: &[LayerInfo],
+    watch: &mut Watch,
+    on_layer: &mut dyn FnMut(usize, &mut LayerRead<'_>) -> Result<()>,
+    on_end: &mut dyn FnMut(&Batch, usize, &[f64]),
+) -> Result<()> {
+    let mut batches = set.batches(size);
+    loop {
+        let waiting = Instant::now();
+        let Some(batch) = batches.next() else { break };
+        let batch = batch?;
+        watch.decode += waiting.elapsed().as_secs_f64();
+        let running = Instant::now();
+        let mut observing = 0.0;
+        let (mut logits, mut classes) = (Vec::new(), 0);
+        let input = input(model, &batch)?;
+        let reader = &mut watch.reader;
+        model.run(&[&input], &mut |observed, output| {
+            let reading = Instant::now();
+            let values = tensor::Values::of(output)?;
+            let rows = output.size().first().map_or(1, |rows| usize::try_from(*rows).unwrap_or(0));
+            if rows != size {
+                return Err(shape_error(observed, layers, rows, size));
+            }
+            let all = values.as_slice();
+            let width = all.len() / size.max(1);
+            let raw = &all[..width * batch.inputs];
+            match observed {
+                Observed::Layer(layer) => {
+                    if tensor::shape(output).get(1..) != Some(&layers[layer].shape[..]) {
+                        return Err(Error::new(ErrorKind::Model, format!("layer {} changes its shape from batch to batch", layers[layer].name)));
+                    }
+                    reader.next_layer();
+                    let mut read = LayerRead { reader, info: &layers[layer], raw, first: batch.first, inputs: batch.inputs, set };
+                    on_layer(layer, &mut read)?;
+                }
+                Observed::Logits => {
+                    classes = width;
+                    logits = raw.iter().map(|value| f64::from(*value)).collect();
+                }
+            }
+            observing += reading.elapsed().as_secs_f64();
+            Ok(())
+        })?;
+        watch.forward += running.elapsed().as_secs_f64() - observing;
+        let ending = Instant::now();
+        on_end(&batch, classes, &logits);
+        watch.criteria += observing + ending.elapsed().as_secs_f64();
+        watch.inputs += batch.inputs;
+    }
+    watch.skipped = set.skipped().len();
+    Ok(())
+}
+
+fn shape_error(observed: Observed, layers: &[LayerInfo], rows: usize, size: usize) -> Error {
+    let name = match observed {
+        Observed::Layer(layer) => layers[layer].name.as_str(),
+        Observed::Logits => "the logits",
+    };
+    Error::new(ErrorKind::Model, format!("layer {name} gives {rows} rows for a batch of {size} inputs; its first axis is no batch axis"))
+        .with_help("was the model exported for one batch size? Export it with a dynamic batch dimension, or set `batch`")
+}

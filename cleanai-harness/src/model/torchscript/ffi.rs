@@ -1,0 +1,325 @@
+//! The C functions of `engine.cpp`, made safe: errors become [`Error`], handles are owned, panics stay on this side.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+use std::ptr;
+
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+use crate::{Error, ErrorKind, Result};
+
+#[repr(C)]
+struct RawProgram {
+    _opaque: [u8; 0],
+}
+
+type Sink = extern "C" fn(context: *mut c_void, id: i64, tensor: *mut C_tensor) -> c_int;
+
+unsafe extern "C" {
+    fn cleanai_libtorch_version() -> *const c_char;
+    fn cleanai_text_free(text: *mut c_char);
+    fn cleanai_program_free(program: *mut RawProgram);
+    fn cleanai_torchscript_open(
+        path: *const c_char,
+        device: i64,
+        program: *mut *mut RawProgram,
+        description: *mut *mut c_char,
+    ) -> *mut c_char;
+    fn cleanai_program_new(program: *mut *mut RawProgram) -> *mut c_char;
+    fn cleanai_program_input(program: *mut RawProgram, bound: *const C_tensor, id: *mut i64) -> *mut c_char;
+    fn cleanai_program_constant(
+        program: *mut RawProgram,
+        kind: c_char,
+        integer: i64,
+        number: f64,
+        string: *const c_char,
+        id: *mut i64,
+    ) -> *mut c_char;
+    fn cleanai_program_list(
+        program: *mut RawProgram,
+        element: c_char,
+        elements: *const i64,
+        count: usize,
+        id: *mut i64,
+    ) -> *mut c_char;
+    fn cleanai_program_call(
+        program: *mut RawProgram,
+        operator_name: *const c_char,
+        names: *const *const c_char,
+        arguments: *const i64,
+        count: usize,
+        outputs: *mut i64,
+        expected: usize,
+    ) -> *mut c_char;
+    fn cleanai_program_output(program: *mut RawProgram, id: i64) -> *mut c_char;
+    fn cleanai_program_observe(program: *mut RawProgram, wanted: *const i64, count: usize) -> *mut c_char;
+    fn cleanai_program_run(
+        program: *mut RawProgram,
+        inputs: *const *const C_tensor,
+        count: usize,
+        observed: Sink,
+        output: Sink,
+        context: *mut c_void,
+    ) -> *mut c_char;
+}
+
+/// Takes the error text of a call; the first paragraph is what libtorch has to say, the rest is its own backtrace.
+fn check(text: *mut c_char) -> Result<()> {
+    if text.is_null() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Model, take(text).trim_end().to_owned()))
+}
+
+fn take(text: *mut c_char) -> String {
+    // SAFETY: every text of engine.cpp is a NUL-terminated malloc'ed string that is ours to free, exactly once, here.
+    unsafe {
+        let owned = CStr::from_ptr(text).to_string_lossy().into_owned();
+        cleanai_text_free(text);
+        owned
+    }
+}
+
+/// Version of the libtorch whose headers the C++ side was compiled with, `2.13.0`.
+pub fn version() -> String {
+    // SAFETY: a constant, NUL-terminated string.
+    unsafe { CStr::from_ptr(cleanai_libtorch_version()) }.to_string_lossy().into_owned()
+}
+
+fn c_string(text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::new(ErrorKind::Model, format!("{text:?} has a NUL byte in it")))
+}
+
+/// The number the C++ side knows a value of the graph by.
+pub type ValueId = i64;
+
+/// A constant of a graph.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Constant {
+    /// `None`
+    None,
+    /// An integer.
+    Integer(i64),
+    /// A floating-point number.
+    Number(f64),
+    /// A truth value.
+    Bool(bool),
+    /// A string.
+    Text(String),
+    /// A device, `cpu` or `cuda:0`.
+    Device(String),
+}
+
+/// What the elements of a list are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Element {
+    /// `int`
+    Integer,
+    /// `float`
+    Number,
+    /// `bool`
+    Bool,
+    /// `Tensor`
+    Tensor,
+    /// `Optional[Tensor]`
+    OptionalTensor,
+    /// `str`
+    Text,
+}
+
+/// A graph that libtorch can run, with the module or the weights it needs.
+#[derive(Debug)]
+pub struct Program {
+    raw: *mut RawProgram,
+}
+
+// SAFETY: a Program owns its graph, module and interpreter code and shares them with nobody; libtorch's objects may move
+// between threads as long as one uses them at a time, which `&mut self` on `run` and `observe` ensures.
+unsafe impl Send for Program {}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // SAFETY: `raw` came from engine.cpp and is freed once.
+        unsafe { cleanai_program_free(self.raw) }
+    }
+}
+
+struct Run<'a> {
+    observe: &'a mut dyn FnMut(ValueId, Tensor) -> Result<()>,
+    outputs: Vec<Tensor>,
+    stopped: Option<Stop>,
+}
+
+enum Stop {
+    Error(Error),
+    Panic(Box<dyn std::any::Any + Send>),
+}
+
+/// Runs `body` with the context and tensor of a callback; errors and panics are kept for after the run.
+fn deliver(context: *mut c_void, tensor: *mut C_tensor, body: impl FnOnce(&mut Run<'_>, Tensor) -> Result<()>) -> c_int {
+    // SAFETY: `context` is the `Run` that `Program::run` holds for the length of the call, on this thread, and nothing else borrows it meanwhile.
+    let run = unsafe { &mut *context.cast::<Run<'_>>() };
+    // SAFETY: the C++ side hands over a tensor made for us by `new`, which is how tch's tensors are made and freed.
+    let tensor = unsafe { Tensor::from_ptr(tensor) };
+    match catch_unwind(AssertUnwindSafe(|| body(run, tensor))) {
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) => {
+            run.stopped = Some(Stop::Error(error));
+            1
+        }
+        Err(panic) => {
+            run.stopped = Some(Stop::Panic(panic));
+            1
+        }
+    }
+}
+
+extern "C" fn on_observed(context: *mut c_void, id: i64, tensor: *mut C_tensor) -> c_int {
+    deliver(context, tensor, |run, tensor| (run.observe)(id, tensor))
+}
+
+extern "C" fn on_output(context: *mut c_void, _id: i64, tensor: *mut C_tensor) -> c_int {
+    deliver(context, tensor, |run, tensor| {
+        run.outputs.push(tensor);
+        Ok(())
+    })
+}
+
+impl Program {
+    /// Opens a TorchScript module in evaluation mode and gives its inlined `forward` with a description (JSON) of it.
+    /// `device` is `None` for the CPU, else the index of a GPU.
+    pub fn open_torchscript(path: &Path, device: Option<usize>) -> Result<(Self, String)> {
+        let path = c_string(&path.to_string_lossy())?;
+        let (mut raw, mut description) = (ptr::null_mut(), ptr::null_mut());
+        let device = device.map_or(-1, |index| index as i64);
+        // SAFETY: both out-pointers are valid for the call and are set when it succeeds.
+        check(unsafe { cleanai_torchscript_open(path.as_ptr(), device, &mut raw, &mut description) })?;
+        let program = Self { raw };
+        Ok((program, take(description)))
+    }
+
+    /// An empty graph.
+    pub fn new() -> Result<Self> {
+        let mut raw = ptr::null_mut();
+        // SAFETY: the out-pointer is valid for the call and is set when it succeeds.
+        check(unsafe { cleanai_program_new(&mut raw) })?;
+        Ok(Self { raw })
+    }
+
+    /// Adds a graph input; with a tensor it is bound to it (bound inputs come first).
+    pub fn input(&mut self, bound: Option<&Tensor>) -> Result<ValueId> {
+        let mut id = 0;
+        let bound = bound.map_or(ptr::null(), |tensor| tensor.as_ptr());
+        // SAFETY: `bound` is null or a live tensor, which the C++ side copies the handle of.
+        check(unsafe { cleanai_program_input(self.raw, bound, &mut id) })?;
+        Ok(id)
+    }
+
+    /// Adds a constant.
+    pub fn constant(&mut self, constant: &Constant) -> Result<ValueId> {
+        let (mut integer, mut number, mut text) = (0, 0.0, CString::default());
+        let kind = match constant {
+            Constant::None => b'n',
+            Constant::Integer(value) => {
+                integer = *value;
+                b'i'
+            }
+            Constant::Number(value) => {
+                number = *value;
+                b'd'
+            }
+            Constant::Bool(value) => {
+                integer = i64::from(*value);
+                b'b'
+            }
+            Constant::Text(value) => {
+                text = c_string(value)?;
+                b's'
+            }
+            Constant::Device(value) => {
+                text = c_string(value)?;
+                b'v'
+            }
+        };
+        let mut id = 0;
+        // SAFETY: `text` lives through the call.
+        check(unsafe { cleanai_program_constant(self.raw, kind as c_char, integer, number, text.as_ptr(), &mut id) })?;
+        Ok(id)
+    }
+
+    /// Adds a list of these values.
+    pub fn list(&mut self, element: Element, elements: &[ValueId]) -> Result<ValueId> {
+        let kind = match element {
+            Element::Integer => b'i',
+            Element::Number => b'd',
+            Element::Bool => b'b',
+            Element::Tensor => b't',
+            Element::OptionalTensor => b'o',
+            Element::Text => b's',
+        };
+        let mut id = 0;
+        // SAFETY: the slice is valid for its length.
+        check(unsafe {
+            cleanai_program_list(self.raw, kind as c_char, elements.as_ptr(), elements.len(), &mut id)
+        })?;
+        Ok(id)
+    }
+
+    /// Calls an operator (`aten::conv2d`) with arguments by name; an empty name is positional. Gives `outputs` values.
+    pub fn call(&mut self, operator: &str, arguments: &[(String, ValueId)], outputs: usize) -> Result<Vec<ValueId>> {
+        let operator = c_string(operator)?;
+        let names = arguments.iter().map(|(name, _)| c_string(name)).collect::<Result<Vec<_>>>()?;
+        let names: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect::<Vec<_>>();
+        let values: Vec<ValueId> = arguments.iter().map(|(_, value)| *value).collect();
+        let mut results = vec![0; outputs];
+        // SAFETY: names, values and results are valid for the lengths given; the names' strings live through the call.
+        check(unsafe {
+            cleanai_program_call(
+                self.raw,
+                operator.as_ptr(),
+                names.as_ptr(),
+                values.as_ptr(),
+                values.len(),
+                results.as_mut_ptr(),
+                outputs,
+            )
+        })?;
+        Ok(results)
+    }
+
+    /// Makes this value the next output.
+    pub fn output(&mut self, id: ValueId) -> Result<()> {
+        // SAFETY: the C++ side checks the id.
+        check(unsafe { cleanai_program_output(self.raw, id) })
+    }
+
+    /// Observes these values in every later run.
+    pub fn observe(&mut self, values: &[ValueId]) -> Result<()> {
+        // SAFETY: the slice is valid for its length; the C++ side checks the ids.
+        check(unsafe { cleanai_program_observe(self.raw, values.as_ptr(), values.len()) })
+    }
+
+    /// Runs the graph and gives its output tensors, flattened; every observed tensor goes to `observe` when it is computed.
+    ///
+    /// The tensor shares memory with the running graph: an in-place operator may change it later, so read or copy it at once.
+    pub fn run(
+        &mut self,
+        inputs: &[&Tensor],
+        observe: &mut dyn FnMut(ValueId, Tensor) -> Result<()>,
+    ) -> Result<Vec<Tensor>> {
+        let raw_inputs: Vec<*const C_tensor> = inputs.iter().map(|tensor| tensor.as_ptr()).collect();
+        let mut run = Run { observe, outputs: Vec::new(), stopped: None };
+        let context: *mut Run<'_> = &mut run;
+        // SAFETY: inputs are live tensors; `context` outlives the call and only the two callbacks use it meanwhile.
+        let result = check(unsafe {
+            cleanai_program_run(self.raw, raw_inputs.as_ptr(), inputs.len(), on_observed, on_output, context.cast())
+        });
+        match run.stopped {
+            Some(Stop::Panic(panic)) => resume_unwind(panic),
+            Some(Stop::Error(error)) => Err(error),
+            None => result.map(|()| run.outputs),
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Outcomes to test reporters with; the figures are those of a LeNet-5 on 500 MNIST digits with a profile of 2,000.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::{Outcome, Status};
+use crate::criteria::{Direction, LayerFigures};
+use crate::declare::{Comparison, NeuronKind, TestIdentity};
+use crate::gate::{BaselineStatus, BaselineVerdict, Change, FigureChange, RequirementVerdict};
+use crate::measure::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
+use crate::model::LayerInfo;
+use crate::{Error, ErrorKind, Place};
+
+const LAYERS: [(&str, &str, &str, &[usize]); 5] = [
+    ("block1_relu", "ReLU", "relu", &[6, 28, 28]),
+    ("block2_relu", "ReLU", "relu", &[16, 14, 14]),
+    ("fc.fc1_relu", "ReLU", "relu", &[120]),
+    ("fc.fc2_relu", "ReLU", "relu", &[84]),
+    ("before_softmax", "Linear", "linear", &[10]),
+];
+
+fn layer(name: &str, class: &str, operator: &str, shape: &[usize]) -> LayerInfo {
+    LayerInfo {
+        name: name.into(),
+        class: class.into(),
+        operator: operator.into(),
+        shape: shape.to_vec(),
+        channel_axis: 0,
+    }
+}
+
+fn ratio(name: &str, covered: u64, total: u64) -> LayerFigures {
+    let value = (total > 0).then(|| covered as f64 / total as f64);
+    LayerFigures { name: name.into(), value, covered: Some(covered), total: Some(total) }
+}
+
+fn ratios(layers: Vec<LayerFigures>) -> CriterionResult {
+    let covered = layers.iter().filter_map(|layer| layer.covered).sum();
+    let total = layers.iter().filter_map(|layer| layer.total).sum();
+    let whole = ratio("", covered, total);
+    CriterionResult {
+        value: whole.value,
+        covered: whole.covered,
+        total: whole.total,
+        layers,
+        details: BTreeMap::new(),
+        direction: Direction::HigherIsBetter,
+    }
+}
+
+fn of_layers(counts: [(u64, u64); 5]) -> CriterionResult {
+    ratios(LAYERS.iter().zip(counts).map(|(layer, (covered, total))| ratio(layer.0, covered, total)).collect())
+}
+
+fn criteria() -> BTreeMap<String, CriterionResult> {
+    let mut kmnc = of_layers([(2032, 6000), (5542, 16_000), (27_980, 117_000), (19_713, 81_000), (3197, 10_000)]);
+    kmnc.details.insert("constant_neurons".into(), 6.into());
+    kmnc.details
+        .insert("constant".into(), serde_json::json!({"fc.fc1_relu": [3, 17, 90], "fc.fc2_relu": [11, 40, 77]}));
+    let mut nbc = of_layers([(5, 12), (7, 32), (22, 240), (18, 168), (3, 20)]);
+    nbc.direction = Direction::LowerIsBetter;
+    let mut accuracy = ratios(Vec::new());
+    (accuracy.value, accuracy.covered, accuracy.total) = (Some(492.0 / 500.0), Some(492), Some(500));
+    let counts = |values: [f64; 5]| {
+        LAYERS.iter().zip(values).map(|(layer, value)| LayerFigures {
+            name: layer.0.into(),
+            value: Some(value),
+            covered: None,
+            total: None,
+        })
+    };
+    let tknp = CriterionResult {
+        value: Some(411.0),
+        covered: None,
+        total: None,
+        layers: counts([1.0, 8.0, 116.0, 103.0, 30.0]).collect(),
+        ..ratios(Vec::new())
+    };
+    BTreeMap::from([
+        ("nc".into(), of_layers([(0, 6), (0, 16), (79, 120), (54, 84), (10, 10)])),
+        ("kmnc(k=1000)".into(), kmnc),
+        ("nbc".into(), nbc),
+        ("accuracy".into(), accuracy),
+        ("tknp".into(), tknp),
+    ])
+}
+
+/// A measurement of `nc`, `kmnc(k=1000)`, `nbc`, `accuracy` and `tknp`.
+pub(crate) fn measurement() -> Measurement {
+    Measurement {
+        schema: 1,
+        model: ModelFacts {
+            path: "models/lenet5.pt".into(),
+            sha256: "88dd9dd5f13442504044392fda17634127b38337b37255b27730926deb373664".into(),
+            format: "torchscript".into(),
+            parameters: 61_706,
+            layers: LAYERS.iter().map(|(name, class, operator, shape)| layer(name, class, operator, shape)).collect(),
+        },
+        data: DataFacts {
+            path: "data/test#0..500".into(),
+            inputs: 500,
+            skipped: 0,
+            shape: vec![1, 28, 28],
+            profile: Some("data/train#0..2000".into()),
+            profile_inputs: Some(2000),
+            profile_skipped: Some(0),
+            transform: "grayscale, resize = [28, 28], scale".into(),
+        },
+        settings: Settings {
+            device: "cpu".into(),
+            batch: 64,
+            layers: "default".into(),
+            neurons: NeuronKind::Channel,
+            libtorch: "2.13.0".into(),
+            cleanai: "0.1.0".into(),
+            non_finite_skipped: 0,
+        },
+        criteria: criteria(),
+        seconds: Seconds { load: 0.041, decode: 0.012, profile: 0.62, forward: 0.118, criteria: 0.009, total: 0.8123 },
+    }
+}
+
+/// A verdict on a requirement, holding or not as the numbers say.
+pub(crate) fn requirement(
+    criterion: &str,
+    comparison: Comparison,
+    bound: f64,
+    observed: Option<f64>,
+    baseline: Option<f64>,
+) -> RequirementVerdict {
+    let holds = observed.is_some_and(|observed| match comparison {
+        Comparison::AtLeast => observed >= bound,
+        Comparison::Above => observed > bound,
+        Comparison::AtMost => observed <= bound,
+        Comparison::Below => observed < bound,
+    });
+    RequirementVerdict {
+        requirement: format!("{criterion} {} {bound}", super::figure::sign(comparison)),
+        criterion: criterion.into(),
+        comparison,
+        bound,
+        observed,
+        baseline,
+        holds,
+        passing_bound: None,
+        worst_layers: Vec::new(),
+        note: None,
+    }
+}
+
+fn change(criterion: &str, baseline: Option<f64>, observed: Option<f64>, change: Change) -> FigureChange {
+    FigureChange { criterion: criterion.into(), baseline, observed, tolerance: 0.002, change }
+}
+
+/// All requirements hold, the baseline is unchanged; `nc` and `tknp` are measured without a requirement.
+pub(crate) fn passed() -> Outcome {
+    let measurement = measurement();
+    let value = |name: &str| measurement.criteria[name].value;
+    let requirements = vec![
+        requirement("kmnc(k=1000)", Comparison::AtLeast, 0.25, value("kmnc(k=1000)"), Some(0.254)),
+        requirement("nbc", Comparison::AtMost, 0.2, value("nbc"), value("nbc")),
+        requirement("accuracy", Comparison::AtLeast, 0.98, value("accuracy"), value("accuracy")),
+    ];
+    let changes = vec![
+        change("accuracy", value("accuracy"), value("accuracy"), Change::Unchanged),
+        change("kmnc(k=1000)", Some(0.254), value("kmnc(k=1000)"), Change::Unchanged),
+        change("nbc", value("nbc"), value("nbc"), Change::Unchanged),
+        change("nc", value("nc"), value("nc"), Change::Unchanged),
+        change("tknp", value("tknp"), value("tknp"), Change::Unchanged),
+    ];
+    Outcome {
+        schema: 1,
+        test: TestIdentity {
+            name: "lenet5_digits".into(),
+            package: "digits".into(),
+            target: "coverage".into(),
+            file: PathBuf::from("examples/digits/tests/coverage.rs"),
+            line: 12,
+        },
+        status: Status::Passed,
+        measurement: Some(measurement),
+        requirements,
+        baseline: BaselineVerdict {
+            status: BaselineStatus::Unchanged,
+            fails: false,
+            file: Some(PathBuf::from("examples/digits/tests/snapshots/coverage__lenet5_digits.snap")),
+            pending: None,
+            changes,
+            next: None,
+        },
+        body: None,
+        error: None,
+        started: 1_795_317_247,
+        seconds: 0.8345,
+    }
+}
+
+/// Two thresholds fail, one upwards and one downwards.
+pub(crate) fn threshold_failure() -> Outcome {
+    let mut outcome = passed();
+    outcome.test.name = "strict::lenet5_strict".into();
+    outcome.test.line = 19;
+    outcome.status = Status::Failed;
+    outcome.baseline =
+        BaselineVerdict { status: BaselineStatus::Disabled, file: None, changes: Vec::new(), ..outcome.baseline };
+    let measurement = measurement();
+    let worst =
+        |name: &str, layers: [usize; 3]| layers.map(|layer| measurement.criteria[name].layers[layer].clone()).to_vec();
+    let mut kmnc = requirement("kmnc(k=1000)", Comparison::AtLeast, 0.3, outcome.requirements[0].observed, None);
+    (kmnc.passing_bound, kmnc.worst_layers) = (Some(0.254), worst("kmnc(k=1000)", [2, 3, 4]));
+    let mut accuracy = outcome.requirements[2].clone();
+    accuracy.baseline = None;
+    outcome.requirements = vec![kmnc, accuracy];
+    outcome
+}
+
+/// Thresholds hold, two figures fell and one rose.
+pub(crate) fn regression() -> Outcome {
+    let mut outcome = passed();
+    outcome.test.name = "lenet5_regressed".into();
+    outcome.test.line = 27;
+    outcome.status = Status::Failed;
+    let baseline = &mut outcome.baseline;
+    (baseline.status, baseline.fails) = (BaselineStatus::Regressed, true);
+    baseline.file = Some(PathBuf::from("examples/digits/tests/snapshots/coverage__lenet5_regressed.snap"));
+    baseline.pending = Some(PathBuf::from("examples/digits/tests/snapshots/coverage__lenet5_regressed.snap.new"));
+    baseline.next = Some("restore the coverage, or accept the new figures with `cargo insta review`".into());
+    for (change, criterion, verdict) in [
+        (0.988, "accuracy", Change::Regressed),
+        (0.2785, "kmnc(k=1000)", Change::Regressed),
+        (0.5551, "nc", Change::Improved),
+    ] {
+        let figure = baseline.changes.iter_mut().find(|figure| figure.criterion == criterion).unwrap();
+        (figure.baseline, figure.change) = (Some(change), verdict);
+    }
+    outcome.requirements[0].baseline = Some(0.2785);
+    outcome.requirements[2].baseline = Some(0.988);
+    outcome
+}
+
+/// The first run on a developer's machine.
+pub(crate) fn missing_local() -> Outcome {
+    let mut outcome = passed();
+    outcome.test.name = "lenet5_new".into();
+    outcome.test.line = 33;
+    outcome.status = Status::Failed;
+    for verdict in &mut outcome.requirements {
+        verdict.baseline = None;
+    }
+    for figure in &mut outcome.baseline.changes {
+        (figure.baseline, figure.change) = (None, Change::Added);
+    }
+    let baseline = &mut outcome.baseline;
+    (baseline.status, baseline.fails) = (BaselineStatus::Missing, true);
+    baseline.file = Some(PathBuf::from("examples/digits/tests/snapshots/coverage__lenet5_new.snap"));
+    baseline.pending = Some(PathBuf::from("examples/digits/tests/snapshots/coverage__lenet5_new.snap.new"));
+    baseline.next = Some("accept it with `cargo insta review` and commit the snapshot".into());
+    outcome
+}
+
+/// The first run in CI: nothing was written.
+pub(crate) fn missing_ci() -> Outcome {
+    let mut outcome = missing_local();
+    outcome.baseline.pending = None;
+    outcome.baseline.next =
+        Some("run `cargo test` on your machine, then `cargo insta accept`, and commit the snapshot".into());
+    outcome
+}
+
+/// The model is not there.
+pub(crate) fn error() -> Outcome {
+    let mut outcome = passed();
+    outcome.test.name = "broken_model".into();
+    outcome.test.line = 40;
+    outcome.status = Status::Error;
+    outcome.measurement = None;
+    outcome.requirements.clear();
+    outcome.baseline =
+        BaselineVerdict { status: BaselineStatus::NotReached, file: None, changes: Vec::new(), ..outcome.baseline };
+    outcome.seconds = 0.0021;
+    let place = Place {
+        file: PathBuf::from("examples/digits/cleanai.toml"),
+        line: 3,
+        column: 8,
+        snippet: "path = \"models/lenet6.pt\"\n       ^^^^^^^^^^^^^^^^^^".into(),
+    };
+    let error = Error::new(ErrorKind::Model, "models/lenet6.pt does not exist").at(place);
+    outcome.error = Some(error.with_help("models/lenet5.pt is there; did you mean it?"));
+    outcome
+}
+
+/// Everything a test can trip over but an error, with long names, skipped inputs and nothing to cover.
+pub(crate) fn everything_fails() -> Outcome {
+    let mut outcome = regression();
+    outcome.test.name = "strict::nested::everything_fails_for_this_model".into();
+    outcome.test.line = 51;
+    outcome.seconds = 83.2;
+    let long = "kmnc(k=1000,layers=[\"encoder.layers.*.self_attention.output_projection\",\"class:ReLU\"])";
+    let worst = vec![
+        ratio("encoder.layers.11.self_attention.output_projection.activation_function/gelu#2", 12, 32_000),
+        ratio("encoder.layers.3.relu", 0, 0),
+    ];
+    let measurement = outcome.measurement.as_mut().unwrap();
+    measurement.data.skipped = 3;
+    measurement.settings.non_finite_skipped = 1;
+    measurement.settings.layers = "encoder.*".into();
+    measurement.criteria.insert(long.into(), ratios(worst.clone()));
+    let mut verdict = requirement(long, Comparison::AtLeast, 0.25, measurement.criteria[long].value, None);
+    (verdict.passing_bound, verdict.worst_layers) = (Some(0.0003), worst);
+    outcome.requirements.push(verdict);
+    let mut empty = requirement("snac", Comparison::Above, 0.0, None, Some(0.1));
+    empty.note = Some("nothing to cover: every neuron of the selected layers is constant over the profile".into());
+    outcome.requirements.push(empty);
+    outcome.body = Some("block1_relu is nearly untested\n\tonly 2,032 of 6,000 sections".into());
+    outcome
+}
+
+/// A measurement with as many layers as a ResNet-152 has convolutions and activations.
+#[cfg(feature = "pdf")]
+pub(crate) fn deep(layers: usize) -> Outcome {
+    let mut outcome = passed();
+    outcome.test.name = "resnet152".into();
+    outcome.test.line = 60;
+    let measurement = outcome.measurement.as_mut().unwrap();
+    measurement.model.path = "models/resnet152.pt2".into();
+    measurement.model.format = "torch.export".into();
+    measurement.model.parameters = 60_192_808;
+    measurement.model.layers = (0..layers)
+        .map(|index| layer(&format!("layer{}.{}.relu", index / 40 + 1, index % 40), "ReLU", "relu", &[256, 14, 14]))
+        .collect();
+    let names: Vec<String> = measurement.model.layers.iter().map(|layer| layer.name.clone()).collect();
+    for (name, total) in [("kmnc(k=1000)", 256_000), ("nc", 256), ("nbc", 512)] {
+        let layers = names
+            .iter()
+            .enumerate()
+            .map(|(index, name)| ratio(name, total * (index as u64 % 11) / 13, total))
+            .collect();
+        measurement.criteria.insert(name.into(), ratios(layers));
+    }
+    outcome
+}
+
+/// One of each.
+pub(crate) fn all() -> Vec<Outcome> {
+    vec![passed(), threshold_failure(), regression(), missing_local(), error(), everything_fails()]
+}

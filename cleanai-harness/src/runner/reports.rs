@@ -1,0 +1,121 @@
+//! Fragments and reports: every test leaves a fragment in the folder of its run, and whoever finishes writes the reports
+//! from all fragments of the run. Under nextest, where every test is a process, the last one so leaves the whole.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use crate::config::{Config, ReportFile};
+use crate::report::Outcome;
+use crate::{Error, ErrorKind, Result};
+
+use super::places::Places;
+use super::{Reporters, WriteReport};
+
+/// Finished runs whose fragments are kept, the newest; another run may still be going on in one of them.
+const KEPT_RUNS: usize = 4;
+
+/// The reports of a run.
+pub(super) struct Reports {
+    places: Places,
+    reporters: Reporters,
+    files: Vec<(&'static str, WriteReport, PathBuf)>,
+}
+
+impl Reports {
+    /// Settles which reports are written where, and sees to the folders, so that a path which cannot be written is known
+    /// before anything is measured.
+    pub fn open(reporters: Reporters, config: &Config, places: Places) -> Result<Self> {
+        let table = &config.report;
+        let beside = config.path.as_deref().and_then(Path::parent).unwrap_or(&places.root).to_path_buf();
+        let file = |wanted: &ReportFile, ending: &str| match wanted {
+            ReportFile::No => None,
+            ReportFile::Default => Some(places.report(ending)),
+            ReportFile::At(path) => Some(beside.join(path)),
+        };
+        let mut files: Vec<(&'static str, WriteReport, PathBuf)> = Vec::new();
+        match (reporters.pdf, file(&table.pdf, ".pdf")) {
+            (Some(write), Some(path)) => files.push(("PDF", write, path)),
+            (None, Some(_)) if matches!(table.pdf, ReportFile::At(_)) => {
+                let what = "`report.pdf` names a file, but this build has no PDF reports";
+                return Err(Error::new(ErrorKind::Configuration, what)
+                    .with_help("enable the feature `pdf` of cleanai-harness, or set `pdf = false`"));
+            }
+            _ => {}
+        }
+        // nextest writes a JUnit report of its own.
+        let junit = if places.nextest && table.junit == ReportFile::Default { &ReportFile::No } else { &table.junit };
+        files.extend(file(junit, ".junit.xml").map(|path| ("JUnit", reporters.junit, path)));
+        files.extend(file(&table.json, ".json").map(|path| ("JSON", reporters.json, path)));
+        for (_, _, path) in &files {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            fs::create_dir_all(folder).map_err(|why| Error::io("create the folder of the report", path, why))?;
+            if path.is_dir() {
+                return Err(Error::io("write the report", path, "it is a folder"));
+            }
+        }
+        fs::create_dir_all(&places.run).map_err(|why| Error::io("create", &places.run, why))?;
+        Ok(Self { places, reporters, files })
+    }
+
+    /// Where this run writes.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Leaves the fragments of these tests and writes the reports of the whole run so far: each format's name with
+    /// its file as a user would name it, and what went wrong.
+    pub fn write(&self, outcomes: &[Outcome]) -> (Vec<(&'static str, PathBuf)>, Vec<Error>) {
+        let (all, _lock) = match self.merge(outcomes) {
+            Ok(merged) => merged,
+            Err(error) => return (Vec::new(), vec![error]),
+        };
+        let (mut written, mut errors) = (Vec::new(), Vec::new());
+        for (name, write, path) in &self.files {
+            match write(&all, path) {
+                Ok(()) => written.push((*name, self.places.shown(path))),
+                Err(error) => errors.push(error),
+            }
+        }
+        (written, errors)
+    }
+
+    /// Leaves the fragments and reads those of the whole run. The lock is held until the caller has written the reports:
+    /// whoever comes later has seen more.
+    fn merge(&self, outcomes: &[Outcome]) -> Result<(Vec<Outcome>, File)> {
+        let runs = self.places.stem.join("runs");
+        let lock = lock(&runs)?;
+        // Again, under the lock: another run may have tidied up meanwhile.
+        fs::create_dir_all(&self.places.run).map_err(|why| Error::io("create", &self.places.run, why))?;
+        for outcome in outcomes {
+            (self.reporters.write_fragment)(&self.places.run, outcome)?;
+        }
+        let all = (self.reporters.read_fragments)(&self.places.run)?;
+        tidy(&runs, &self.places.run)?;
+        Ok((all, lock))
+    }
+}
+
+/// Waits until no other process merges.
+fn lock(runs: &Path) -> Result<File> {
+    let path = runs.join(".lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|why| Error::io("open", &path, why))?;
+    file.lock().map_err(|why| Error::io("lock", &path, why))?;
+    Ok(file)
+}
+
+/// Removes the folders of older runs, but for this one and the newest few.
+fn tidy(runs: &Path, current: &Path) -> Result<()> {
+    let entries = fs::read_dir(runs).map_err(|why| Error::io("read", runs, why))?;
+    let mut others: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.path() != current && entry.file_type().is_ok_and(|it| it.is_dir()))
+        .map(|entry| (entry.metadata().and_then(|it| it.modified()).ok(), entry.path()))
+        .collect();
+    others.sort();
+    others.truncate(others.len().saturating_sub(KEPT_RUNS));
+    for (_, folder) in others {
+        fs::remove_dir_all(&folder).map_err(|why| Error::io("remove", &folder, why))?;
+    }
+    Ok(())
+}

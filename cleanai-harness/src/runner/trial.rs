@@ -1,0 +1,85 @@
+//! One test: measure, judge, compare; always an [`Outcome`], never a panic.
+
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::declare::Declaration;
+use crate::gate::baseline::Rules;
+use crate::gate::snapshot::{Gate, Site};
+use crate::gate::{BaselineStatus, BaselineVerdict, quiet, thresholds};
+use crate::measure::Measurement;
+use crate::report::{Outcome, Status};
+use crate::{Error, ErrorKind, Result};
+
+use super::{Measure, Test};
+
+/// Runs a test whose declaration has this index in the plan; `root` is `insta`'s workspace root.
+pub(super) fn run(test: &Test, declared: &Result<(usize, Declaration)>, measure: &Measure, root: &Path) -> Outcome {
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let clock = Instant::now();
+    let mut outcome = Outcome {
+        schema: 1,
+        test: test.identity.clone(),
+        status: Status::Error,
+        measurement: None,
+        requirements: Vec::new(),
+        baseline: not_reached(),
+        body: None,
+        error: None,
+        started,
+        seconds: 0.0,
+    };
+    let settled = match declared {
+        Ok((index, declaration)) => judge(test, declaration, measured(measure, *index), root, &mut outcome),
+        Err(error) => Err(error.clone()),
+    };
+    match settled {
+        Ok(true) => outcome.status = Status::Passed,
+        Ok(false) => outcome.status = Status::Failed,
+        Err(error) => outcome.error = Some(error),
+    }
+    outcome.seconds = clock.elapsed().as_secs_f64();
+    outcome
+}
+
+fn not_reached() -> BaselineVerdict {
+    BaselineVerdict {
+        status: BaselineStatus::NotReached,
+        fails: false,
+        file: None,
+        pending: None,
+        changes: Vec::new(),
+        next: None,
+    }
+}
+
+fn measured(measure: &Measure, index: usize) -> Result<Measurement> {
+    quiet::catch(|| measure(index)).unwrap_or_else(|caught| {
+        // A criterion of the user's own may panic; ours should not.
+        Err(Error::new(ErrorKind::Criterion, format!("measuring panicked: {caught}")))
+    })
+}
+
+/// Thresholds first, then the test's body, then the baseline. Fills in what is known, and says whether everything holds.
+fn judge(
+    test: &Test,
+    declaration: &Declaration,
+    measured: Result<Measurement>,
+    root: &Path,
+    outcome: &mut Outcome,
+) -> Result<bool> {
+    let measurement = &*outcome.measurement.insert(measured?);
+    let wanted = &declaration.requirements;
+    let site =
+        Site { name: test.function, module_path: test.module_path, file: test.file, assert: test.assert_snapshot };
+    let rules = Rules::of(&declaration.baseline, wanted, measurement);
+    let gate = Gate::open(site, root, rules, wanted, measurement);
+    outcome.requirements = thresholds::judge(wanted, measurement, gate.stored().text());
+    outcome.body = test.body.as_ref().and_then(|body| match quiet::catch(|| body(measurement)) {
+        Ok(result) => result.err(),
+        Err(caught) => Some(caught.to_string()),
+    });
+    let holds = outcome.requirements.iter().all(|it| it.holds) && outcome.body.is_none();
+    outcome.baseline = gate.verdict(holds, measurement, wanted)?;
+    Ok(holds && !outcome.baseline.fails)
+}
