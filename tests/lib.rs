@@ -140,7 +140,7 @@ opt-level = 3
 debug = false
 
 [profile.dev.package.cleanai-harness]
-opt-level = 2
+opt-level = 1
 "#
             ),
         );

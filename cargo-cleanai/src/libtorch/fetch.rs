@@ -314,7 +314,7 @@ fn complaint(said: &str) -> String {
     match errors.last() {
         Some(error) => error.to_string(),
         None => lines()
-            .last()
+            .next_back()
             .unwrap_or("pip failed and said nothing")
             .to_string(),
     }

@@ -34,6 +34,8 @@ impl Wanted {
         let Some((setting, path)) = &self.own else {
             return Ok(None);
         };
+        // A link to it must not depend on the folder it was named in.
+        let path = &std::path::absolute(path).map_err(Error::file("find", path))?;
         Libtorch::check(
             path,
             Origin::Own(setting.clone()),

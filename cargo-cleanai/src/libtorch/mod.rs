@@ -5,6 +5,7 @@ pub mod fetch;
 pub mod find;
 pub mod install;
 pub mod platform;
+pub mod unpack;
 pub mod wheel;
 
 use std::fs;

@@ -8,7 +8,7 @@
 
 mod arguments;
 mod places;
-#[cfg(any())]
+#[cfg(feature = "torch")]
 pub(crate) mod registered;
 mod reports;
 mod trial;

@@ -1,7 +1,6 @@
 //! What `main!()` runs: the tests that `#[coverage]` registered, with the real passes and reporters.
 
 use std::env;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -35,7 +34,8 @@ const REPORTERS: Reporters = Reporters {
     pdf: None,
     junit: report::junit::write,
     json: report::json::write,
-    write_fragment: |outcome, folder: &Path| report::fragment::write(folder, outcome).map(drop),
+    write_fragment: report::fragment::write,
+    summary: report::terminal::summary,
     read_fragments: report::fragment::read_all,
 };
 

@@ -13,7 +13,7 @@ use cleanai_harness::declare::{
     OnBadInput, OnImprovement, Requirement, Selector, TestIdentity,
 };
 use cleanai_harness::measure::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
-use cleanai_harness::report::Outcome;
+use cleanai_harness::report::{Outcome, fragment};
 use cleanai_harness::runner::{self, Body, Parts, Reporters, Test};
 use cleanai_harness::{Error, ErrorKind, Result};
 
@@ -205,21 +205,8 @@ const REPORTERS: Reporters = Reporters {
         }
         write(outcomes, path)
     },
-    write_fragment: |folder, outcome| {
-        let path = folder.join(format!("{}.json", outcome.test.name.replace("::", ".")));
-        let text = serde_json::to_string(outcome).expect("an outcome is JSON");
-        fs::write(&path, text).map_err(|why| Error::io("write", &path, why))?;
-        Ok(path)
-    },
-    read_fragments: |folder| {
-        let mut paths: Vec<_> = fs::read_dir(folder).expect("a folder").map(|it| it.expect("an entry").path()).collect();
-        paths.sort();
-        let read = |path: PathBuf| fs::read_to_string(path).expect("a fragment");
-        let mut outcomes: Vec<Outcome> =
-            paths.into_iter().map(|path| serde_json::from_str(&read(path)).expect("an outcome")).collect();
-        outcomes.sort_by_key(|it| it.test.line);
-        Ok(outcomes)
-    },
+    write_fragment: fragment::write,
+    read_fragments: fragment::read_all,
 };
 
 fn write(outcomes: &[Outcome], path: &Path) -> Result<()> {
