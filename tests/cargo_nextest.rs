@@ -5,7 +5,7 @@ use functional_tests::{Configuration, Project};
 #[test]
 fn the_gate_under_nextest() {
     let project = Project::new("gated-by-nextest");
-    let list = project.cargo(&["nextest", "list", "--test", "coverage"], &[]).expect(0);
+    let list = project.cargo(&["nextest", "list", "--test", "coverage", "--run-ignored", "all"], &[]).expect(0);
     assert!(list.out.contains("digits") && list.out.contains("inner::body"), "{}", list.out);
 
     let run = ["nextest", "run", "--test", "coverage"];

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Config, DataTable, ModelTable, TestTable, header};
-use crate::declare::nearest::{did_you_mean, listed, nearest};
+use crate::declare::nearest::{did_you_mean, listed, nearest, nearest_file};
 use crate::declare::{
     DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, Requirement, Selector,
     TestIdentity,
@@ -124,9 +124,11 @@ fn find_model(registration: &Registration, config: &Config) -> Result<FoundModel
             return Ok(found);
         }
         let what = format!("the model of {} does not exist: {}", header("models", written), found.path.display());
-        return Err(
-            Error::new(ErrorKind::Model, what).with_help(format!("correct its `path` in {}", file_name(config)))
-        );
+        let correct = format!("correct its `path` in {}", file_name(config));
+        return Err(Error::new(ErrorKind::Model, what).with_help(match nearest_file(&found.path) {
+            Some(near) => format!("{correct}; did you mean {}?", near.display()),
+            None => correct,
+        }));
     }
     if !is_path(written) {
         let error = wrong(format!("there is no model `{written}`"));
