@@ -15,7 +15,7 @@ fn the_gate_under_cargo_test() {
     // First run at home: fails and leaves a pending snapshot; accepted, the next run passes.
     project.accept_baseline();
     let baseline = fs::read_to_string(project.snapshot()).unwrap();
-    assert!(baseline.contains("kmnc(k=100)") && baseline.contains("accuracy"), "{baseline}");
+    assert!(baseline.contains("kmnc(k=100)") && baseline.contains("tknc"), "{baseline}");
     project.test(&["digits"], &[]).expect(0).says("test digits").says("kmnc(k=100)");
     project.test(&["digits"], &[("CI", "true")]).expect(0);
     for file in ["coverage.pdf", "coverage.junit.xml", "coverage.json"] {
@@ -24,7 +24,7 @@ fn the_gate_under_cargo_test() {
 
     // A threshold: fails in every mode of insta, and says what would pass.
     let strict = Configuration { requirements: "\"kmnc(k=100) >= 0.99\"", ..Configuration::default() };
-    project.configure(&Configuration { requirements: "\"kmnc(k=100) >= 0.99\", \"accuracy >= 0.9\"", ..strict });
+    project.configure(&Configuration { requirements: "\"kmnc(k=100) >= 0.99\", \"tknc >= 0.1\"", ..strict });
     for mode in ["auto", "always", "new", "no", "force"] {
         let run = project.test(&["digits"], &[("INSTA_UPDATE", mode), ("INSTA_FORCE_PASS", "1")]).expect(101);
         run.says("kmnc(k=100)").says("0.99").silent_about("panicked");

@@ -273,7 +273,7 @@ pub struct Configuration<'a> {
 
 impl Default for Configuration<'_> {
     fn default() -> Self {
-        Self { test: "data/test#0..300", requirements: "\"kmnc(k=100) >= 0.3\", \"accuracy >= 0.9\"", baseline: "tolerance = 0.002" }
+        Self { test: "data/test#0..300", requirements: "\"kmnc(k=100) >= 0.3\", \"tknc >= 0.1\"", baseline: "tolerance = 0.002" }
     }
 }
 
