@@ -47,6 +47,7 @@ fn question_mark(m: &Measurement) -> Result<(), Failed> {
 }
 
 #[cleanai::coverage(model = "m", nc >= 0.4)]
+#[allow(clippy::needless_lifetimes)]
 fn other_error<'m>(m: &'m Measurement) -> Result<(), std::num::ParseIntError> {
     m.data.path.parse::<u8>().map(drop)
 }

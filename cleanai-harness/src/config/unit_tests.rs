@@ -282,12 +282,7 @@ fn every_key_and_value_is_checked() {
         ),
         ("[baseline]\ntolerance='a'", "`tolerance` in [baseline] must be a number, not a string", "'a'", None),
         ("[baseline.tolerance]\n'nc(' = 0.1", "`nc(` is no criterion: `(` is not closed", "'nc('", None),
-        (
-            "[baseline.tolerance]\nkmcn = 0.1",
-            "unknown criterion `kmcn`",
-            "kmcn",
-            some("did you mean `kmnc`?"),
-        ),
+        ("[baseline.tolerance]\nkmcn = 0.1", "unknown criterion `kmcn`", "kmcn", some("did you mean `kmnc`?")),
         ("[baseline.tolerance]\n'nc()' = 0.1\nnc = 0.1", "`nc` has a tolerance already", "nc", None),
         ("[baseline.tolerance]\nnc = nan", "`nc` in `tolerance` in [baseline] must be finite", "nan", None),
         (
