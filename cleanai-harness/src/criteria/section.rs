@@ -128,10 +128,12 @@ impl LayerSections {
         let (mut low, mut high) = (profile.low.clone(), profile.high.clone());
         let mut constant = 0;
         for (low, high) in low.iter_mut().zip(&mut high) {
-            if !(*high > *low) {
-                (*low, *high) = (f64::NAN, f64::NAN);
-                constant += 1;
+            // So written that NaN, from a profile of the caller's own making, counts as no range.
+            if *high > *low {
+                continue;
             }
+            (*low, *high) = (f64::NAN, f64::NAN);
+            constant += 1;
         }
         Some(Self {
             low,
