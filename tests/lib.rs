@@ -1,1 +1,302 @@
-//! Helpers of the functional tests.
+//! What the functional tests share: a temporary project as a user has it, and the real commands run on it.
+//!
+//! The projects are built in this workspace's own target folder, so that libtorch's binding and every other dependency
+//! is compiled once.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use tempfile::TempDir;
+
+/// Versions of the tools that are installed where the machine has none.
+const NEXTEST: &str = "0.9.143";
+const INSTA: &str = "1.49.0";
+
+/// A user's project in a temporary folder: the digits of the example, a LeNet-5, and tests that `cleanai.toml` says all about.
+pub struct Project {
+    name: String,
+    folder: TempDir,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Run {
+    /// The exit code.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Run {
+    /// Fails, showing everything, unless the exit code is this.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "the exit code; stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    /// Fails, showing everything, unless the output has this in it.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.out.contains(text) || self.err.contains(text), "no {text:?} in\n{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// Fails if the output has this in it.
+    #[track_caller]
+    pub fn silent_about(self, text: &str) -> Self {
+        assert!(!self.out.contains(text) && !self.err.contains(text), "{text:?} in\n{}\n{}", self.out, self.err);
+        self
+    }
+}
+
+/// The workspace this crate belongs to.
+pub fn workspace() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace");
+    folder.to_owned()
+}
+
+/// The target folder the running test was built in.
+fn target() -> PathBuf {
+    let exe = std::env::current_exe().expect("a running test has a path");
+    let found = exe.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    found.map_or_else(|| workspace().join("target"), Path::to_owned)
+}
+
+/// The folder a cargo subcommand lies in; installed into the target folder where the machine has none.
+fn tool(name: &str, version: &str) -> PathBuf {
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let tools = target().join("tools");
+    let folders = std::env::split_paths(&paths).chain(home.map(|home| home.join("bin"))).chain([tools.join("bin")]);
+    if let Some(folder) = folders.into_iter().find(|folder| folder.join(name).is_file()) {
+        return folder;
+    }
+    eprintln!("installing {name} {version} into {}, once", tools.display());
+    let status = Command::new("cargo")
+        .args(["install", "--locked", "--quiet", name, "--version", version, "--root"])
+        .arg(&tools)
+        .env("CARGO_TARGET_DIR", tools.join("build"))
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "{name} {version} cannot be installed");
+    // What was built on the way is not needed again; a leftover only takes room.
+    if let Err(why) = fs::remove_dir_all(tools.join("build")) {
+        eprintln!("{}: {why}", tools.join("build").display());
+    }
+    tools.join("bin")
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder can be made");
+    for entry in fs::read_dir(from).expect("the example's data can be listed") {
+        let entry = entry.expect("the example's data can be listed");
+        let (source, copy) = (entry.path(), to.join(entry.file_name()));
+        if source.is_dir() {
+            copy_tree(&source, &copy);
+        } else {
+            fs::copy(&source, &copy).expect("the example's data can be copied");
+        }
+    }
+}
+
+impl Project {
+    /// A project of this package name; names differ between tests, because they share a target folder.
+    pub fn new(name: &str) -> Self {
+        let project = Self { name: name.to_owned(), folder: TempDir::with_prefix(name).expect("a temporary folder") };
+        let harness = workspace().join("cleanai-harness");
+        project.write(
+            "Cargo.toml",
+            &format!(
+                r#"[package]
+name = "{name}"
+version = "0.1.0"
+edition = "2024"
+
+[dev-dependencies]
+cleanai-harness = {{ path = {harness:?} }}
+
+[[test]]
+name = "coverage"
+harness = false
+
+[workspace]
+
+[profile.dev]
+debug = "line-tables-only"
+
+[profile.dev.package."*"]
+opt-level = 3
+debug = false
+
+[profile.dev.package.cleanai-harness]
+opt-level = 1
+"#
+            ),
+        );
+        project.write("src/lib.rs", "");
+        project.write("tests/coverage.rs", SOURCE);
+        fs::copy(workspace().join("Cargo.lock"), project.path("Cargo.lock")).expect("the lock file can be copied");
+        for part in ["data", "models"] {
+            copy_tree(&workspace().join("examples/digits").join(part), &project.path(part));
+        }
+        project.configure(&Configuration::default());
+        project
+    }
+
+    /// A path in the project.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.folder.path().join(relative)
+    }
+
+    /// Writes a file of the project.
+    pub fn write(&self, relative: &str, text: &str) {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
+        fs::write(path, text).expect("a file can be written");
+    }
+
+    /// Writes `cleanai.toml`.
+    pub fn configure(&self, configuration: &Configuration<'_>) {
+        let Configuration { test, requirements, baseline } = configuration;
+        self.write(
+            "cleanai.toml",
+            &format!(
+                r#"[models.lenet5]
+path = "models/lenet5.pt"
+device = "cpu"
+
+[data.digits]
+profile = "data/train"
+test = "{test}"
+transform = ["grayscale", "scale", {{ normalize = {{ mean = [0.5], std = [0.5] }} }}]
+
+[tests.digits]
+require = [{requirements}]
+
+[baseline]
+{baseline}
+"#
+            ),
+        );
+    }
+
+    /// The committed baseline of the test `digits`.
+    pub fn snapshot(&self) -> PathBuf {
+        self.path("tests/snapshots/coverage__digits.snap")
+    }
+
+    /// The pending one.
+    pub fn pending(&self) -> PathBuf {
+        self.path("tests/snapshots/coverage__digits.snap.new")
+    }
+
+    /// Where the reports of this project lie.
+    pub fn report(&self, file: &str) -> PathBuf {
+        target().join("cleanai").join(&self.name).join(file)
+    }
+
+    /// Runs `cargo`; `environment` is set on top of a clean one (no `CI`, no variables of insta or nextest).
+    pub fn cargo<S: AsRef<OsStr>>(&self, arguments: &[S], environment: &[(&str, &str)]) -> Run {
+        let mut command = Command::new("cargo");
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            let inherited = ["INSTA_", "NEXTEST", "CARGO_PKG_", "RUST_TEST", "RUST_BACKTRACE"].iter().any(|p| text.starts_with(p));
+            if inherited || ["CI", "TF_BUILD", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO"].contains(&&*text) {
+                command.env_remove(&name);
+            }
+        }
+        let first = arguments.first().map(|argument| argument.as_ref().to_string_lossy().into_owned());
+        let tools = match first.as_deref() {
+            Some("nextest") => vec![tool("cargo-nextest", NEXTEST)],
+            Some("insta") if arguments.iter().any(|argument| argument.as_ref() == "nextest") => {
+                vec![tool("cargo-insta", INSTA), tool("cargo-nextest", NEXTEST)]
+            }
+            Some("insta") => vec![tool("cargo-insta", INSTA)],
+            _ => Vec::new(),
+        };
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        let paths = std::env::join_paths(std::env::split_paths(&paths).chain(tools)).expect("PATH can be joined");
+        let output = command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("PATH", paths)
+            .env("CARGO_TARGET_DIR", target())
+            .env("CARGO_NET_OFFLINE", "true")
+            .env("CARGO_TERM_COLOR", "never")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .expect("cargo runs");
+        Run {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// `cargo test` with these arguments for the tests.
+    pub fn test(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
+        let arguments: Vec<&str> = ["test", "--quiet", "--test", "coverage", "--"].iter().chain(arguments).copied().collect();
+        self.cargo(&arguments, environment)
+    }
+
+    /// Creates the baseline of today's figures and accepts it.
+    #[track_caller]
+    pub fn accept_baseline(&self) {
+        self.test(&["digits", "--exact"], &[]).expect(101).says("cargo insta");
+        assert!(self.pending().is_file(), "no pending snapshot was written");
+        self.cargo(&["insta", "accept"], &[]).expect(0);
+        assert!(self.snapshot().is_file() && !self.pending().exists(), "accepting did not make a baseline");
+    }
+}
+
+/// What `cleanai.toml` says in a scenario.
+pub struct Configuration<'a> {
+    /// The test set.
+    pub test: &'a str,
+    /// Items of the `require` list.
+    pub requirements: &'a str,
+    /// Lines of the `[baseline]` table.
+    pub baseline: &'a str,
+}
+
+impl Default for Configuration<'_> {
+    fn default() -> Self {
+        Self { test: "data/test#0..300", requirements: "\"kmnc(k=100) >= 0.3\", \"tknc >= 0.1\"", baseline: "tolerance = 0.002" }
+    }
+}
+
+/// The user's test file: one test that the configuration says all about, others for the command line.
+const SOURCE: &str = r#"use cleanai_harness::prelude::*;
+
+#[cleanai::coverage(model = "lenet5", nc(threshold = 0.25) >= 0.3)]
+fn digits() {}
+
+#[cleanai::coverage(model = "lenet5", tknc >= 0.1)]
+#[ignore]
+fn slow() {}
+
+mod inner {
+    use cleanai_harness::prelude::*;
+
+    #[cleanai::coverage(model = "lenet5", nac >= 0.1)]
+    #[ignore]
+    fn body(m: &Measurement) -> Result<(), Failed> {
+        ensure!(m.value("nac")? > 2.0, "no share is above two");
+        Ok(())
+    }
+}
+
+cleanai_harness::main!();
+"#;

@@ -1,2 +1,39 @@
-//! cargo cleanai
-fn main() {}
+//! `cargo cleanai`: provides libtorch, and runs coverage tests, the demonstration and the engine.
+//!
+//! It builds without libtorch, because it provides it.
+
+mod arguments;
+mod doctor;
+mod error;
+mod libtorch;
+mod process;
+mod progress;
+mod python;
+mod run;
+mod setup;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse_from(arguments::normalise(std::env::args_os()));
+    let result = match &arguments.command {
+        Command::Demo => run::demo(),
+        Command::Test(test) => run::test(test),
+        Command::Setup => setup::setup(),
+        Command::Doctor => doctor::doctor(),
+        Command::Inspect(inspect) => run::engine(&inspect.model, &inspect.forward()),
+        Command::Measure(measure) => run::engine(&measure.model, &measure.forward()),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            error.print();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -19,5 +19,18 @@ pub mod private;
 pub mod report;
 pub mod runner;
 
+/// Writes the `main` of a file of coverage tests: `cleanai_harness::main!();`.
+///
+/// The test target needs `harness = false` in `Cargo.toml`.
+#[cfg(feature = "torch")]
+#[macro_export]
+macro_rules! main {
+    () => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::private::main()
+        }
+    };
+}
+
 pub use cleanai_macros::coverage;
 pub use error::{Error, ErrorKind, Place, Result};

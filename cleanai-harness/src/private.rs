@@ -10,6 +10,8 @@ pub use insta;
 pub use crate::body::Failed;
 pub use crate::declare::{NeuronKind, NonFinite};
 pub use crate::measure::Measurement;
+#[cfg(feature = "torch")]
+pub use crate::runner::registered::main;
 
 /// One `#[coverage]` as it stands in the source; everything is known at compile time.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! The attribute's arguments: options `key = value` and requirements, in any order.
 
-use proc_macro2::{Span, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
-use syn::parse::ParseStream;
+use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
 use syn::{Error, Ident, LitStr, Path, Result, Token};
 
@@ -38,24 +38,46 @@ pub struct Arguments {
 }
 
 /// Reads all arguments; what is wrong with one does not hide what is wrong with the next.
-pub fn parse(input: ParseStream) -> Result<Arguments> {
+pub fn parse(tokens: TokenStream) -> Arguments {
     let mut arguments = Arguments::default();
-    while !input.is_empty() {
-        if let Err(error) = arguments.argument(input) {
+    for argument in split(tokens) {
+        if let Err(error) = (|input: ParseStream| arguments.argument(input)).parse2(argument) {
             arguments.errors.push(error);
-            while !input.is_empty() && !input.peek(Token![,]) {
-                input.parse::<TokenTree>()?;
-            }
-        }
-        if !input.is_empty() {
-            input.parse::<Token![,]>()?;
         }
     }
     if !arguments.seen.iter().any(|key| key == "model") {
-        let error = Error::new(Span::call_site(), "missing `model`: name a key of `[models]` or a file, as in `model = \"lenet5.pt\"`");
+        let error = Error::new(
+            Span::call_site(),
+            "missing `model`: name a key of `[models]` or a file, as in `model = \"lenet5.pt\"`",
+        );
         arguments.errors.push(error);
     }
-    Ok(arguments)
+    arguments
+}
+
+/// The arguments between the commas; the last may be empty.
+fn split(tokens: TokenStream) -> Vec<TokenStream> {
+    let mut arguments = vec![TokenStream::new()];
+    let mut commas = Vec::new();
+    for token in tokens {
+        match token {
+            TokenTree::Punct(punct) if punct.as_char() == ',' => {
+                commas.push(punct);
+                arguments.push(TokenStream::new());
+            }
+            token => arguments.last_mut().expect("there is always one").extend([token]),
+        }
+    }
+    // Two commas in a row leave a comma to complain about; a last comma is welcome.
+    if arguments.last().is_some_and(TokenStream::is_empty) {
+        arguments.pop();
+    }
+    for (argument, comma) in arguments.iter_mut().zip(commas) {
+        if argument.is_empty() {
+            argument.extend([TokenTree::Punct(comma)]);
+        }
+    }
+    arguments
 }
 
 impl Arguments {
@@ -106,7 +128,10 @@ impl Arguments {
                 match value {
                     Value::Integer(batch @ 1..=MAX_BATCH) => self.batch = usize::try_from(batch).ok(),
                     other => {
-                        return Err(Error::new(span, format!("`batch` is an integer from 1 to {MAX_BATCH}, not `{other}`")));
+                        return Err(Error::new(
+                            span,
+                            format!("`batch` is an integer from 1 to {MAX_BATCH}, not `{other}`"),
+                        ));
                     }
                 }
             }
@@ -164,10 +189,13 @@ fn one_of(known: &[&str], key: &str, text: LitStr) -> Result<String> {
 
 fn device(text: LitStr) -> Result<String> {
     let value = text.value();
-    let index = value.strip_prefix("cuda:").map(|index| (!index.starts_with('+')).then(|| index.parse::<u8>().ok()).flatten());
+    let index =
+        value.strip_prefix("cuda:").map(|index| (!index.starts_with('+')).then(|| index.parse::<u8>().ok()).flatten());
     match (value.as_str(), index) {
         ("auto" | "cpu" | "cuda", _) | (_, Some(Some(0..=127))) => Ok(value),
-        (_, Some(_)) => Err(Error::new(text.span(), format!("`{value}` does not name a GPU; the index is a number from 0 to 127"))),
+        (_, Some(_)) => {
+            Err(Error::new(text.span(), format!("`{value}` does not name a GPU; the index is a number from 0 to 127")))
+        }
         (word, None) => {
             let help = match nearest(word, &["auto", "cpu", "cuda"]).filter(|_| !word.starts_with("gpu")) {
                 Some(near) => format!("did you mean `{near}`?"),

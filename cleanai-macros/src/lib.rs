@@ -11,7 +11,6 @@ mod value;
 
 use proc_macro::TokenStream;
 use quote::quote;
-use syn::parse::Parser;
 
 /// Declares a coverage test.
 ///
@@ -41,10 +40,7 @@ use syn::parse::Parser;
 #[proc_macro_attribute]
 pub fn coverage(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let arguments = arguments::parse.parse(arguments).unwrap_or_else(|error| {
-        errors.push(error);
-        arguments::Arguments::default()
-    });
+    let arguments = arguments::parse(arguments.into());
     errors.extend(arguments.errors.iter().cloned());
     let function = match function::Function::parse(item.clone().into()) {
         Ok(function) => function,

@@ -74,19 +74,21 @@ fn body(private: &TokenStream, function: &Function) -> TokenStream {
         return quote!(::core::option::Option::None);
     }
     let signature = &function.item.sig;
-    let called = &signature.ident;
     // Hygienic, so that a function named `measurement` is not shadowed by it.
     let measurement = Ident::new("measurement", Span::mixed_site());
-    let call = match signature.inputs.first() {
-        Some(FnArg::Typed(argument)) => {
-            let given = quote_spanned!(argument.ty.span()=> #measurement);
-            quote!(#called(#given))
-        }
-        _ => quote!(#called()),
-    };
     let returned = match &signature.output {
         ReturnType::Type(_, returned) => returned.span(),
-        ReturnType::Default => Span::call_site(),
+        ReturnType::Default => signature.ident.span(),
+    };
+    let mut called = signature.ident.clone();
+    called.set_span(called.span().located_at(returned));
+    let call = match signature.inputs.first() {
+        Some(FnArg::Typed(argument)) => {
+            let mut given = measurement.clone();
+            given.set_span(given.span().located_at(argument.ty.span()));
+            quote_spanned!(returned=> #called(#given))
+        }
+        _ => quote_spanned!(returned=> #called()),
     };
     let result = quote_spanned!(returned=> #private::IntoBodyResult::into_body_result(#call));
     quote!(::core::option::Option::Some(|#measurement: &#private::Measurement| #result))

@@ -1,12 +1,52 @@
 //! `cleanai.toml`: found upwards from the package, every key checked, errors with file, line, key and the nearest known one.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod baseline;
+mod data;
+mod document;
+mod models;
+mod reader;
+mod report;
+mod resolve;
+mod tests;
+#[cfg(test)]
+mod unit_tests;
 
-use crate::data::transform::TransformStep;
-use crate::declare::{BaselinePolicy, DeviceChoice, NeuronKind, NonFinite, OnBadInput, Requirement, Selector};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+pub use data::DataTable;
+pub use models::ModelTable;
+pub use report::{ReportFile, ReportTable};
+pub use resolve::resolve;
+pub use tests::TestTable;
+
+use crate::declare::BaselinePolicy;
+use crate::declare::nearest::nearest;
+use crate::{Error, ErrorKind, Result};
+use document::Document;
+use reader::{Table, Value};
+
+/// The file's name.
+pub const FILE_NAME: &str = "cleanai.toml";
+
+/// Bytes of a `cleanai.toml` at most: no one writes more by hand, and the whole is held in memory.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A whole `cleanai.toml`, checked.
+///
+/// ```
+/// let folder = tempfile::tempdir().unwrap();
+/// let file = folder.path().join("cleanai.toml");
+/// std::fs::write(&file, "[data.digits]\ntset = 'data/test'\n").unwrap();
+/// let error = cleanai_harness::config::Config::load(&file).unwrap_err();
+/// assert_eq!(error.what(), "unknown key `tset` in [data.digits]");
+/// assert_eq!(error.help(), Some("did you mean `test`?"));
+/// assert_eq!(error.place().unwrap().line, 2);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Config {
     /// The file; `None` where there is none and everything is a default.
@@ -25,72 +65,105 @@ pub struct Config {
     pub report: ReportTable,
 }
 
-/// `[models.NAME]`
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModelTable {
-    /// `path`, relative to the file.
-    pub path: PathBuf,
-    /// `device`
-    pub device: DeviceChoice,
-}
-
-/// `[data.NAME]`
-#[derive(Debug, Clone, PartialEq)]
-pub struct DataTable {
-    /// `profile`
-    pub profile: Option<String>,
-    /// `test`
-    pub test: String,
-    /// `transform`
-    pub transform: Vec<TransformStep>,
-    /// `on_bad_input`
-    pub on_bad_input: OnBadInput,
-}
-
-/// `[tests.NAME]` and `[defaults]`: what an attribute leaves open.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TestTable {
-    /// `data`: a key of `[data]`.
-    pub data: Option<String>,
-    /// `require`
-    pub require: Vec<Requirement>,
-    /// `layers`
-    pub layers: Option<Selector>,
-    /// `neurons`
-    pub neurons: Option<NeuronKind>,
-    /// `batch`
-    pub batch: Option<usize>,
-    /// `device`
-    pub device: Option<DeviceChoice>,
-    /// `non_finite`
-    pub non_finite: Option<NonFinite>,
-}
-
-/// `[report]`: what is written besides the terminal, and where (relative paths start at the file).
-#[derive(Debug, Clone, PartialEq)]
-pub struct ReportTable {
-    /// `pdf = true | false | "path"`; `true` is `target/cleanai/<package>/<target>.pdf`.
-    pub pdf: ReportFile,
-    /// `junit`, likewise with `.junit.xml`; under nextest `true` writes none, because nextest writes its own.
-    pub junit: ReportFile,
-    /// `json`, likewise with `.json`.
-    pub json: ReportFile,
-}
-
-/// Whether and where a report is written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum ReportFile {
-    /// Not at all.
-    No,
-    /// In the default place.
-    #[default]
-    Default,
-    /// Here.
-    At(PathBuf),
-}
-
-impl Default for ReportTable {
-    fn default() -> Self {
-        Self { pdf: ReportFile::Default, junit: ReportFile::Default, json: ReportFile::Default }
+impl Config {
+    /// The first `cleanai.toml` in `start` or a folder above it; the defaults if there is none.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn find(start: &Path) -> Result<Self> {
+        let start = std::path::absolute(start).map_err(|error| Error::io("resolve", start, error))?;
+        match start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file()) {
+            Some(path) => Self::load(&path),
+            None => Ok(Self::default()),
+        }
     }
+
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// If it cannot be read, is larger than 1 MiB, is no UTF-8 or no TOML, or if a key or value is wrong: with the place
+    /// and the nearest known key.
+    pub fn load(path: &Path) -> Result<Self> {
+        let path = std::path::absolute(path).map_err(|error| Error::io("resolve", path, error))?;
+        let mut bytes = Vec::new();
+        let file = File::open(&path).map_err(|error| Error::io("read", &path, error))?;
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| Error::io("read", &path, error))?;
+        let refused = |what: String| Error::new(ErrorKind::Configuration, format!("{} {what}", path.display()));
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(refused(format!("is larger than {MAX_BYTES} bytes")));
+        }
+        let text = String::from_utf8(bytes)
+            .map_err(|error| refused(format!("is not UTF-8: byte {} is wrong", error.utf8_error().valid_up_to())))?;
+        Self::parse(path.clone(), &text)
+    }
+
+    /// Checks the text of the file at `path`.
+    fn parse(path: PathBuf, text: &str) -> Result<Self> {
+        let document = Document { path: &path, text };
+        let parsed = DeTable::parse(text).map_err(|error| {
+            let end = text.len();
+            document.error(error.span().unwrap_or(end..end), error.message().replace('\n', "; "))
+        })?;
+        let known = &["models", "data", "tests", "defaults", "baseline", "report"];
+        let mut top = Table::new(&document, String::new(), 0..0, parsed.into_inner(), known)?;
+        let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let models = named(&mut top, "models", models::read)?;
+        let data = named(&mut top, "data", data::read)?;
+        let tests = named(&mut top, "tests", |value| tests::read(value, &data))?;
+        let defaults = table(&mut top, "defaults", |value| tests::read(value, &data))?;
+        let baseline = table(&mut top, "baseline", baseline::read)?;
+        let report = table(&mut top, "report", |value| report::read(value, &folder))?;
+        drop(top);
+        Ok(Self { path: Some(path), models, data, tests, defaults, baseline, report })
+    }
+
+    /// The folder relative paths of the file start from; `None` without a file.
+    pub fn folder(&self) -> Option<&Path> {
+        self.path.as_deref()?.parent()
+    }
+
+    /// The `[tests.NAME]` tables that match none of these tests (`function` or `module::function`), each with the
+    /// nearest of their names: slips, unless another test binary of the package has the test.
+    pub fn unused_tests<'n>(&self, names: &[&'n str]) -> Vec<(&str, Option<&'n str>)> {
+        let function = |name: &'n str| name.rsplit("::").next().unwrap_or(name);
+        let matches = |key: &str| names.iter().any(|&name| name == key || function(name) == key);
+        let unused = self.tests.keys().filter(|key| !matches(key));
+        unused.map(|key| (key.as_str(), nearest(key, names.iter().flat_map(|&name| [name, function(name)])))).collect()
+    }
+}
+
+/// `[tables.NAME]`, each read by `read`.
+fn named<'d, T>(
+    top: &mut Table<'d>,
+    tables: &'static str,
+    read: impl Fn(Value<'d>) -> Result<T>,
+) -> Result<BTreeMap<String, T>> {
+    let Some(mut value) = top.take(tables) else { return Ok(BTreeMap::new()) };
+    value.name = format!("[{tables}]");
+    let mut all = BTreeMap::new();
+    for (key, mut value) in value.entries()? {
+        if key.text.trim().is_empty() {
+            return Err(key.error(format!("a name in [{tables}] is empty")));
+        }
+        value.name = header(tables, &key.text);
+        if !value.is_table() {
+            let help = format!("write {} and its keys below", header(tables, "NAME"));
+            return Err(key.error(format!("`{}` in [{tables}] must be a table", key.text)).with_help(help));
+        }
+        all.insert(key.text, read(value)?);
+    }
+    Ok(all)
+}
+
+/// `[table]`, read by `read`; its defaults if it is not there.
+fn table<'d, T: Default>(top: &mut Table<'d>, name: &'static str, read: impl Fn(Value<'d>) -> Result<T>) -> Result<T> {
+    let Some(mut value) = top.take(name) else { return Ok(T::default()) };
+    value.name = format!("[{name}]");
+    read(value)
+}
+
+/// `[tests.lenet5]` as TOML has it, with quotes where the name needs them.
+fn header(tables: &str, name: &str) -> String {
+    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    if bare { format!("[{tables}.{name}]") } else { format!("[{tables}.{name:?}]") }
 }

@@ -76,9 +76,11 @@ pub(crate) struct Header {
 impl Header {
     /// Bytes of one row (everything beyond the first axis) and of the whole array, or an error if no machine could hold it.
     fn sizes(&self) -> Result<(u64, u64)> {
-        let row = self.shape.iter().skip(1).try_fold(self.element.bytes() as u64, |product, &size| {
-            product.checked_mul(size as u64)
-        });
+        let row = self
+            .shape
+            .iter()
+            .skip(1)
+            .try_fold(self.element.bytes() as u64, |product, &size| product.checked_mul(size as u64));
         row.and_then(|row| Some((row, row.checked_mul(*self.shape.first().unwrap_or(&1) as u64)?)))
             .filter(|&(_, total)| total <= isize::MAX as u64)
             .ok_or_else(|| damaged(format!("its header claims an impossible shape {}", shape_text(&self.shape))))
@@ -200,7 +202,10 @@ impl Array {
             .with_help("the first axis counts the inputs, the others are the input; are these the labels?"));
         }
         if axes.contains(&0) {
-            return Err(Error::new(ErrorKind::Data, format!("inputs hold no value: shape {}", shape_text(&self.shape))));
+            return Err(Error::new(
+                ErrorKind::Data,
+                format!("inputs hold no value: shape {}", shape_text(&self.shape)),
+            ));
         }
         let colour = |channels: usize| matches!(channels, 1 | 3 | 4);
         match (self.element, axes) {
@@ -227,9 +232,7 @@ impl Array {
         let row = self.row(index);
         let axes = &self.shape[1..];
         match layout {
-            Layout::Grey => {
-                Sample::Image(Image { height: axes[0], width: axes[1], channels: 1, pixels: row.to_vec() })
-            }
+            Layout::Grey => Sample::Image(Image { height: axes[0], width: axes[1], channels: 1, pixels: row.to_vec() }),
             Layout::ChannelsLast => Sample::Image(without_alpha(axes[0], axes[1], axes[2], |position, channel| {
                 row[position * axes[2] + channel]
             })),
@@ -386,7 +389,9 @@ impl Source<'_> {
                 if bytes > MOST_INFLATED {
                     return Err(Error::new(
                         ErrorKind::Data,
-                        format!("it inflates to {bytes} bytes, more than the {MOST_INFLATED} allowed for compressed data"),
+                        format!(
+                            "it inflates to {bytes} bytes, more than the {MOST_INFLATED} allowed for compressed data"
+                        ),
                     )
                     .with_help("save it uncompressed as .npy, or take a part of it with a range such as `#0..500`"));
                 }
@@ -433,7 +438,9 @@ fn cut_off(missing: u64) -> Error {
 pub(crate) fn unreadable(why: io::Error) -> Error {
     match why.kind() {
         io::ErrorKind::UnexpectedEof => damaged("it is cut off".to_owned()),
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => damaged(format!("it cannot be decompressed: {why}")),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            damaged(format!("it cannot be decompressed: {why}"))
+        }
         _ => Error::new(ErrorKind::Io, format!("it cannot be read: {why}")),
     }
 }

@@ -48,7 +48,9 @@ fn read_header(reader: &mut dyn Read) -> Result<(Header, u64)> {
     let mut start = [0u8; 4];
     reader.read_exact(&mut start).map_err(unreadable)?;
     let element = match start {
-        [0, 0, code, _] => element_type(code).ok_or_else(|| damaged(format!("it names an unknown element type {code}")))?,
+        [0, 0, code, _] => {
+            element_type(code).ok_or_else(|| damaged(format!("it names an unknown element type {code}")))?
+        }
         _ => return Err(damaged("it does not start as an idx file does".to_owned())),
     };
     let axes = start[3];

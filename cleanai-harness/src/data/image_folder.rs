@@ -223,9 +223,7 @@ fn decode(bytes: &[u8]) -> Result<Image, String> {
         DynamicImage::ImageLuma8(_)
         | DynamicImage::ImageLumaA8(_)
         | DynamicImage::ImageLuma16(_)
-        | DynamicImage::ImageLumaA16(_) => {
-            (1, decoded.into_luma8().into_raw())
-        }
+        | DynamicImage::ImageLumaA16(_) => (1, decoded.into_luma8().into_raw()),
         _ => (3, decoded.into_rgb8().into_raw()),
     };
     Ok(Image { height, width, channels, pixels })

@@ -126,7 +126,9 @@ impl Producer {
         if self.size == 0 {
             return Err(Error::new(ErrorKind::Configuration, "a batch has at least one input, not 0"));
         }
-        let pool = POOL.as_ref().map_err(|why| Error::new(ErrorKind::Io, format!("cannot start threads for decoding: {why}")))?;
+        let pool = POOL
+            .as_ref()
+            .map_err(|why| Error::new(ErrorKind::Io, format!("cannot start threads for decoding: {why}")))?;
         let candidates = self.set.inputs.len();
         let together = self.together();
         let mut ready = Ready::new();
@@ -177,7 +179,9 @@ impl Producer {
             match result {
                 None => {}
                 Some(Ok(values)) => ready.push_back((candidate, values)),
-                Some(Err(Failure::Bad(why))) if self.set.on_bad_input == OnBadInput::Skip => self.set.skip(candidate, why),
+                Some(Err(Failure::Bad(why))) if self.set.on_bad_input == OnBadInput::Skip => {
+                    self.set.skip(candidate, why)
+                }
                 Some(Err(Failure::Bad(error) | Failure::Wrong(error))) => return Some(error),
             }
         }
@@ -191,8 +195,11 @@ impl Producer {
         let mut values = Vec::new();
         let room = self.size.checked_mul(row).map(|length| values.try_reserve_exact(length));
         if !matches!(room, Some(Ok(()))) {
-            return Err(Error::new(ErrorKind::Configuration, format!("a batch of {} inputs does not fit into memory", self.size))
-                .with_help("use a smaller batch"));
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                format!("a batch of {} inputs does not fit into memory", self.size),
+            )
+            .with_help("use a smaller batch"));
         }
         let mut labels = self.set.labels.as_ref().map(|_| Vec::with_capacity(inputs));
         for (candidate, input) in ready.drain(..inputs) {

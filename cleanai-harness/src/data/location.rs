@@ -32,7 +32,8 @@ pub(crate) enum Format {
 }
 
 /// What may be named, for errors.
-const ACCEPTED: &str = "data is a folder of PNG or JPEG images, an .npz or .npy file, or an MNIST idx file (plain or .gz)";
+const ACCEPTED: &str =
+    "data is a folder of PNG or JPEG images, an .npz or .npy file, or an MNIST idx file (plain or .gz)";
 
 /// Most names of a folder compared with a mistyped one.
 const MOST_COMPARED: usize = 10_000;
@@ -63,8 +64,10 @@ impl Place {
                 let (inputs, labels) = (at(inputs.trim()), at(labels.trim()));
                 exists(&inputs)?;
                 exists(&labels).map_err(|error| match inputs.parent().zip(labels.file_name()) {
-                    Some((folder, name)) if folder.join(name).exists() => error
-                        .with_help(format!("both paths start from the same folder; {} exists", folder.join(name).display())),
+                    Some((folder, name)) if folder.join(name).exists() => error.with_help(format!(
+                        "both paths start from the same folder; {} exists",
+                        folder.join(name).display()
+                    )),
                     _ => error,
                 })?;
                 Ok(Self { inputs, labels: Some(labels), range })
@@ -89,7 +92,9 @@ impl Format {
         let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut start));
         read.map_err(|why| unreadable(why).context(path.display()))?;
         match start[..] {
-            [] => Err(unusable("is empty").with_help("the file is damaged or not fully copied; make or fetch it again")),
+            [] => {
+                Err(unusable("is empty").with_help("the file is damaged or not fully copied; make or fetch it again"))
+            }
             _ if start.starts_with(npy::MAGIC) => Ok(Self::Npy),
             [b'P', b'K', 3 | 5, 4 | 6, ..] => Ok(Self::Npz),
             _ if idx::recognises(&start) => Ok(Self::Idx { gzipped: false }),
@@ -98,7 +103,8 @@ impl Format {
                 if idx::recognises(&inside) {
                     Ok(Self::Idx { gzipped: true })
                 } else if inside.starts_with(npy::MAGIC) {
-                    Err(unusable("is a gzipped .npy file").with_help("unzip it with gunzip, or save it with `np.savez_compressed`"))
+                    Err(unusable("is a gzipped .npy file")
+                        .with_help("unzip it with gunzip, or save it with `np.savez_compressed`"))
                 } else {
                     Err(unusable("is a gzip file that holds no idx array").with_help(ACCEPTED))
                 }

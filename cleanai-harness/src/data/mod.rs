@@ -82,6 +82,7 @@ pub struct Skipped {
 ///
 /// Images are decoded to 8 bits per channel and arrive as (C, H, W): a grey image has one channel, every other three. An alpha channel is
 /// dropped, 16-bit channels are reduced to 8, palettes resolved; the orientation in EXIF data is not applied (as in torchvision).
+/// PNG pixels are exact; a JPEG decoder may round differently from another, so pixels can differ from Pillow's by a few of 255 levels.
 ///
 /// Arrays of uint8 are images if their shape says so: (N, H, W) is grey; (N, H, W, C) and (N, C, H, W) with C = 1, 3 or 4 (a fourth
 /// channel is dropped); if both ends could be C, that is an error. Every other array is taken as values in the model's own layout, first axis
@@ -205,7 +206,11 @@ impl DataSet {
         let why = skipped.values().next().map_or("", |skipped| skipped.why.what());
         Err(Error::new(
             ErrorKind::Data,
-            format!("none of {} in {} can be decoded; the first: {why}", counted(skipped.len(), "image"), place.inputs.display()),
+            format!(
+                "none of {} in {} can be decoded; the first: {why}",
+                counted(skipped.len(), "image"),
+                place.inputs.display()
+            ),
         ))
     }
 
@@ -392,7 +397,9 @@ fn read(place: &Place) -> Result<Contents> {
         Format::Folder => {
             if written.is_some() {
                 return Err(within(Error::new(ErrorKind::Configuration, "a folder of images takes no file of labels"))
-                    .with_help("put the images of each class into a folder of its own, or save them as .npz with `x` and `y`"));
+                    .with_help(
+                        "put the images of each class into a folder of its own, or save them as .npz with `x` and `y`",
+                    ));
             }
             let mut folder = ImageFolder::open(path, select)?;
             let (labels, classes) = (folder.labels.take(), folder.classes.take());
@@ -440,9 +447,8 @@ fn read_labels(path: &Path) -> Result<Vec<i64>> {
     let array = match Format::at(path)? {
         Format::Npy => npy::read(path, whole),
         Format::Idx { gzipped } => idx::read(path, gzipped, whole),
-        Format::Folder | Format::Npz => {
-            Err(Error::new(ErrorKind::Data, "labels are read from .npy and idx files").with_help("save them with `np.save`"))
-        }
+        Format::Folder | Format::Npz => Err(Error::new(ErrorKind::Data, "labels are read from .npy and idx files")
+            .with_help("save them with `np.save`")),
     };
     array.and_then(|array| array.to_labels()).map_err(|error| error.context(path.display()))
 }

@@ -43,7 +43,9 @@ pub(crate) fn read_header(reader: &mut dyn Read) -> Result<(Header, u64)> {
             reader.read_exact(&mut length).map_err(unreadable)?;
             (u32::from_le_bytes(length), 12)
         }
-        version => return Err(Error::new(ErrorKind::Data, format!("it is .npy version {version}; 1, 2 and 3 are known"))),
+        version => {
+            return Err(Error::new(ErrorKind::Data, format!("it is .npy version {version}; 1, 2 and 3 are known")));
+        }
     };
     if length > LONGEST_HEADER {
         return Err(damaged(format!("its header claims {length} bytes, more than the {LONGEST_HEADER} allowed")));

@@ -81,9 +81,8 @@ fn read_array(
 fn unzippable(why: ZipError) -> Error {
     match why {
         ZipError::Io(why) => unreadable(why),
-        ZipError::UnsupportedArchive(why) => {
-            Error::new(ErrorKind::Data, format!("it cannot be unzipped: {why}")).with_help("save it with `np.savez` or `np.savez_compressed`")
-        }
+        ZipError::UnsupportedArchive(why) => Error::new(ErrorKind::Data, format!("it cannot be unzipped: {why}"))
+            .with_help("save it with `np.savez` or `np.savez_compressed`"),
         why => damaged(format!("it cannot be unzipped: {why}")),
     }
 }

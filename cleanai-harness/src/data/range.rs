@@ -15,8 +15,9 @@ impl InputRange {
     /// Reads the text after `#`.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let fault = |why: &str| {
-            Error::new(ErrorKind::Configuration, format!("range `#{text}` {why}"))
-                .with_help("write `#START..END`, `#..END` or `#START..`; inputs count from 0 and END is left out, as in `#0..500`")
+            Error::new(ErrorKind::Configuration, format!("range `#{text}` {why}")).with_help(
+                "write `#START..END`, `#..END` or `#START..`; inputs count from 0 and END is left out, as in `#0..500`",
+            )
         };
         let (start, end) = text.split_once("..").ok_or_else(|| fault("has no `..`"))?;
         let number = |digits: &str| -> Result<Option<usize>> {

@@ -37,13 +37,14 @@ pub(crate) enum Sample {
 impl Image {
     /// The tensor of the same image with values in 0..1: `f32(pixel) / f32(255)`, channels first.
     pub(crate) fn to_tensor(&self) -> Tensor {
-        let positions = self.height * self.width;
-        let mut values = vec![0f32; self.pixels.len()];
-        for channel in 0..self.channels {
-            let plane = &mut values[channel * positions..(channel + 1) * positions];
-            for (value, pixel) in plane.iter_mut().zip(self.pixels.chunks_exact(self.channels)) {
-                *value = array::unit_interval(pixel[channel]);
+        let mut values = Vec::with_capacity(self.pixels.len());
+        if self.channels == 3 {
+            let (pixels, _) = self.pixels.as_chunks::<3>();
+            for channel in 0..3 {
+                values.extend(pixels.iter().map(|pixel| array::unit_interval(pixel[channel])));
             }
+        } else {
+            values.extend(self.pixels.iter().map(|&pixel| array::unit_interval(pixel)));
         }
         Tensor { shape: vec![self.channels, self.height, self.width], values }
     }
@@ -58,7 +59,9 @@ impl Tensor {
                 ErrorKind::Configuration,
                 format!("needs images, but an input has shape {}", shape_text(&self.shape)),
             )
-            .with_help("inputs of this data are used as they are; remove the step, or store images as u8 (N, H, W, C)")),
+            .with_help(
+                "inputs of this data are used as they are; remove the step, or store images as u8 (N, H, W, C)",
+            )),
         }
     }
 

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{env, fs, io};
 
-use crate::declare::{OnImprovement, Requirement};
+use crate::declare::{NeuronKind, OnImprovement, Requirement};
 use crate::gate::baseline::{self, BaselineText, Rules};
-use crate::gate::{BaselineStatus, BaselineVerdict, Change, FigureChange, quiet};
+use crate::gate::{BaselineStatus, BaselineVerdict, FigureChange, quiet};
 use crate::measure::Measurement;
 use crate::{Error, ErrorKind, Result};
 
@@ -144,15 +144,16 @@ impl<'a> Gate<'a> {
         let not_finite: Vec<&str> = self.observed.not_finite().collect();
         if !not_finite.is_empty() {
             self.mark_referenced();
-            let next = format!("{} is NaN or infinite: nothing was written, the baseline stays", not_finite.join(", "));
+            let next =
+                format!("{} must become a number: nothing was written, the baseline stays", not_finite.join(", "));
             return Ok(self.unwritten(BaselineStatus::NotFinite, next));
         }
         if !holds || self.too_large() {
             self.mark_referenced();
             let next = match (&self.stored, holds) {
-                (Stored::Unreadable(why), _) => format!("{why}; restore or delete {}", self.shown()),
-                (Stored::Missing, _) => "there is no baseline yet; it is written once the requirements hold".to_owned(),
-                (Stored::Text(_), _) => "nothing is written while a requirement fails".to_owned(),
+                (Stored::Unreadable(why), _) => format!("{why}: restore the file from version control, or delete it"),
+                (Stored::Missing, _) => "one is proposed once everything else holds".to_owned(),
+                (Stored::Text(_), _) => "no new figures are proposed until everything else holds".to_owned(),
             };
             return Ok(self.unwritten(self.stored_status(), next));
         }
@@ -173,7 +174,7 @@ impl<'a> Gate<'a> {
         BaselineVerdict {
             status,
             fails,
-            file: Some(self.file.clone()),
+            file: Some(self.shown(&self.file)),
             pending: None,
             changes: self.stored.text().map(|text| self.rules.compare(text, &self.observed)).unwrap_or_default(),
             next: Some(next),
@@ -228,67 +229,51 @@ impl<'a> Gate<'a> {
         Ok(BaselineVerdict {
             status,
             fails: after.fails,
-            file: Some(self.file.clone()),
+            file: Some(self.shown(&self.file)),
             next: self.next(&after, seen.as_ref()),
-            pending: after.pending.then_some(pending),
+            pending: after.pending.then(|| self.shown(&pending)),
             changes: seen.map(|it| it.changes).unwrap_or_default(),
         })
     }
 
-    /// What to do next, in one line.
+    /// What to do next, in one line; what is the matter stands beside it in every report.
     fn next(&self, after: &Aftermath, seen: Option<&Seen>) -> Option<String> {
-        let shown = self.shown();
+        let shown = self.shown(&self.file);
+        let shown = shown.display();
         if after.rewritten {
-            return Some(format!("{shown} was written in place; commit it"));
+            return Some(format!("{shown} was written in place: look at it and commit it"));
         }
-        let what = match after.status {
-            BaselineStatus::Unchanged if after.accepted => return None,
-            BaselineStatus::Improved if after.accepted => {
-                return Some(
-                    "better than the baseline; `cargo insta test --force-update-snapshots` raises it".to_owned(),
-                );
+        if after.accepted {
+            let raise = "`cargo insta test --force-update-snapshots` raises the baseline to the better figures";
+            return (after.status == BaselineStatus::Improved).then(|| raise.to_owned());
+        }
+        let accept = match (after.pending, after.status) {
+            (true, BaselineStatus::Regressed) => {
+                "add test inputs that restore it, or accept the lower figures with `cargo insta review`".to_owned()
             }
-            BaselineStatus::Unchanged => {
-                "within tolerance, but a full match is asked for and the snapshot differs".to_owned()
-            }
-            BaselineStatus::Missing => "there is no baseline yet".to_owned(),
-            BaselineStatus::Unreadable => match seen.and_then(|it| it.unreadable.as_ref()) {
-                Some(why) => format!("{shown} cannot be understood: {why}"),
-                None => format!("insta cannot read {shown}"),
-            },
-            BaselineStatus::CriteriaChanged => {
-                let named = |wanted| names(seen.map_or(&[], |it| &it.changes), wanted);
-                let (added, removed) = (named(Change::Added), named(Change::Removed));
-                match (added.is_empty(), removed.is_empty()) {
-                    (false, true) => format!("not in the baseline yet: {added}"),
-                    (true, _) => format!("no longer measured: {removed}"),
-                    (false, false) => format!("not in the baseline yet: {added}; no longer measured: {removed}"),
-                }
-            }
-            BaselineStatus::Improved => "better than the baseline".to_owned(),
-            BaselineStatus::NotFinite => "the baseline holds a figure that is NaN or infinite".to_owned(),
-            BaselineStatus::Regressed => "worse than the baseline".to_owned(),
-            BaselineStatus::Disabled | BaselineStatus::NotReached => return None,
-        };
-        Some(match after.pending {
-            true => format!("{what}; to accept the figures: `cargo insta review`"),
-            false => {
-                let create = if after.status == BaselineStatus::Missing { "create" } else { "change" };
+            (true, _) => format!("accept the figures with `cargo insta review` and commit {shown}"),
+            (false, _) => {
                 let why = why_nothing_was_written();
-                // Named in full: where the wrong folder was looked at, this is what shows it.
-                let looked =
-                    if after.status == BaselineStatus::Missing { self.file.display().to_string() } else { shown };
                 format!(
-                    "{what}; nothing was written ({why}); to {create} {looked}: \
-                     run `cargo insta test --review` on your machine and commit it"
+                    "nothing was written ({why}): run `cargo insta test --review` on your machine and commit {shown}"
                 )
             }
+        };
+        Some(match (after.status, seen.and_then(|it| it.unreadable.as_ref())) {
+            (BaselineStatus::Unchanged, _) => format!("a full match is asked for and the snapshot differs: {accept}"),
+            (BaselineStatus::Unreadable, Some(why)) => format!("{why}: restore the file, or {accept}"),
+            (BaselineStatus::Unreadable, None) => {
+                format!("insta cannot read its header: restore the file, or {accept}")
+            }
+            _ => accept,
         })
     }
 
-    /// The baseline's path as a user would name it.
-    fn shown(&self) -> String {
-        self.file.strip_prefix(&self.root).unwrap_or(&self.file).display().to_string()
+    /// A path as a user would name it. Where the source is not found below the root, the root is likely wrong, and only the
+    /// full path says so.
+    fn shown(&self, path: &Path) -> PathBuf {
+        let relative = path.strip_prefix(&self.root).ok().filter(|_| self.root.join(self.site.file).is_file());
+        relative.unwrap_or(path).to_path_buf()
     }
 
     /// Where `insta` puts a pending snapshot.
@@ -322,11 +307,6 @@ struct Aftermath {
     pending: bool,
 }
 
-fn names(changes: &[FigureChange], wanted: Change) -> String {
-    let names: Vec<&str> = changes.iter().filter(|it| it.change == wanted).map(|it| it.criterion.as_str()).collect();
-    names.join(", ")
-}
-
 /// Why `insta` left no pending snapshot, as its own rules have it.
 fn why_nothing_was_written() -> &'static str {
     let ci = match env::var("CI").as_deref() {
@@ -342,42 +322,51 @@ fn why_nothing_was_written() -> &'static str {
 }
 
 /// Facts that say what a baseline was measured on. Nothing volatile: it would change on every accept.
-fn info(measurement: &Measurement, requirements: &[Requirement]) -> impl serde::Serialize {
-    #[derive(serde::Serialize)]
-    struct Info {
-        model: String,
-        sha256: String,
-        data: String,
-        inputs: usize,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        profile: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        profile_inputs: Option<usize>,
-        transform: String,
-        layers: String,
-        neurons: crate::declare::NeuronKind,
-        batch: usize,
-        device: String,
-        libtorch: String,
-        cleanai: String,
-        require: Vec<String>,
-    }
+fn info(measurement: &Measurement, requirements: &[Requirement]) -> Info {
     let Measurement { model, data, settings, .. } = measurement;
-    Info {
-        model: model.path.clone(),
-        sha256: model.sha256.clone(),
-        data: data.path.clone(),
-        inputs: data.inputs,
-        profile: data.profile.clone(),
-        profile_inputs: data.profile_inputs,
-        transform: data.transform.clone(),
-        layers: settings.layers.clone(),
-        neurons: settings.neurons,
-        batch: settings.batch,
-        device: settings.device.clone(),
-        libtorch: settings.libtorch.clone(),
-        cleanai: settings.cleanai.clone(),
-        require: requirements.iter().map(ToString::to_string).collect(),
+    let text = |text: &str| Fact::Text(text.to_owned());
+    let count = |count: usize| Fact::Count(i64::try_from(count).unwrap_or(i64::MAX));
+    let neurons = match settings.neurons {
+        NeuronKind::Channel => "channel",
+        NeuronKind::Unit => "unit",
+    };
+    let profile = data.profile.as_deref().map(|profile| ("profile", text(profile)));
+    let profile_inputs = data.profile_inputs.map(|inputs| ("profile_inputs", count(inputs)));
+    let mut facts = vec![
+        ("model", text(&model.path)),
+        ("sha256", text(&model.sha256)),
+        ("data", text(&data.path)),
+        ("inputs", count(data.inputs)),
+    ];
+    facts.extend(profile.into_iter().chain(profile_inputs));
+    facts.extend([
+        ("transform", text(&data.transform)),
+        ("layers", text(&settings.layers)),
+        ("neurons", text(neurons)),
+        ("batch", count(settings.batch)),
+        ("device", text(&settings.device)),
+        ("libtorch", text(&settings.libtorch)),
+        ("cleanai", text(&settings.cleanai)),
+        ("require", Fact::Texts(requirements.iter().map(ToString::to_string).collect())),
+    ]);
+    Info(facts)
+}
+
+/// A snapshot's metadata, in the forms that `insta` gets back from its YAML: maps, strings and signed numbers. In any other
+/// (a struct, say) it would never equal the stored one where a full match is asked for.
+struct Info(Vec<(&'static str, Fact)>);
+
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Fact {
+    Text(String),
+    Count(i64),
+    Texts(Vec<String>),
+}
+
+impl serde::Serialize for Info {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, fact)| (name, fact)))
     }
 }
 
@@ -456,20 +445,19 @@ fn snapshot_file(site: &Site<'_>, root: &Path, suffix: Option<&str>) -> PathBuf 
 
 /// Reads the baseline for the verdicts on requirements; `insta` reads it again for the assertion.
 fn read(file: &Path) -> Stored {
-    let unreadable = |why: String| Stored::Unreadable(format!("{} cannot be understood: {why}", file.display()));
     match fs::metadata(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Stored::Missing,
-        Err(error) => return unreadable(error.to_string()),
+        Err(error) => return Stored::Unreadable(error.to_string()),
         Ok(facts) if facts.len() > LARGEST_FILE => {
-            return unreadable(format!("it is larger than {LARGEST_FILE} bytes"));
+            return Stored::Unreadable(format!("it is larger than {LARGEST_FILE} bytes"));
         }
         Ok(_) => {}
     }
     match body_of(file) {
-        None => unreadable("it is not a snapshot of insta's".to_owned()),
+        None => Stored::Unreadable("it is not a snapshot of insta's".to_owned()),
         Some(body) => match body.parse() {
             Ok(text) => Stored::Text(text),
-            Err(error) => unreadable(error.what().to_owned()),
+            Err(error) => Stored::Unreadable(error.what().to_owned()),
         },
     }
 }

@@ -8,8 +8,8 @@ use tch::Tensor;
 use super::reader::{LayerRead, LayerReader};
 use super::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
 use crate::criteria::profile::ProfileState;
-use crate::criteria::{BatchEnd, LayerProfile, LayerValues, Needs, Start, State, registry};
-use crate::data::transform::TransformStep;
+use crate::criteria::{BatchEnd, LayerProfile, Needs, Start, State, registry};
+use crate::data::transform;
 use crate::data::{Batch, DataSet};
 use crate::declare::{CriterionSpec, Declaration, DataChoice, ModelChoice, NeuronKind, NonFinite, Selector};
 use crate::model::{LayerInfo, Model, Observed, tensor};
@@ -154,7 +154,7 @@ pub(super) fn run(job: &Job) -> Result<Measured> {
             profile: job.data.profile.as_ref().map(|location| location.path.clone()),
             profile_inputs,
             profile_skipped,
-            transform: transform_text(&job.data.transform),
+            transform: transform::text(&job.data.transform),
         },
         device: crate::model::device_name(model.device()),
         batch,
@@ -162,11 +162,6 @@ pub(super) fn run(job: &Job) -> Result<Measured> {
         results,
         seconds,
     })
-}
-
-fn transform_text(steps: &[TransformStep]) -> String {
-    let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
-    format!("[{}]", steps.join(", "))
 }
 
 fn result(item: &Item, state: &dyn State) -> Result<CriterionResult> {

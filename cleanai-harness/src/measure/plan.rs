@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::Measurement;
 use super::pass::{self, Item, Job, Measured};
-use crate::criteria::{parameters, registry};
+use crate::criteria::registry;
 use crate::declare::{CriterionSpec, Declaration};
 use crate::{Error, ErrorKind, Result};
 
@@ -84,8 +84,8 @@ fn items(declaration: &Declaration, specs: &[CriterionSpec]) -> Result<Vec<Item>
     let mut items = Vec::new();
     for (text, spec) in by_text {
         let criterion = registry::criterion(spec)?;
-        let layers = parameters::layers_of(spec)?.unwrap_or_else(|| declaration.layers.clone());
-        let neurons = parameters::neurons_of(spec)?.unwrap_or(declaration.neurons);
+        let layers = registry::layers_of(spec)?.unwrap_or_else(|| declaration.layers.clone());
+        let neurons = registry::neurons_of(spec)?.unwrap_or(declaration.neurons);
         items.push(Item { text, needs: criterion.needs(), spec: spec.clone(), layers, neurons });
     }
     Ok(items)

@@ -140,7 +140,10 @@ mod tests {
             outcome.test.name = name.into();
             let file = file_name(&outcome);
             assert!(file.len() < 120 && !file.starts_with('.'), "{file}");
-            assert!(file.chars().all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character)), "{file}");
+            assert!(
+                file.chars().all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character)),
+                "{file}"
+            );
             assert!(names.insert(file));
         }
         outcome.test.name = "a::b".into();

@@ -113,6 +113,7 @@ fn properties(outcome: &Outcome) -> Vec<(String, String)> {
     add("model.layers".into(), model.layers.len().to_string());
     add("data.path".into(), data.path.clone());
     add("data.inputs".into(), data.inputs.to_string());
+    add("data.shape".into(), text::shape(&data.shape));
     add("data.skipped".into(), data.skipped.to_string());
     if let Some(profile) = &data.profile {
         add("profile.path".into(), profile.clone());
@@ -166,7 +167,12 @@ mod tests {
     }
 
     fn property<'a>(case: &'a TestCase, name: &str) -> &'a str {
-        &case.properties.iter().find(|property| property.name.as_str() == name).unwrap_or_else(|| panic!("no {name}")).value
+        &case
+            .properties
+            .iter()
+            .find(|property| property.name.as_str() == name)
+            .unwrap_or_else(|| panic!("no {name}"))
+            .value
     }
 
     #[test]
@@ -175,7 +181,8 @@ mod tests {
         outcomes[3].test.target = "other".into();
         let (_, report) = written(&outcomes);
         assert_eq!((report.tests, report.failures, report.errors), (6, 4, 1));
-        let suites: Vec<(&str, usize)> = report.test_suites.iter().map(|suite| (suite.name.as_str(), suite.tests)).collect();
+        let suites: Vec<(&str, usize)> =
+            report.test_suites.iter().map(|suite| (suite.name.as_str(), suite.tests)).collect();
         assert_eq!(suites, [("digits::coverage", 5), ("digits::other", 1)]);
         let cases: Vec<(&str, &str)> = report.test_suites[0]
             .test_cases
@@ -207,9 +214,12 @@ mod tests {
         assert_eq!(property(case, "threshold.kmnc(k=1000)"), ">= 0.3");
         assert_eq!(property(case, "passing_threshold.kmnc(k=1000)"), "0.254");
         assert_eq!(property(case, "model.sha256").len(), 64);
+        assert_eq!(property(case, "data.shape"), "1 x 28 x 28");
         assert_eq!(property(case, "device"), "cpu");
         assert_eq!(property(case, "libtorch"), "2.13.0");
-        let TestCaseStatus::NonSuccess { kind, message, ty, description, .. } = &case.status else { panic!("{:?}", case.status) };
+        let TestCaseStatus::NonSuccess { kind, message, ty, description, .. } = &case.status else {
+            panic!("{:?}", case.status)
+        };
         assert_eq!(*kind, NonSuccessKind::Failure);
         assert_eq!(ty.as_deref(), Some("coverage.threshold"));
         assert_eq!(message.as_deref(), Some("kmnc(k=1000) 0.254 < 0.300"));

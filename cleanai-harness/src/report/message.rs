@@ -54,7 +54,11 @@ pub fn reasons(outcome: &Outcome) -> Vec<Reason> {
         add(ReasonKind::Threshold, requirement_failure(verdict, style(outcome, &verdict.criterion)));
     }
     if outcome.baseline.fails {
-        let kind = if outcome.baseline.status == BaselineStatus::Regressed { ReasonKind::Regression } else { ReasonKind::Baseline };
+        let kind = if outcome.baseline.status == BaselineStatus::Regressed {
+            ReasonKind::Regression
+        } else {
+            ReasonKind::Baseline
+        };
         let worse: Vec<String> = outcome
             .baseline
             .changes
@@ -64,7 +68,14 @@ pub fn reasons(outcome: &Outcome) -> Vec<Reason> {
             .map(|change| change_line(change, style(outcome, &change.criterion)))
             .collect();
         let says_all = matches!(outcome.baseline.status, BaselineStatus::Missing | BaselineStatus::Unreadable);
-        add(kind, if says_all || worse.is_empty() { baseline_sentence(outcome.baseline.status).to_string() } else { worse.join(", ") });
+        add(
+            kind,
+            if says_all || worse.is_empty() {
+                baseline_sentence(outcome.baseline.status).to_string()
+            } else {
+                worse.join(", ")
+            },
+        );
     }
     if let Some(body) = &outcome.body {
         add(ReasonKind::Body, first_line(body));
@@ -77,7 +88,11 @@ pub fn reasons(outcome: &Outcome) -> Vec<Reason> {
 }
 
 fn first_line(text: &str) -> String {
-    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("the test failed without saying why").to_string()
+    text.lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("the test failed without saying why")
+        .to_string()
 }
 
 /// Why a requirement does not hold, in one line: `kmnc(k=1000) 0.180 < 0.250`.
@@ -90,7 +105,9 @@ pub(crate) fn requirement_failure(verdict: &RequirementVerdict, style: Style) ->
     match (&verdict.note, verdict.observed) {
         (Some(note), _) => format!("{label}: {note}"),
         (None, None) => format!("{label}: nothing to cover"),
-        (None, Some(observed)) if !observed.is_finite() => format!("{label} is {}, not a finite number", figure::value(Some(observed), style)),
+        (None, Some(observed)) if !observed.is_finite() => {
+            format!("{label} is {}, not a finite number", figure::value(Some(observed), style))
+        }
         (None, Some(observed)) => {
             let (observed, bound) = figure::pair(observed, verdict.bound, style);
             format!("{label} {observed} {} {bound}", figure::opposite(verdict.comparison))
@@ -102,7 +119,11 @@ pub(crate) fn requirement_failure(verdict: &RequirementVerdict, style: Style) ->
 pub(crate) fn passing_bound(verdict: &RequirementVerdict) -> Option<String> {
     let bound = verdict.passing_bound.filter(|bound| bound.is_finite())?;
     let extreme = if figure::wants_more(verdict.comparison) { "largest" } else { "smallest" };
-    Some(format!("{extreme} threshold that would pass: {} {}", figure::sign(verdict.comparison), figure::bound_text(bound)))
+    Some(format!(
+        "{extreme} threshold that would pass: {} {}",
+        figure::sign(verdict.comparison),
+        figure::bound_text(bound)
+    ))
 }
 
 /// The title of the worst layers of a requirement.
@@ -158,12 +179,24 @@ pub fn next_step(baseline: &BaselineVerdict) -> Option<String> {
     }
     let text = match (baseline.status, baseline.pending.is_some()) {
         (BaselineStatus::Missing, true) => "look at it with `cargo insta review`, then commit the accepted snapshot",
-        (BaselineStatus::Missing, false) => "run the test on your machine, accept it with `cargo insta review`, then commit the snapshot",
-        (BaselineStatus::Regressed, true) => "add test inputs that restore it, or accept the lower figures with `cargo insta review`",
-        (BaselineStatus::Regressed, false) => "add test inputs that restore it, or run the test on your machine and `cargo insta review`",
-        (BaselineStatus::Improved | BaselineStatus::CriteriaChanged, true) => "accept the new figures with `cargo insta review`",
-        (BaselineStatus::CriteriaChanged, false) => "run the test on your machine and accept the new figures with `cargo insta review`",
-        (BaselineStatus::Improved, false) if baseline.fails => "accept the better figures: `cargo insta test`, then `cargo insta review`",
+        (BaselineStatus::Missing, false) => {
+            "run the test on your machine, accept it with `cargo insta review`, then commit the snapshot"
+        }
+        (BaselineStatus::Regressed, true) => {
+            "add test inputs that restore it, or accept the lower figures with `cargo insta review`"
+        }
+        (BaselineStatus::Regressed, false) => {
+            "add test inputs that restore it, or run the test on your machine and `cargo insta review`"
+        }
+        (BaselineStatus::Improved | BaselineStatus::CriteriaChanged, true) => {
+            "accept the new figures with `cargo insta review`"
+        }
+        (BaselineStatus::CriteriaChanged, false) => {
+            "run the test on your machine and accept the new figures with `cargo insta review`"
+        }
+        (BaselineStatus::Improved, false) if baseline.fails => {
+            "accept the better figures: `cargo insta test`, then `cargo insta review`"
+        }
         (BaselineStatus::Unreadable, _) => "restore the file from version control, or delete it and accept a new one",
         _ => return None,
     };
@@ -195,7 +228,10 @@ pub fn warnings(measurement: &Measurement) -> Vec<String> {
     skipped(measurement.data.profile_skipped.unwrap_or(0), "profile");
     let ignored = measurement.settings.non_finite_skipped;
     if ignored > 0 {
-        warnings.push(format!("{} NaN or infinite and ignored", text::counted(ignored, "activation was", "activations were")));
+        warnings.push(format!(
+            "{} NaN or infinite and ignored",
+            text::counted(ignored, "activation was", "activations were")
+        ));
     }
     warnings
 }
@@ -226,7 +262,8 @@ pub(crate) fn neurons(kind: NeuronKind) -> &'static str {
 pub fn counts(outcomes: &[Outcome]) -> String {
     let count = |status| outcomes.iter().filter(|outcome| outcome.status == status).count();
     let (passed, failed, errors) = (count(Status::Passed), count(Status::Failed), count(Status::Error));
-    let mut text = format!("{}: {passed} passed", text::counted(outcomes.len() as u64, "coverage test", "coverage tests"));
+    let mut text =
+        format!("{}: {passed} passed", text::counted(outcomes.len() as u64, "coverage test", "coverage tests"));
     if failed > 0 {
         text += &format!(", {failed} failed");
     }
@@ -284,7 +321,10 @@ mod tests {
         assert_eq!(ids(&sample::regression()), ["coverage.regression"]);
         assert_eq!(ids(&sample::missing_local()), ["coverage.baseline"]);
         assert_eq!(ids(&sample::error()), ["coverage.error"]);
-        assert_eq!(ids(&sample::everything_fails()), ["coverage.threshold", "coverage.threshold", "coverage.regression", "coverage.body"]);
+        assert_eq!(
+            ids(&sample::everything_fails()),
+            ["coverage.threshold", "coverage.threshold", "coverage.regression", "coverage.body"]
+        );
         let mut silent = sample::passed();
         silent.status = Status::Failed;
         assert_eq!(ids(&silent), ["coverage.body"]);

@@ -20,7 +20,13 @@ const LAYERS: [(&str, &str, &str, &[usize]); 5] = [
 ];
 
 fn layer(name: &str, class: &str, operator: &str, shape: &[usize]) -> LayerInfo {
-    LayerInfo { name: name.into(), class: class.into(), operator: operator.into(), shape: shape.to_vec(), channel_axis: 0 }
+    LayerInfo {
+        name: name.into(),
+        class: class.into(),
+        operator: operator.into(),
+        shape: shape.to_vec(),
+        channel_axis: 0,
+    }
 }
 
 fn ratio(name: &str, covered: u64, total: u64) -> LayerFigures {
@@ -49,15 +55,27 @@ fn of_layers(counts: [(u64, u64); 5]) -> CriterionResult {
 fn criteria() -> BTreeMap<String, CriterionResult> {
     let mut kmnc = of_layers([(2032, 6000), (5542, 16_000), (27_980, 117_000), (19_713, 81_000), (3197, 10_000)]);
     kmnc.details.insert("constant_neurons".into(), 6.into());
-    kmnc.details.insert("constant".into(), serde_json::json!({"fc.fc1_relu": [3, 17, 90], "fc.fc2_relu": [11, 40, 77]}));
+    kmnc.details
+        .insert("constant".into(), serde_json::json!({"fc.fc1_relu": [3, 17, 90], "fc.fc2_relu": [11, 40, 77]}));
     let mut nbc = of_layers([(5, 12), (7, 32), (22, 240), (18, 168), (3, 20)]);
     nbc.direction = Direction::LowerIsBetter;
     let mut accuracy = ratios(Vec::new());
     (accuracy.value, accuracy.covered, accuracy.total) = (Some(492.0 / 500.0), Some(492), Some(500));
     let counts = |values: [f64; 5]| {
-        LAYERS.iter().zip(values).map(|(layer, value)| LayerFigures { name: layer.0.into(), value: Some(value), covered: None, total: None })
+        LAYERS.iter().zip(values).map(|(layer, value)| LayerFigures {
+            name: layer.0.into(),
+            value: Some(value),
+            covered: None,
+            total: None,
+        })
     };
-    let tknp = CriterionResult { value: Some(411.0), covered: None, total: None, layers: counts([1.0, 8.0, 116.0, 103.0, 30.0]).collect(), ..ratios(Vec::new()) };
+    let tknp = CriterionResult {
+        value: Some(411.0),
+        covered: None,
+        total: None,
+        layers: counts([1.0, 8.0, 116.0, 103.0, 30.0]).collect(),
+        ..ratios(Vec::new())
+    };
     BTreeMap::from([
         ("nc".into(), of_layers([(0, 6), (0, 16), (79, 120), (54, 84), (10, 10)])),
         ("kmnc(k=1000)".into(), kmnc),
@@ -103,7 +121,13 @@ pub(crate) fn measurement() -> Measurement {
 }
 
 /// A verdict on a requirement, holding or not as the numbers say.
-pub(crate) fn requirement(criterion: &str, comparison: Comparison, bound: f64, observed: Option<f64>, baseline: Option<f64>) -> RequirementVerdict {
+pub(crate) fn requirement(
+    criterion: &str,
+    comparison: Comparison,
+    bound: f64,
+    observed: Option<f64>,
+    baseline: Option<f64>,
+) -> RequirementVerdict {
     let holds = observed.is_some_and(|observed| match comparison {
         Comparison::AtLeast => observed >= bound,
         Comparison::Above => observed > bound,
@@ -177,9 +201,11 @@ pub(crate) fn threshold_failure() -> Outcome {
     outcome.test.name = "strict::lenet5_strict".into();
     outcome.test.line = 19;
     outcome.status = Status::Failed;
-    outcome.baseline = BaselineVerdict { status: BaselineStatus::Disabled, file: None, changes: Vec::new(), ..outcome.baseline };
+    outcome.baseline =
+        BaselineVerdict { status: BaselineStatus::Disabled, file: None, changes: Vec::new(), ..outcome.baseline };
     let measurement = measurement();
-    let worst = |name: &str, layers: [usize; 3]| layers.map(|layer| measurement.criteria[name].layers[layer].clone()).to_vec();
+    let worst =
+        |name: &str, layers: [usize; 3]| layers.map(|layer| measurement.criteria[name].layers[layer].clone()).to_vec();
     let mut kmnc = requirement("kmnc(k=1000)", Comparison::AtLeast, 0.3, outcome.requirements[0].observed, None);
     (kmnc.passing_bound, kmnc.worst_layers) = (Some(0.254), worst("kmnc(k=1000)", [2, 3, 4]));
     let mut accuracy = outcome.requirements[2].clone();
@@ -199,7 +225,11 @@ pub(crate) fn regression() -> Outcome {
     baseline.file = Some(PathBuf::from("examples/digits/tests/snapshots/coverage__lenet5_regressed.snap"));
     baseline.pending = Some(PathBuf::from("examples/digits/tests/snapshots/coverage__lenet5_regressed.snap.new"));
     baseline.next = Some("restore the coverage, or accept the new figures with `cargo insta review`".into());
-    for (change, criterion, verdict) in [(0.988, "accuracy", Change::Regressed), (0.2785, "kmnc(k=1000)", Change::Regressed), (0.5551, "nc", Change::Improved)] {
+    for (change, criterion, verdict) in [
+        (0.988, "accuracy", Change::Regressed),
+        (0.2785, "kmnc(k=1000)", Change::Regressed),
+        (0.5551, "nc", Change::Improved),
+    ] {
         let figure = baseline.changes.iter_mut().find(|figure| figure.criterion == criterion).unwrap();
         (figure.baseline, figure.change) = (Some(change), verdict);
     }
@@ -232,7 +262,8 @@ pub(crate) fn missing_local() -> Outcome {
 pub(crate) fn missing_ci() -> Outcome {
     let mut outcome = missing_local();
     outcome.baseline.pending = None;
-    outcome.baseline.next = Some("run `cargo test` on your machine, then `cargo insta accept`, and commit the snapshot".into());
+    outcome.baseline.next =
+        Some("run `cargo test` on your machine, then `cargo insta accept`, and commit the snapshot".into());
     outcome
 }
 
@@ -244,7 +275,8 @@ pub(crate) fn error() -> Outcome {
     outcome.status = Status::Error;
     outcome.measurement = None;
     outcome.requirements.clear();
-    outcome.baseline = BaselineVerdict { status: BaselineStatus::NotReached, file: None, changes: Vec::new(), ..outcome.baseline };
+    outcome.baseline =
+        BaselineVerdict { status: BaselineStatus::NotReached, file: None, changes: Vec::new(), ..outcome.baseline };
     outcome.seconds = 0.0021;
     let place = Place {
         file: PathBuf::from("examples/digits/cleanai.toml"),
@@ -284,6 +316,7 @@ pub(crate) fn everything_fails() -> Outcome {
 }
 
 /// A measurement with as many layers as a ResNet-152 has convolutions and activations.
+#[cfg(feature = "pdf")]
 pub(crate) fn deep(layers: usize) -> Outcome {
     let mut outcome = passed();
     outcome.test.name = "resnet152".into();
@@ -292,11 +325,16 @@ pub(crate) fn deep(layers: usize) -> Outcome {
     measurement.model.path = "models/resnet152.pt2".into();
     measurement.model.format = "torch.export".into();
     measurement.model.parameters = 60_192_808;
-    measurement.model.layers =
-        (0..layers).map(|index| layer(&format!("layer{}.{}.relu", index / 40 + 1, index % 40), "ReLU", "relu", &[256, 14, 14])).collect();
+    measurement.model.layers = (0..layers)
+        .map(|index| layer(&format!("layer{}.{}.relu", index / 40 + 1, index % 40), "ReLU", "relu", &[256, 14, 14]))
+        .collect();
     let names: Vec<String> = measurement.model.layers.iter().map(|layer| layer.name.clone()).collect();
     for (name, total) in [("kmnc(k=1000)", 256_000), ("nc", 256), ("nbc", 512)] {
-        let layers = names.iter().enumerate().map(|(index, name)| ratio(name, total * (index as u64 % 11) / 13, total)).collect();
+        let layers = names
+            .iter()
+            .enumerate()
+            .map(|(index, name)| ratio(name, total * (index as u64 % 11) / 13, total))
+            .collect();
         measurement.criteria.insert(name.into(), ratios(layers));
     }
     outcome

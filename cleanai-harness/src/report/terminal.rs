@@ -180,7 +180,7 @@ fn facts(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
         block.line(&[(DIM, format!("  {label:<7}  ")), (PLAIN, main), (DIM, rest)]);
     };
     if outcome.status == Status::Passed {
-        line("model", &model.path, &[measurement.settings.device.clone()]);
+        line("model", &model.path, std::slice::from_ref(&measurement.settings.device));
         line("data", &data.path, &[inputs]);
     } else {
         let layers = text::counted(model.layers.len() as u64, "layer", "layers");
@@ -188,7 +188,8 @@ fn facts(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
         line("model", &model.path, &[model.format.clone(), layers, parameters]);
         let mut parts = vec![inputs];
         if let Some(profile) = &data.profile {
-            let inputs = data.profile_inputs.map(|inputs| format!(", {}", text::counted(inputs as u64, "input", "inputs")));
+            let inputs =
+                data.profile_inputs.map(|inputs| format!(", {}", text::counted(inputs as u64, "input", "inputs")));
             parts.push(format!("profile {profile}{}", inputs.unwrap_or_default()));
         }
         line("data", &data.path, &parts);
@@ -225,16 +226,23 @@ fn table(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
             Cell::new(PLAIN, &format!("{} {}", figure::sign(verdict.comparison), figure::bound_text(verdict.bound))),
         ];
         if compared {
-            let change = change_of(&verdict.criterion).filter(|_| is_value).map(|change| change.change);
+            let change = change_of(figure::label(verdict)).map(|change| change.change);
             row.push(Cell::new(PLAIN, &figure::value(verdict.baseline, style)));
             row.push(Cell::new(change_ink(change), &figure::delta(verdict.observed, verdict.baseline, style)));
         }
         let mark = if verdict.holds { "✓" } else { "✗" };
-        row.push(Cell::new(if verdict.holds { ink } else { ink.bold() }, &format!("{mark} {}", message::verdict_word(verdict.holds))));
+        row.push(Cell::new(
+            if verdict.holds { ink } else { ink.bold() },
+            &format!("{mark} {}", message::verdict_word(verdict.holds)),
+        ));
         grid.row(row);
     }
     for (criterion, result) in &measurement.criteria {
-        if outcome.requirements.iter().any(|verdict| &verdict.criterion == criterion && figure::label(verdict) == criterion) {
+        if outcome
+            .requirements
+            .iter()
+            .any(|verdict| &verdict.criterion == criterion && figure::label(verdict) == criterion)
+        {
             continue;
         }
         let style = Style::of(result);
@@ -249,7 +257,10 @@ fn table(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
             let change = change_of(criterion);
             let held = change.and_then(|change| change.baseline);
             row.push(Cell::new(PLAIN, &figure::value(held, style)));
-            row.push(Cell::new(change_ink(change.map(|change| change.change)), &figure::delta(result.value, held, style)));
+            row.push(Cell::new(
+                change_ink(change.map(|change| change.change)),
+                &figure::delta(result.value, held, style),
+            ));
         }
         row.push(Cell::new(DIM, "  measured"));
         grid.row(row);
@@ -290,7 +301,10 @@ fn failing(block: &mut Block, outcome: &Outcome) {
         let label = text::line(figure::label(verdict)).into_owned();
         let why = text::line(&message::requirement_failure(verdict, style)).into_owned();
         // The figures stay together: where the whole is too wide, they get a line of their own.
-        let figures = why.strip_prefix(&label).filter(|_| text::width(&why) > WIDTH - 4).map(|rest| rest.trim_start_matches([':', ' ']));
+        let figures = why
+            .strip_prefix(&label)
+            .filter(|_| text::width(&why) > WIDTH - 4)
+            .map(|rest| rest.trim_start_matches([':', ' ']));
         let (first, rest) = figures.map_or((why.as_str(), ""), |figures| (label.as_str(), figures));
         block.line(&[(RED.bold(), "  ✗ ".into()), (BOLD, first.into())]);
         if !rest.is_empty() {
@@ -416,7 +430,10 @@ mod tests {
 
     #[test]
     fn golden_summary() {
-        let reports = [("PDF", Path::new("target/cleanai/digits/coverage.pdf")), ("JUnit", Path::new("target/cleanai/digits/coverage.junit.xml"))];
+        let reports = [
+            ("PDF", Path::new("target/cleanai/digits/coverage.pdf")),
+            ("JUnit", Path::new("target/cleanai/digits/coverage.junit.xml")),
+        ];
         insta::assert_snapshot!("summary", plain(&summary(&sample::all(), &reports)));
     }
 
@@ -457,8 +474,32 @@ mod tests {
     }
 
     #[test]
+    fn a_figure_other_than_the_value_finds_its_baseline() {
+        let mut outcome = sample::regression();
+        let mut verdict = sample::requirement("nc", crate::declare::Comparison::AtLeast, 0.9, Some(0.95), Some(0.97));
+        verdict.requirement = "nc.auroc >= 0.9".into();
+        outcome.requirements.push(verdict);
+        let mut change = outcome.baseline.changes[0].clone();
+        (change.criterion, change.baseline, change.observed) = ("nc.auroc".into(), Some(0.97), Some(0.95));
+        outcome.baseline.changes.push(change);
+        let text = render(&outcome);
+        let row = text.lines().find(|line| line.contains("nc.auroc")).unwrap();
+        assert!(row.contains("\u{1b}[31m-0.0200"), "{row:?}");
+        assert!(!row.contains('█'), "no bar: the ratio is not known: {row:?}");
+        assert!(plain(&text).lines().any(|line| line.starts_with("  nc ")), "the value itself is still listed");
+    }
+
+    #[test]
     fn any_figure_can_be_shown() {
-        for value in [None, Some(f64::NAN), Some(f64::INFINITY), Some(-0.0), Some(1e300), Some(5e-324), Some(0.299_999_999_999_999_9)] {
+        for value in [
+            None,
+            Some(f64::NAN),
+            Some(f64::INFINITY),
+            Some(-0.0),
+            Some(1e300),
+            Some(5e-324),
+            Some(0.299_999_999_999_999_9),
+        ] {
             let mut outcome = sample::threshold_failure();
             outcome.requirements[0].observed = value;
             outcome.requirements[0].baseline = value;

@@ -148,7 +148,10 @@ mod tests {
     #[test]
     fn numbers_and_durations() {
         assert_eq!([0, 999, 1000, 61_706, 13_948_928].map(grouped), ["0", "999", "1,000", "61,706", "13,948,928"]);
-        assert_eq!([0.0, 0.0354, 0.9999, 1.239, 200.4].map(seconds), ["0 ms", "35 ms", "1.00 s", "1.24 s", "3 min 20 s"]);
+        assert_eq!(
+            [0.0, 0.0354, 0.9999, 1.239, 200.4].map(seconds),
+            ["0 ms", "35 ms", "1.00 s", "1.24 s", "3 min 20 s"]
+        );
         assert_eq!(seconds(f64::NAN), "-");
         assert_eq!(counted(1, "input", "inputs"), "1 input");
         assert_eq!(shape(&[1, 28, 28]), "1 x 28 x 28");

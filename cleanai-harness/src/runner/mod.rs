@@ -8,6 +8,8 @@
 
 mod arguments;
 mod places;
+#[cfg(feature = "torch")]
+pub(crate) mod registered;
 mod reports;
 mod trial;
 
@@ -47,12 +49,15 @@ pub struct Test {
     /// Whether it runs only when asked for.
     pub ignored: bool,
     /// Resolves attribute, `[tests.NAME]` and `[defaults]`.
-    pub declare: Box<dyn Fn(&Config) -> Result<Declaration> + Send + Sync>,
+    pub declare: Declare,
     /// What else must hold, as text where it does not.
     pub body: Option<Body>,
     /// Asserts the snapshot from the user's crate.
     pub assert_snapshot: fn(name: &str, text: &str),
 }
+
+/// Resolves what one test declares.
+pub type Declare = Box<dyn Fn(&Config) -> Result<Declaration> + Send + Sync>;
 
 /// The body of a test.
 pub type Body = Box<dyn Fn(&Measurement) -> Result<(), String> + Send + Sync>;
@@ -77,6 +82,8 @@ pub struct Parts {
 pub struct Reporters {
     /// A test's block, with ANSI styles.
     pub render: fn(&Outcome) -> String,
+    /// The closing lines: counts, and where each report (by its format's name) lies.
+    pub summary: Summarise,
     /// The PDF; `None` in a build without it.
     pub pdf: Option<WriteReport>,
     /// JUnit XML.
@@ -84,10 +91,13 @@ pub struct Reporters {
     /// JSON.
     pub json: WriteReport,
     /// Writes one outcome into a folder of such fragments; a later one of the same test replaces it.
-    pub write_fragment: fn(&Outcome, folder: &Path) -> Result<()>,
-    /// Reads all fragments of a folder.
+    pub write_fragment: fn(folder: &Path, &Outcome) -> Result<PathBuf>,
+    /// Reads all fragments of a folder, in the order of the source.
     pub read_fragments: fn(folder: &Path) -> Result<Vec<Outcome>>,
 }
+
+/// The closing lines on several tests, and on the reports (format and file) written about them.
+pub type Summarise = fn(&[Outcome], &[(&str, &Path)]) -> String;
 
 /// Writes a report on several tests.
 pub type WriteReport = fn(&[Outcome], &Path) -> Result<()>;
@@ -120,7 +130,7 @@ fn run_tests(parts: Parts, invocation: &Invocation) -> Result<u8> {
     let arguments = &invocation.arguments;
     let selected: Vec<bool> = tests
         .iter()
-        .map(|test| listed(test))
+        .map(listed)
         .map(|trial| !arguments.list && !arguments.is_filtered_out(&trial) && !arguments.is_ignored(&trial))
         .collect();
     let Some(first) = tests.iter().zip(&selected).find_map(|(test, selected)| selected.then_some(test)) else {
@@ -142,13 +152,18 @@ fn run_tests(parts: Parts, invocation: &Invocation) -> Result<u8> {
     let conclusion = libtest_mimic::run(arguments, trials);
 
     let finished = shared.finished();
-    let mut output = Output::of(invocation)?;
-    for (outcome, text) in finished.iter().filter(|(outcome, _)| outcome.status == Status::Passed) {
-        output.block(&outcome.test, text)?;
-    }
-    let outcomes: Vec<Outcome> = finished.into_iter().map(|(outcome, _)| outcome).collect();
+    let blocks: Vec<&(Outcome, String)> = finished.iter().filter(|it| it.0.status == Status::Passed).collect();
+    let outcomes: Vec<Outcome> = finished.iter().map(|(outcome, _)| outcome.clone()).collect();
+    // Before anything is printed: whoever reads the output may have gone.
     let (written, errors) = reports.write(&outcomes);
-    output.reports(&written)?;
+    let mut output = Output::of(invocation)?;
+    for (_, text) in blocks {
+        output.block(text)?;
+    }
+    if !reports.places().nextest {
+        let written: Vec<(&str, &Path)> = written.iter().map(|(name, path)| (*name, path.as_path())).collect();
+        output.block(&(reporters.summary)(&outcomes, &written))?;
+    }
     errors.iter().for_each(print_error);
     Ok(match (conclusion.has_failed(), errors.is_empty()) {
         (true, _) => FAILED,
@@ -287,26 +302,15 @@ impl Output {
         })))
     }
 
-    fn print(&mut self, text: std::fmt::Arguments<'_>) -> Result<()> {
+    /// A block and an empty line.
+    fn block(&mut self, text: &str) -> Result<()> {
         let Some(to) = &mut self.0 else { return Ok(()) };
-        match to.write_fmt(text).and_then(|()| to.flush()) {
+        match writeln!(to, "{}\n", text.trim_end()).and_then(|()| to.flush()) {
             // Whoever read the output has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.0 = None,
             Err(error) => return Err(Error::io("write to", Path::new("the standard output"), error)),
             Ok(()) => {}
         }
         Ok(())
-    }
-
-    /// The block of a passing test, headed as libtest-mimic heads those of failing ones.
-    fn block(&mut self, test: &TestIdentity, text: &str) -> Result<()> {
-        self.print(format_args!("---- {} ----\n{}\n\n", test.name, text.trim_end()))
-    }
-
-    fn reports(&mut self, files: &[PathBuf]) -> Result<()> {
-        for file in files {
-            self.print(format_args!("report: {}\n", file.display()))?;
-        }
-        if files.is_empty() { Ok(()) } else { self.print(format_args!("\n")) }
     }
 }

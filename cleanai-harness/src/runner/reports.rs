@@ -9,7 +9,7 @@ use crate::report::Outcome;
 use crate::{Error, ErrorKind, Result};
 
 use super::places::Places;
-use super::{Reporters, WriteReport, place};
+use super::{Reporters, WriteReport};
 
 /// Finished runs whose fragments are kept, the newest; another run may still be going on in one of them.
 const KEPT_RUNS: usize = 4;
@@ -18,7 +18,7 @@ const KEPT_RUNS: usize = 4;
 pub(super) struct Reports {
     places: Places,
     reporters: Reporters,
-    files: Vec<(WriteReport, PathBuf)>,
+    files: Vec<(&'static str, WriteReport, PathBuf)>,
 }
 
 impl Reports {
@@ -32,9 +32,9 @@ impl Reports {
             ReportFile::Default => Some(places.report(ending)),
             ReportFile::At(path) => Some(beside.join(path)),
         };
-        let mut files: Vec<(WriteReport, PathBuf)> = Vec::new();
+        let mut files: Vec<(&'static str, WriteReport, PathBuf)> = Vec::new();
         match (reporters.pdf, file(&table.pdf, ".pdf")) {
-            (Some(write), Some(path)) => files.push((write, path)),
+            (Some(write), Some(path)) => files.push(("PDF", write, path)),
             (None, Some(_)) if matches!(table.pdf, ReportFile::At(_)) => {
                 let what = "`report.pdf` names a file, but this build has no PDF reports";
                 return Err(Error::new(ErrorKind::Configuration, what)
@@ -44,9 +44,9 @@ impl Reports {
         }
         // nextest writes a JUnit report of its own.
         let junit = if places.nextest && table.junit == ReportFile::Default { &ReportFile::No } else { &table.junit };
-        files.extend(file(junit, ".junit.xml").map(|path| (reporters.junit, path)));
-        files.extend(file(&table.json, ".json").map(|path| (reporters.json, path)));
-        for (_, path) in &files {
+        files.extend(file(junit, ".junit.xml").map(|path| ("JUnit", reporters.junit, path)));
+        files.extend(file(&table.json, ".json").map(|path| ("JSON", reporters.json, path)));
+        for (_, _, path) in &files {
             let folder = path.parent().unwrap_or(Path::new("."));
             fs::create_dir_all(folder).map_err(|why| Error::io("create the folder of the report", path, why))?;
             if path.is_dir() {
@@ -57,17 +57,22 @@ impl Reports {
         Ok(Self { places, reporters, files })
     }
 
-    /// Leaves the fragments of these tests and writes the reports of the whole run so far: the files written, as a user
-    /// would name them, and what went wrong.
-    pub fn write(&self, outcomes: &[Outcome]) -> (Vec<PathBuf>, Vec<Error>) {
+    /// Where this run writes.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Leaves the fragments of these tests and writes the reports of the whole run so far: each format's name with
+    /// its file as a user would name it, and what went wrong.
+    pub fn write(&self, outcomes: &[Outcome]) -> (Vec<(&'static str, PathBuf)>, Vec<Error>) {
         let (all, _lock) = match self.merge(outcomes) {
             Ok(merged) => merged,
             Err(error) => return (Vec::new(), vec![error]),
         };
         let (mut written, mut errors) = (Vec::new(), Vec::new());
-        for (write, path) in &self.files {
+        for (name, write, path) in &self.files {
             match write(&all, path) {
-                Ok(()) => written.push(self.places.shown(path)),
+                Ok(()) => written.push((*name, self.places.shown(path))),
                 Err(error) => errors.push(error),
             }
         }
@@ -82,10 +87,9 @@ impl Reports {
         // Again, under the lock: another run may have tidied up meanwhile.
         fs::create_dir_all(&self.places.run).map_err(|why| Error::io("create", &self.places.run, why))?;
         for outcome in outcomes {
-            (self.reporters.write_fragment)(outcome, &self.places.run)?;
+            (self.reporters.write_fragment)(&self.places.run, outcome)?;
         }
-        let mut all = (self.reporters.read_fragments)(&self.places.run)?;
-        all.sort_by(|a, b| place(&a.test).cmp(&place(&b.test)));
+        let all = (self.reporters.read_fragments)(&self.places.run)?;
         tidy(&runs, &self.places.run)?;
         Ok((all, lock))
     }

@@ -3,7 +3,7 @@
 use cleanai_harness::prelude::*;
 
 /// The test pictures exercise the network, stay within what training showed it, and are answered correctly.
-#[coverage(
+#[cleanai::coverage(
     model = "lenet5",
     accuracy >= 0.98,
     nc(threshold = 0.25) >= 0.72,
@@ -14,7 +14,7 @@ use cleanai_harness::prelude::*;
 fn lenet5() {}
 
 /// No single layer may hide behind the others: the body sees the numbers.
-#[coverage(model = "lenet5", kmnc(k = 10) >= 0.98)]
+#[cleanai::coverage(model = "lenet5", kmnc(k = 10) >= 0.98)]
 fn lenet5_layers(m: &Measurement) -> Result<(), Failed> {
     let worst = m.layers("kmnc(k=10)")?.min_by_value();
     ensure!(worst.value > 0.9, "{} is nearly untested", worst.name);
@@ -22,7 +22,7 @@ fn lenet5_layers(m: &Measurement) -> Result<(), Failed> {
 }
 
 /// The file of torch.export is the same network; what it must reach is in `cleanai.toml`.
-#[coverage(model = "lenet5_exported")]
+#[cleanai::coverage(model = "lenet5_exported")]
 fn lenet5_exported() {}
 
 cleanai_harness::main!();

@@ -60,10 +60,10 @@ impl Measure {
         let criteria = self.criteria.iter().map(|text| text.parse::<CriterionSpec>()).collect::<Result<Vec<_>>>()?;
         let measurement = measure::once(&self.declaration()?, &criteria)?;
         match &self.json {
-            Some(path) if path.as_os_str() == "-" => anstream::println!("{}", report::json::measurement_json(&measurement)?),
+            Some(path) if path.as_os_str() == "-" => anstream::println!("{}", report::json::measurement_json(&measurement)),
             Some(path) => {
                 print(&measurement);
-                report::file::write(path, report::json::measurement_json(&measurement)?.as_bytes())?;
+                report::file::write(path, report::json::measurement_json(&measurement).as_bytes())?;
                 anstream::println!("\nwritten to {}", path.display());
             }
             None => print(&measurement),

@@ -23,8 +23,11 @@ fn apply_step(sample: Sample, step: &TransformStep) -> Result<Sample> {
         (TransformStep::Rgb, Sample::Tensor(tensor)) => Sample::Tensor(rgb_tensor(tensor)?),
         (TransformStep::Scale, Sample::Image(image)) => Sample::Tensor(image.to_tensor()),
         (TransformStep::Scale, Sample::Tensor(_)) => {
-            return Err(Error::new(ErrorKind::Configuration, "turns 8-bit pixels into 0..1, but the values are floats already")
-                .with_help("remove the step; 8-bit inputs are scaled once, by `scale` or by `normalize`"));
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                "turns 8-bit pixels into 0..1, but the values are floats already",
+            )
+            .with_help("remove the step; 8-bit inputs are scaled once, by `scale` or by `normalize`"));
         }
         (TransformStep::Normalize { mean, std }, sample) => {
             Sample::Tensor(normalize(Tensor::from_sample(sample), mean, std)?)
@@ -37,7 +40,11 @@ fn to(height: u32, width: u32) -> (usize, usize) {
 }
 
 /// An image-like tensor with `change` done to every channel.
-fn each_plane(tensor: Tensor, size: (usize, usize), change: impl Fn(&[f32], (usize, usize)) -> Vec<f32>) -> Result<Tensor> {
+fn each_plane(
+    tensor: Tensor,
+    size: (usize, usize),
+    change: impl Fn(&[f32], (usize, usize)) -> Vec<f32>,
+) -> Result<Tensor> {
     let (channels, height, width) = tensor.image_shape()?;
     let values = tensor.values.chunks_exact(height * width).flat_map(|plane| change(plane, (height, width))).collect();
     Ok(Tensor { shape: vec![channels, size.0, size.1], values })
@@ -114,7 +121,8 @@ fn grayscale_tensor(tensor: Tensor) -> Result<Tensor> {
         (3, height, width) => {
             let (red, others) = tensor.values.split_at(height * width);
             let (green, blue) = others.split_at(height * width);
-            let luma = red.iter().zip(green).zip(blue).map(|((red, green), blue)| 0.299 * red + 0.587 * green + 0.114 * blue);
+            let luma =
+                red.iter().zip(green).zip(blue).map(|((red, green), blue)| 0.299 * red + 0.587 * green + 0.114 * blue);
             Ok(Tensor { shape: vec![1, height, width], values: luma.collect() })
         }
         (channels, _, _) => Err(wrong_channels(channels)),

@@ -25,7 +25,8 @@ const STEPS: [(&str, &str); 6] = [
 ///
 /// What is wrong and where, with the nearest step that exists.
 pub fn parse(text: &str) -> Result<Vec<TransformStep>> {
-    let steps = if text.trim_start().starts_with('[') {
+    let text = text.trim();
+    let steps = if text.starts_with('[') {
         toml::de::ValueDeserializer::parse(text).and_then(Vec::deserialize)
     } else {
         toml::de::ValueDeserializer::parse(text).and_then(TransformStep::deserialize).map(|step| vec![step])
@@ -148,7 +149,9 @@ impl<'de> DeserializeSeed<'de> for Arguments {
                 TransformStep::CenterCrop { height, width }
             }
             "normalize" => deserializer.deserialize_any(NormalizeVisitor)?,
-            name => return Err(de::Error::custom(format!("transform step `{name}` takes nothing: write `\"{name}\"`"))),
+            name => {
+                return Err(de::Error::custom(format!("transform step `{name}` takes nothing: write `\"{name}\"`")));
+            }
         };
         step.check().map_err(|error| de::Error::custom(error.what()))?;
         Ok(step)

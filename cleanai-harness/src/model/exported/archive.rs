@@ -34,10 +34,6 @@ impl Archive {
         Ok(Self { path: path.to_owned(), zip, root })
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// An error about this file.
     pub fn error(&self, what: impl std::fmt::Display) -> Error {
         Error::new(ErrorKind::Model, format!("{}: {what}", self.path.display()))

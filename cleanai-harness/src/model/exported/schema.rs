@@ -8,17 +8,8 @@ use serde::Deserialize;
 pub const MAJOR: u32 = 8;
 
 #[derive(Debug, Deserialize)]
-pub struct SchemaVersion {
-    pub major: u32,
-    pub minor: u32,
-}
-
-#[derive(Debug, Deserialize)]
 pub struct ExportedModel {
     pub graph_module: GraphModule,
-    pub schema_version: SchemaVersion,
-    #[serde(default)]
-    pub torch_version: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,7 +27,6 @@ pub struct ModuleCall {
 
 #[derive(Debug, Deserialize)]
 pub struct ExportedGraph {
-    pub inputs: Vec<Argument>,
     pub nodes: Vec<ExportedNode>,
     pub tensor_values: BTreeMap<String, TensorMeta>,
 }

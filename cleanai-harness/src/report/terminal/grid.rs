@@ -90,7 +90,8 @@ impl Grid {
         let widths = self.widths(limit - indent);
         let margin = " ".repeat(indent);
         let header: Vec<Cell> = self.titles.iter().map(|(title, _)| Cell::new(DIM, title)).collect();
-        let total = widths.iter().sum::<usize>() + GAP * widths.iter().filter(|width| **width > 0).count().saturating_sub(1);
+        let total =
+            widths.iter().sum::<usize>() + GAP * widths.iter().filter(|width| **width > 0).count().saturating_sub(1);
         let mut lines = vec![margin.clone() + &self.line(&header, &widths)];
         let mut rule = margin.clone();
         push(&mut rule, DIM, &"─".repeat(total));
@@ -122,7 +123,9 @@ impl Grid {
                 cells.chain([text::width(self.titles[column].0)]).max().unwrap_or(0)
             })
             .collect();
-        let total = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * widths.iter().filter(|width| **width > 0).count().saturating_sub(1);
+        let total = |widths: &[usize]| {
+            widths.iter().sum::<usize>() + GAP * widths.iter().filter(|width| **width > 0).count().saturating_sub(1)
+        };
         let over = total(&widths).saturating_sub(room);
         widths[0] -= over.min(widths[0].saturating_sub(NAME));
         // Figures with very many digits: the widest gives way until all fit.

@@ -1,4 +1,4 @@
-use cleanai_harness::prelude::*;
+use cleanai_macros as cleanai;
 
 #[cleanai::coverage]
 fn nothing() {}
@@ -31,3 +31,6 @@ fn more_values() {}
 fn no_comma() {}
 
 fn main() {}
+
+#[cleanai::coverage(model = "m",, nc >= 0.4,)]
+fn two_commas() {}

@@ -1,4 +1,4 @@
-use cleanai_harness::prelude::*;
+use cleanai_macros as cleanai;
 
 #[cleanai::coverage(model = "m", nc >= 0.4)]
 struct NotAFunction;

@@ -1,0 +1,246 @@
+//! What is run once libtorch is there: the tests, the demonstration, the engine.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anstyle::Style;
+
+use crate::arguments;
+use crate::error::{Error, Result};
+use crate::libtorch::find::cache;
+use crate::libtorch::{Libtorch, plain_version};
+use crate::process::{self, cargo};
+use crate::progress::{say, warn};
+use crate::setup::ensure;
+use crate::workspace::Workspace;
+
+const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// `cargo cleanai test`.
+pub fn test(arguments: &arguments::Test) -> Result<u8> {
+    let Some(workspace) = Workspace::find()? else {
+        return Err(Error::Metadata {
+            said: "there is no Cargo.toml in this folder or above it".into(),
+        });
+    };
+    if arguments.nextest && tool("cargo-nextest").is_none() {
+        return Err(Error::NoTool {
+            tool: "cargo-nextest",
+        });
+    }
+    ensure(Some(&workspace))?;
+    let mut command = plain_cargo(&workspace);
+    if arguments.nextest {
+        command.args(["nextest", "run"])
+    } else {
+        command.arg("test")
+    };
+    if arguments.arguments.is_empty() && workspace.is_ours {
+        command.arg("--workspace");
+    }
+    process::run(command.args(&arguments.arguments))
+}
+
+/// `cargo cleanai demo`.
+pub fn demo() -> Result<u8> {
+    let workspace = Workspace::find()?
+        .filter(|workspace| workspace.is_ours)
+        .ok_or(Error::NoDemo)?;
+    let example = workspace.root.join("examples/digits");
+    if !example.join("Cargo.toml").is_file() {
+        return Err(Error::NoDemo);
+    }
+    ensure(Some(&workspace))?;
+    say(
+        "Building",
+        "and running examples/digits: a LeNet-5, gated on handwritten digits (the first build takes minutes)",
+    );
+    let start = SystemTime::now();
+    let mut command = plain_cargo(&workspace);
+    let code = process::run(command.args([
+        "test",
+        "--package",
+        "digits",
+        "--test",
+        "coverage",
+        "--",
+        "--show-output",
+    ]))?;
+    closing(&workspace, code, start);
+    Ok(code)
+}
+
+/// Says where the reports of the run lie and what to do next.
+fn closing(workspace: &Workspace, code: u8, start: SystemTime) {
+    let folder = workspace.target.join("cleanai/digits");
+    let written = [
+        ("PDF", "coverage.pdf"),
+        ("JUnit", "coverage.junit.xml"),
+        ("JSON", "coverage.json"),
+    ]
+    .map(|(kind, name)| (kind, folder.join(name)))
+    .into_iter()
+    .filter(|(_, path)| {
+        path.metadata()
+            .and_then(|file| file.modified())
+            .is_ok_and(|time| time >= start)
+    })
+    .collect::<Vec<_>>();
+    let bold = Style::new().bold();
+    if written.is_empty() {
+        if code == 0 {
+            warn(format!("the run wrote no reports to {}", folder.display()));
+        }
+        return;
+    }
+    let verdict = if code == 0 {
+        "The gate let this model pass"
+    } else {
+        "The gate stopped this model"
+    };
+    anstream::println!(
+        "\n{bold}{verdict}; `cargo test` says so to CI by its exit code ({code}).{bold:#}"
+    );
+    anstream::println!("\n{bold}The same results as files{bold:#}");
+    for (kind, path) in written {
+        anstream::println!("  {kind:<6} {}", shown(&path));
+    }
+    anstream::println!("\n{bold}Next{bold:#}");
+    for (what, why) in [
+        (
+            "examples/digits/tests/coverage.rs",
+            "the tests you have just seen: raise a threshold, run the demo again",
+        ),
+        ("cargo cleanai test", "this project's whole test suite"),
+        (
+            "cargo cleanai --help",
+            "layers of a model, measuring without a test",
+        ),
+    ] {
+        anstream::println!("  {what:<34} {why}");
+    }
+}
+
+/// A path below the current folder is shown relative to it.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    here.and_then(|here| path.strip_prefix(here).ok())
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+/// `cargo cleanai inspect` and `measure`: runs the engine, which is built or installed first.
+pub fn engine(model: &Path, words: &[OsString]) -> Result<u8> {
+    if !model.exists() {
+        return Err(Error::NoModel { path: model.into() });
+    }
+    match Workspace::find() {
+        Ok(Some(workspace)) if workspace.is_ours => {
+            ensure(Some(&workspace))?;
+            engine_of_workspace(&workspace, words)
+        }
+        // The engine needs no project, so one that cargo cannot read is none.
+        Ok(_) | Err(Error::Metadata { .. }) => installed_engine(&ensure(None)?, words),
+        Err(error) => Err(error),
+    }
+}
+
+fn engine_of_workspace(workspace: &Workspace, words: &[OsString]) -> Result<u8> {
+    let mut command = plain_cargo(workspace);
+    command.arg("run");
+    if workspace.target.join("debug/cleanai-engine").exists() {
+        command.arg("--quiet");
+    } else {
+        say("Building", "the engine (the first build takes minutes)");
+    }
+    process::run(
+        command
+            .args([
+                "--package",
+                "cleanai-harness",
+                "--bin",
+                "cleanai-engine",
+                "--",
+            ])
+            .args(words),
+    )
+}
+
+fn installed_engine(libtorch: &Libtorch, words: &[OsString]) -> Result<u8> {
+    let wanted = crate::setup::wanted(None)?;
+    let version = libtorch
+        .version
+        .as_deref()
+        .map_or(wanted.version, plain_version);
+    let root = cache(wanted.platform)?.join(format!("engine-{OWN_VERSION}-libtorch-{version}"));
+    let program = root.join("bin/cleanai-engine");
+    if !program.is_file() {
+        install_engine(libtorch, &root)?;
+    }
+    let mut command = std::process::Command::new(&program);
+    let variable = wanted.platform.loader_variable();
+    command
+        .env(
+            variable,
+            process::with_first(&libtorch.library_folder(), variable),
+        )
+        .args(words);
+    process::run(&mut command)
+}
+
+fn install_engine(libtorch: &Libtorch, root: &Path) -> Result<()> {
+    say(
+        "Installing",
+        format!("the engine of cleanai-harness {OWN_VERSION} (once; it takes minutes)"),
+    );
+    std::fs::create_dir_all(root).map_err(Error::file("make", root))?;
+    let lock = root.join(".lock");
+    let file = File::create(&lock).map_err(Error::file("write", &lock))?;
+    file.lock().map_err(Error::file("lock", &lock))?;
+    if root.join("bin/cleanai-engine").is_file() {
+        return Ok(());
+    }
+    let mut command = cargo();
+    command
+        .args([
+            "install",
+            "cleanai-harness",
+            "--version",
+            OWN_VERSION,
+            "--bin",
+            "cleanai-engine",
+            "--root",
+        ])
+        .arg(root);
+    command.env("LIBTORCH", &libtorch.root);
+    if process::run(&mut command)? == 0 {
+        Ok(())
+    } else {
+        Err(Error::Engine {
+            version: OWN_VERSION,
+        })
+    }
+}
+
+/// A cargo command with the environment of a plain one: `LIBTORCH` is left to the project's cargo configuration where
+/// it is our own link, so that nothing is built anew when the user runs cargo by hand.
+fn plain_cargo(workspace: &Workspace) -> std::process::Command {
+    let mut command = cargo();
+    if std::env::var_os("LIBTORCH").is_some_and(|value| Path::new(&value) == workspace.link_path())
+    {
+        command.env_remove("LIBTORCH");
+    }
+    command
+}
+
+/// Where a cargo subcommand lies: on PATH, or where cargo installs to.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    process::find(name).or_else(|| {
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")))?;
+        Some(home.join("bin").join(name)).filter(|path| path.is_file())
+    })
+}

@@ -1,0 +1,237 @@
+//! From an attribute and the file to what a test declares: attribute over `[tests.NAME]` over `[defaults]`.
+
+use std::path::{Path, PathBuf};
+
+use super::{Config, DataTable, ModelTable, TestTable, header};
+use crate::declare::nearest::{did_you_mean, listed, nearest};
+use crate::declare::{
+    DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, Requirement, Selector,
+    TestIdentity,
+};
+use crate::private::Registration;
+use crate::{Error, ErrorKind, Place, Result};
+
+/// What a test declares.
+///
+/// # Errors
+/// If the model or the data cannot be told, if a text of the attribute is malformed, or if nothing is declared; with the
+/// place of the attribute.
+pub fn resolve(registration: &Registration, config: &Config) -> Result<Declaration> {
+    merge(registration, config).map_err(|error| match error.place() {
+        Some(_) => error,
+        None => error.at(Place {
+            file: PathBuf::from(registration.file),
+            line: registration.line as usize,
+            column: registration.column as usize,
+            snippet: String::new(),
+        }),
+    })
+}
+
+fn merge(registration: &Registration, config: &Config) -> Result<Declaration> {
+    let name = registration.test_name();
+    let (table_name, table) = test_table(registration, &name, config);
+    let layered = [table, &config.defaults];
+    let requirements = requirements(registration, layered)?;
+    if requirements.is_empty() && registration.body.is_none() {
+        return Err(wrong(format!("`{name}` declares nothing: it has no requirements and no body")).with_help(
+            format!(
+                "add a requirement such as `nc >= 0.4` to the attribute, or `require` to {}",
+                header("tests", table_name)
+            ),
+        ));
+    }
+    let model = find_model(registration, config)?;
+    let attribute_device = registration.device.map(str::parse::<DeviceChoice>).transpose()?;
+    let device = attribute_device.or(table.device).or(model.device).or(config.defaults.device).unwrap_or_default();
+    let layers = match registration.layers {
+        Some(text) => Some(text.parse::<Selector>().map_err(|error| error.context("`layers`"))?),
+        None => layered.iter().find_map(|table| table.layers.clone()),
+    };
+    Ok(Declaration {
+        model: ModelChoice { name: registration.model.to_owned(), path: model.path, device },
+        data: find_data(registration, layered, config)?,
+        layers: layers.unwrap_or_default(),
+        neurons: registration.neurons.or_else(|| layered.iter().find_map(|table| table.neurons)).unwrap_or_default(),
+        batch: registration.batch.or_else(|| layered.iter().find_map(|table| table.batch)).unwrap_or(DEFAULT_BATCH),
+        non_finite: registration
+            .non_finite
+            .or_else(|| layered.iter().find_map(|table| table.non_finite))
+            .unwrap_or_default(),
+        requirements,
+        baseline: config.baseline.clone(),
+        test: TestIdentity {
+            name,
+            package: registration.package.to_owned(),
+            target: registration.target.to_owned(),
+            file: PathBuf::from(registration.file),
+            line: registration.line,
+        },
+    })
+}
+
+fn wrong(what: String) -> Error {
+    Error::new(ErrorKind::Configuration, what)
+}
+
+/// `[tests."module::function"]`, else `[tests.function]`, else nothing; with the name it has or would have.
+fn test_table<'c>(registration: &Registration, name: &str, config: &'c Config) -> (&'static str, &'c TestTable) {
+    const NOTHING: &TestTable = &TestTable {
+        data: None,
+        require: Vec::new(),
+        layers: None,
+        neurons: None,
+        batch: None,
+        device: None,
+        non_finite: None,
+    };
+    (registration.name, config.tests.get(name).or_else(|| config.tests.get(registration.name)).unwrap_or(NOTHING))
+}
+
+/// Those of the attribute, then those of the tables that bound something else.
+fn requirements(registration: &Registration, layered: [&TestTable; 2]) -> Result<Vec<Requirement>> {
+    let mut all: Vec<Requirement> = Vec::new();
+    for text in registration.requirements {
+        let requirement: Requirement = text.parse()?;
+        if let Some(first) = all.iter().find(|first| first.replaces(&requirement)) {
+            return Err(
+                wrong(format!("`{requirement}` bounds what `{first}` bounds already")).with_help("keep one of them")
+            );
+        }
+        all.push(requirement);
+    }
+    for table in layered {
+        // One table has no two of a kind, so what replaces is always from a level above.
+        let new: Vec<_> =
+            table.require.iter().filter(|new| !all.iter().any(|above| above.replaces(new))).cloned().collect();
+        all.extend(new);
+    }
+    Ok(all)
+}
+
+struct FoundModel {
+    path: PathBuf,
+    device: Option<DeviceChoice>,
+}
+
+fn find_model(registration: &Registration, config: &Config) -> Result<FoundModel> {
+    let written = registration.model;
+    let folder = config.folder();
+    let of_table = |table: &ModelTable| FoundModel { path: join(folder, &table.path), device: table.device };
+    if let Some(table) = config.models.get(written) {
+        let found = of_table(table);
+        if found.path.is_file() {
+            return Ok(found);
+        }
+        let what = format!("the model of {} does not exist: {}", header("models", written), found.path.display());
+        return Err(
+            Error::new(ErrorKind::Model, what).with_help(format!("correct its `path` in {}", file_name(config)))
+        );
+    }
+    if !is_path(written) {
+        let error = wrong(format!("there is no model `{written}`"));
+        return Err(match nearest(written, config.models.keys().map(String::as_str)) {
+            Some(near) => error.with_help(format!("did you mean `{near}`?")),
+            None if config.models.is_empty() => error.with_help(format!(
+                "add {} with its `path` to {}, or name a file, `{written}.pt`",
+                header("models", written),
+                file_name(config)
+            )),
+            None => error.with_help(format!("known: {}", listed(config.models.keys().map(String::as_str)))),
+        });
+    }
+    let package = registration.package_dir();
+    let mut places = vec![package.join(written)];
+    places.extend(folder.map(|folder| folder.join(written)).filter(|place| *place != places[0]));
+    if let Some(path) = places.iter().find(|place| place.is_file()) {
+        let device = config
+            .models
+            .values()
+            .find(|table| same_file(&join(folder, &table.path), path))
+            .and_then(|table| table.device);
+        return Ok(FoundModel { path: path.clone(), device });
+    }
+    // `lenet5.pt` may stand for the one model of that file name, `models/lenet5.pt`.
+    let named: Vec<_> =
+        config.models.values().filter(|table| table.path.file_name() == Some(written.as_ref())).collect();
+    if let [only] = named.as_slice()
+        && of_table(only).path.is_file()
+    {
+        return Ok(of_table(only));
+    }
+    let looked = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ");
+    let error = Error::new(ErrorKind::Model, format!("there is no model {written}: looked for {looked}"));
+    let known = config.models.keys().map(String::as_str);
+    Err(match Path::new(written).file_stem().and_then(|stem| nearest(stem.to_str()?, known)) {
+        Some(near) => error.with_help(format!("did you mean `{near}` of [models]?")),
+        None if named.len() > 1 => {
+            error.with_help("several models have this file name; name one by its key in [models]")
+        }
+        None => error.with_help("paths start at the package's folder or that of cleanai.toml"),
+    })
+}
+
+/// A path rather than a key: it has a separator or the extension of a model.
+fn is_path(written: &str) -> bool {
+    let extension = Path::new(written).extension().and_then(|extension| extension.to_str());
+    written.contains(['/', std::path::MAIN_SEPARATOR]) || matches!(extension, Some("pt" | "pt2" | "pth"))
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
+fn join(folder: Option<&Path>, path: &Path) -> PathBuf {
+    folder.map_or_else(|| path.to_owned(), |folder| folder.join(path))
+}
+
+fn file_name(config: &Config) -> String {
+    config.path.as_ref().map_or_else(|| super::FILE_NAME.to_owned(), |path| path.display().to_string())
+}
+
+fn find_data(registration: &Registration, layered: [&TestTable; 2], config: &Config) -> Result<DataChoice> {
+    let known = || config.data.keys().map(String::as_str);
+    let chosen = registration.data.or_else(|| layered.iter().find_map(|table| table.data.as_deref()));
+    let name = match chosen {
+        Some(name) => name,
+        None if config.data.len() == 1 => known().next().unwrap_or_default(),
+        None if config.data.is_empty() => {
+            let example = "[data.digits]` with `test = \"data/test\"`";
+            return Err(wrong("there is no data to measure on".to_owned())
+                .with_help(format!("add `{example} to {}", file_name(config))));
+        }
+        None => {
+            let what = format!("the data is not chosen; there are {}", listed(known()));
+            return Err(wrong(what).with_help(format!(
+                "add `data = \"…\"` to the attribute, to {} or to [defaults]",
+                header("tests", registration.name)
+            )));
+        }
+    };
+    let Some(table) = config.data.get(name) else {
+        let error = wrong(format!("there is no data `{name}`"));
+        return Err(if config.data.is_empty() {
+            error.with_help(format!("add {} with its `test` to {}", header("data", name), file_name(config)))
+        } else {
+            error.with_help(did_you_mean(name, known()))
+        });
+    };
+    Ok(choice(name, table, config))
+}
+
+fn choice(name: &str, table: &DataTable, config: &Config) -> DataChoice {
+    let location = |path: &String| DataLocation {
+        path: path.clone(),
+        root: config.folder().map(Path::to_owned).unwrap_or_default(),
+    };
+    DataChoice {
+        name: name.to_owned(),
+        profile: table.profile.as_ref().map(location),
+        test: location(&table.test),
+        transform: table.transform.clone(),
+        on_bad_input: table.on_bad_input,
+    }
+}

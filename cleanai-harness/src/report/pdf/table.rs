@@ -1,0 +1,140 @@
+//! Tables: columns on the page's grid, the header repeated on every sheet, no cell wider than its column.
+
+use super::font::Face;
+use super::layout::{Align, BLACK, BODY, Canvas, GREY, HAIRLINE, Ink, LEFT, Pen, RIGHT, pen};
+
+/// Height of a row and of the header.
+const ROW: f32 = 15.0;
+const HEADER: f32 = 18.0;
+/// Between columns.
+const GAP: f32 = 10.0;
+
+/// A column.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Column {
+    title: &'static str,
+    /// In points; `None` takes what the others leave.
+    width: Option<f32>,
+    align: Align,
+}
+
+impl Column {
+    /// Left-aligned, as wide as the others leave room for.
+    pub(super) const fn rest(title: &'static str) -> Self {
+        Self { title, width: None, align: Align::Left }
+    }
+
+    /// Left-aligned.
+    pub(super) const fn left(title: &'static str, width: f32) -> Self {
+        Self { title, width: Some(width), align: Align::Left }
+    }
+
+    /// Right-aligned.
+    pub(super) const fn right(title: &'static str, width: f32) -> Self {
+        Self { title, width: Some(width), align: Align::Right }
+    }
+}
+
+/// What stands in a cell.
+#[derive(Debug, Clone)]
+pub(super) enum Cell {
+    /// Text.
+    Text(Pen, String),
+    /// A share of one.
+    Bar(Option<f64>, Ink),
+}
+
+impl Cell {
+    /// Plain text.
+    pub(super) fn text(text: impl Into<String>) -> Self {
+        Self::Text(BODY, text.into())
+    }
+
+    /// Text with another pen.
+    pub(super) fn with(pen: Pen, text: impl Into<String>) -> Self {
+        Self::Text(pen, text.into())
+    }
+}
+
+/// Height of the header and of the rows that stay with it: a small table is not torn apart.
+pub(super) fn head_height(rows: usize) -> f32 {
+    HEADER + ROW * if rows <= 10 { rows } else { 3 } as f32
+}
+
+impl Canvas {
+    /// A table across the page. `link` may name the section a row leads to.
+    pub(super) fn table(&mut self, columns: &[Column], rows: &[Vec<Cell>], link: impl Fn(usize) -> Option<usize>) {
+        let edges = edges(columns);
+        self.ensure(head_height(rows.len()));
+        self.header(columns, &edges);
+        for (number, row) in rows.iter().enumerate() {
+            // The last row does not go to the next sheet alone.
+            let stays = if number + 2 == rows.len() { 2.0 } else { 1.0 };
+            if self.ensure(ROW * stays) {
+                self.header(columns, &edges);
+            }
+            let top = self.y();
+            for ((cell, column), (left, right)) in row.iter().zip(columns).zip(&edges) {
+                match cell {
+                    Cell::Text(pen, text) => {
+                        let x = if column.align == Align::Right { *right } else { *left };
+                        self.text(x, top + 10.4, column.align, right - left, *pen, text);
+                    }
+                    Cell::Bar(Some(share), ink) if share.is_finite() => {
+                        self.bar(*left, top + 5.2, right - left, *share, *ink)
+                    }
+                    Cell::Bar(..) => {}
+                }
+            }
+            if let Some(section) = link(number) {
+                self.reference(section, top, top + ROW, top + 10.4);
+            }
+            self.space(ROW);
+            self.rule(0.4, HAIRLINE);
+        }
+    }
+
+    fn header(&mut self, columns: &[Column], edges: &[(f32, f32)]) {
+        let small = pen(Face::Bold, 7.0, GREY);
+        let baseline = self.y() + 11.0;
+        for (column, (left, right)) in columns.iter().zip(edges) {
+            let x = if column.align == Align::Right { *right } else { *left };
+            self.text(x, baseline, column.align, right - left, small, column.title);
+        }
+        self.space(HEADER - 2.0);
+        self.rule(0.8, BLACK);
+        self.space(2.0);
+    }
+}
+
+/// Left and right edge of each column.
+fn edges(columns: &[Column]) -> Vec<(f32, f32)> {
+    let fixed: f32 = columns.iter().filter_map(|column| column.width).sum();
+    let gaps = GAP * columns.len().saturating_sub(1) as f32;
+    let open = columns.iter().filter(|column| column.width.is_none()).count().max(1) as f32;
+    let rest = (RIGHT - LEFT - fixed - gaps).max(0.0) / open;
+    let mut x = LEFT;
+    columns
+        .iter()
+        .map(|column| {
+            let left = x;
+            let right = left + column.width.unwrap_or(rest);
+            x = right + GAP;
+            (left, right)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_fill_the_page_and_do_not_overlap() {
+        let columns = [Column::rest("a"), Column::right("b", 60.0), Column::left("c", 80.0)];
+        let edges = edges(&columns);
+        assert_eq!((edges[0].0, edges[2].1), (LEFT, RIGHT));
+        assert!(edges.windows(2).all(|pair| pair[0].1 + GAP <= pair[1].0 + 0.001));
+        assert_eq!(edges[1].1 - edges[1].0, 60.0);
+    }
+}

@@ -1,0 +1,224 @@
+//! The report read back, by printpdf's own reader and by poppler where it is installed.
+
+use std::process::Command;
+
+use printpdf::PdfParseOptions;
+
+use super::*;
+use crate::report::sample;
+
+/// The texts of every page.
+fn pages(bytes: &[u8]) -> Vec<Vec<String>> {
+    let mut warnings = Vec::new();
+    PdfDocument::parse(bytes, &PdfParseOptions::default(), &mut warnings).unwrap().extract_text()
+}
+
+fn rendered(outcomes: &[Outcome]) -> Vec<u8> {
+    let bytes = render(outcomes, date_of(outcomes, None).unwrap()).unwrap();
+    // To look at: CLEANAI_KEEP_PDF=folder cargo test report::pdf
+    if let Some(folder) = std::env::var_os("CLEANAI_KEEP_PDF") {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("test").replace("::", "-");
+        file::write(&Path::new(&folder).join(name).with_extension("pdf"), &bytes).unwrap();
+    }
+    bytes
+}
+
+fn has(pages: &[Vec<String>], text: &str) -> bool {
+    pages.iter().flatten().any(|chunk| chunk.contains(text))
+}
+
+#[test]
+fn everything_is_in_the_report() {
+    let outcomes = sample::all();
+    let bytes = rendered(&outcomes);
+    let pages = pages(&bytes);
+    let count = pages.len();
+    for (number, page) in pages.iter().enumerate() {
+        assert!(page.contains(&format!("page {} of {count}", number + 1)), "page {}: {page:?}", number + 1);
+    }
+    let texts = [
+        "CleanAI coverage report",
+        "lenet5_digits",
+        "strict::lenet5_strict",
+        "models/lenet5.pt",
+        "88dd9dd5f13442504044392fda17634127b38337b37255b27730926deb373664",
+        "torchscript",
+        "61,706",
+        "data/test#0..500",
+        "data/train#0..2000",
+        "2,000",
+        "grayscale, resize = [28, 28], scale",
+        "500 of shape 1 x 28 x 28",
+        "cpu",
+        "2.13.0",
+        "one per channel",
+        ">= 0.25",
+        "0.2542",
+        "kmnc(k=1000) 0.254 < 0.300",
+        "largest threshold that would pass: >= 0.254",
+        "27,980 / 117,000",
+        "block1_relu",
+        "Worse than the baseline",
+        "-0.0243",
+        "regressed",
+        "There is no baseline yet",
+        "accept it with `cargo insta review`",
+        "models/lenet6.pt does not exist",
+        "at examples/digits/cleanai.toml:3:8",
+        "did you mean it?",
+        "block1_relu is nearly untested",
+        "3 more skipped because they could not be decoded",
+        "constant_neurons:",
+        "nothing to cover: every neuron",
+        "2026-11-22 03:14 UTC",
+        "PASS",
+        "FAIL",
+        "ERROR",
+        "411",
+    ];
+    for text in texts {
+        assert!(has(&pages, text), "{text} is missing");
+    }
+    assert!(!has(&pages, "\\u{"), "nothing had to be replaced");
+}
+
+#[test]
+fn the_same_outcomes_give_the_same_bytes() {
+    let outcomes = sample::all();
+    assert!(rendered(&outcomes) == rendered(&outcomes));
+    assert!(render(&outcomes, Some(1)).unwrap() != render(&outcomes, Some(2)).unwrap());
+}
+
+#[test]
+fn the_date_is_the_environments_or_the_earliest_start() {
+    let mut outcomes = sample::all();
+    outcomes[2].started -= 100;
+    assert_eq!(date_of(&outcomes, None).unwrap(), Some(1_795_317_147));
+    assert_eq!(date_of(&outcomes, Some("86400")).unwrap(), Some(86_400));
+    assert_eq!(date_of(&[], None).unwrap(), None);
+    let error = date_of(&outcomes, Some("yesterday")).unwrap_err();
+    assert_eq!(error.what(), "SOURCE_DATE_EPOCH is `yesterday`, not a number of seconds since 1970");
+    let bytes = render(&outcomes, Some(86_400)).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.contains("D:19700102000000"), "the document's own date");
+    assert!(has(&pages(&bytes), "1970-01-02 00:00 UTC"));
+    render(&outcomes, Some(u64::MAX)).unwrap();
+}
+
+#[test]
+fn no_test_at_all_is_one_page() {
+    let pages = pages(&rendered(&[]));
+    assert_eq!(pages.len(), 1);
+    assert!(has(&pages, "No coverage test ran."));
+}
+
+#[test]
+fn tables_break_over_pages_and_repeat_their_header() {
+    const LAYERS: usize = 517;
+    let outcome = sample::deep(LAYERS);
+    let pages = pages(&rendered(std::slice::from_ref(&outcome)));
+    // Three criteria of 517 rows and 40 to 47 rows a page.
+    assert!((36..=44).contains(&pages.len()), "{} pages", pages.len());
+    for layer in &outcome.measurement.as_ref().unwrap().model.layers {
+        let times = pages.iter().flatten().filter(|text| **text == layer.name).count();
+        assert_eq!(times, 3, "{}", layer.name);
+    }
+    for page in &pages[3..] {
+        let rows = page.iter().filter(|text| text.starts_with("layer") && text.ends_with(".relu")).count();
+        assert!(rows == 0 || page.iter().any(|text| text == "LAYER"), "{page:?}");
+        assert_ne!(rows, 1, "no row stands alone: {page:?}");
+        assert!(page.iter().any(|text| text == "resnet152"), "the running head");
+    }
+}
+
+#[test]
+fn thirty_tests_and_their_pages() {
+    let mut outcomes = vec![sample::deep(517), sample::deep(517)];
+    while outcomes.len() < 30 {
+        let mut all = sample::all();
+        outcomes.push(all.swap_remove(outcomes.len() % 6));
+    }
+    for (number, outcome) in outcomes.iter_mut().enumerate() {
+        outcome.test.name = format!("test_{number:02}");
+    }
+    let pages = pages(&rendered(&outcomes));
+    // The overview's row of each test names the page on which its section starts.
+    let front: Vec<&String> = pages[0].iter().chain(&pages[1]).collect();
+    for outcome in &outcomes {
+        let name = &outcome.test.name;
+        assert!(front.contains(&name), "{name}");
+        let first = pages
+            .iter()
+            .enumerate()
+            .skip(1)
+            .find(|(_, page)| page.contains(name) && page.iter().any(|text| text.starts_with("digits::coverage")));
+        let number = (first.unwrap().0 + 1).to_string();
+        assert!(front.contains(&&number), "page {number} of {name}");
+    }
+}
+
+#[test]
+fn hostile_and_foreign_names_are_spelt_out() {
+    let mut outcome = sample::everything_fails();
+    outcome.test.name = "層\u{1b}[2J\u{0}".repeat(40);
+    let measurement = outcome.measurement.as_mut().unwrap();
+    measurement.criteria.get_mut("nc").unwrap().layers[0].name = "conv層1".into();
+    measurement.model.path = "x".repeat(5_000);
+    measurement.data.transform = String::new();
+    outcome.body = Some("y ".repeat(20_000));
+    let pages = pages(&rendered(&[outcome]));
+    assert!(has(&pages, "conv\\u{5c64}1"));
+    assert!(has(&pages, "are written as \\u{...}"));
+}
+
+#[test]
+fn figures_without_numbers_do_not_stop_it() {
+    for value in [None, Some(f64::NAN), Some(f64::INFINITY), Some(1e300), Some(-5e-324)] {
+        let mut outcome = sample::everything_fails();
+        outcome.requirements[0].observed = value;
+        outcome.baseline.changes[0].observed = value;
+        let measurement = outcome.measurement.as_mut().unwrap();
+        for result in measurement.criteria.values_mut() {
+            result.value = value;
+            result.layers.iter_mut().for_each(|layer| layer.value = value);
+        }
+        measurement.seconds.total = f64::NAN;
+        outcome.seconds = f64::INFINITY;
+        render(&[outcome], None).unwrap();
+    }
+}
+
+#[test]
+fn written_to_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/report.pdf");
+    write(&sample::all(), &path).unwrap();
+    assert!(std::fs::read(&path).unwrap().starts_with(b"%PDF-"));
+    let error = write(&sample::all(), folder.path()).unwrap_err();
+    assert!(error.what().starts_with("cannot write "), "{error}");
+}
+
+/// Another reader than the one that wrote it; skipped where poppler is not installed.
+#[test]
+fn poppler_reads_it() {
+    if Command::new("pdftotext").arg("-v").output().is_err() {
+        eprintln!("pdftotext is not installed: skipped");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.pdf");
+    std::fs::write(&path, rendered(&sample::all())).unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).arg(&path).arg("-").output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = run("pdftotext", &["-layout"]);
+    for part in ["CleanAI coverage report", "kmnc(k=1000) 0.254 < 0.300", "27,980 / 117,000"] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    let output = Command::new("pdfinfo").arg(&path).output().unwrap();
+    let info = String::from_utf8(output.stdout).unwrap();
+    assert!(info.contains("CleanAI coverage report: ERROR") && !info.contains("PDF/X"), "{info}");
+}

@@ -1,0 +1,64 @@
+//! What `main!()` runs: the tests that `#[coverage]` registered, with the real passes and reporters.
+
+use std::env;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::{Measure, Parts, Reporters, Test};
+use crate::config::{self, Config};
+use crate::declare::TestIdentity;
+use crate::measure::Plan;
+use crate::private::Registration;
+use crate::report;
+
+/// Runs the registered tests that the process's arguments ask for.
+pub fn main() -> ExitCode {
+    let parts = Parts {
+        tests: inventory::iter::<Registration>().map(test).collect(),
+        configuration: Config::find,
+        plan: Box::new(|declarations| {
+            let plan = Plan::new(declarations);
+            let measure: Arc<Measure> = Arc::new(move |index| plan.measure(index));
+            measure
+        }),
+        reporters: REPORTERS,
+    };
+    super::run(parts, env::args_os())
+}
+
+const REPORTERS: Reporters = Reporters {
+    render: report::terminal::render,
+    #[cfg(feature = "pdf")]
+    pdf: Some(report::pdf::write),
+    #[cfg(not(feature = "pdf"))]
+    pdf: None,
+    junit: report::junit::write,
+    json: report::json::write,
+    write_fragment: report::fragment::write,
+    summary: report::terminal::summary,
+    read_fragments: report::fragment::read_all,
+};
+
+fn test(registration: &'static Registration) -> Test {
+    let identity = TestIdentity {
+        name: registration.test_name(),
+        package: registration.package.to_owned(),
+        target: registration.target.to_owned(),
+        file: registration.file.into(),
+        line: registration.line,
+    };
+    let declare = |config: &Config| config::resolve(registration, config);
+    Test {
+        identity,
+        function: registration.name,
+        module_path: registration.module_path,
+        file: registration.file,
+        package_dir: registration.package_dir(),
+        ignored: registration.ignored,
+        declare: Box::new(declare),
+        body: registration.body.map(|body| -> super::Body {
+            Box::new(move |measurement| body(measurement).map_err(|failed| failed.message().to_owned()))
+        }),
+        assert_snapshot: registration.assert_snapshot,
+    }
+}

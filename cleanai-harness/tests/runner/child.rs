@@ -1,0 +1,217 @@
+//! The binary under test: three tests whose figures, policy and body a scenario gives.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use cleanai_harness::config::{Config, ReportFile, ReportTable};
+use cleanai_harness::criteria::Direction;
+use cleanai_harness::declare::{
+    BaselinePolicy, Comparison, CriterionSpec, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice,
+    NeuronKind, NonFinite, OnBadInput, OnImprovement, Requirement, Selector, TestIdentity,
+};
+use cleanai_harness::measure::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
+use cleanai_harness::report::{Outcome, fragment};
+use cleanai_harness::runner::{self, Body, Parts, Reporters, Test};
+use cleanai_harness::{Error, ErrorKind, Result};
+
+/// The variable that makes this binary the one under test.
+pub const SCENARIO: &str = "RUNNER_TEST_SCENARIO";
+
+/// What the tests of the binary see.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+pub struct Scenario {
+    /// The workspace.
+    pub root: PathBuf,
+    /// Values by criterion; `None` for nothing to cover.
+    pub figures: BTreeMap<String, Option<f64>>,
+    /// The criterion whose value is NaN.
+    pub nan: Option<String>,
+    /// `nc >= bound`
+    pub at_least: f64,
+    pub on_improvement: OnImprovement,
+    pub no_baseline: bool,
+    /// What the body does: `fail` or `panic`.
+    pub body: String,
+    /// What breaks: `configuration`, `declaration`, `measurement`, `measurement panic`, `report`.
+    pub broken: String,
+    pub device: String,
+    /// Two tests of one name.
+    pub twice: bool,
+    pub json: ReportSetting,
+}
+
+/// `[report] json`
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+pub enum ReportSetting {
+    #[default]
+    Default,
+    At(PathBuf),
+}
+
+pub fn main(scenario: &str) -> ExitCode {
+    let scenario: Arc<Scenario> = Arc::new(serde_json::from_str(scenario).expect("a scenario"));
+    let mut tests =
+        vec![test(&scenario, "deep::second", 20), test(&scenario, "slow", 30), test(&scenario, "lenet5", 10)];
+    if scenario.twice {
+        tests.push(test(&scenario, "lenet5", 40));
+    }
+    let plan = Box::new(move |declarations: Vec<Declaration>| -> Arc<runner::Measure> {
+        let names: Vec<_> = declarations.iter().map(|it| it.test.name.as_str()).collect();
+        fs::write(scenario.root.join("planned"), names.join(" ")).expect("the workspace can be written");
+        Arc::new(move |index| measure(&scenario, &declarations[index]))
+    });
+    runner::run(Parts { tests, configuration, plan, reporters: REPORTERS }, std::env::args_os())
+}
+
+fn test(scenario: &Arc<Scenario>, name: &'static str, line: u32) -> Test {
+    let function = name.rsplit("::").next().expect("a name");
+    let identity = TestIdentity {
+        name: name.into(),
+        package: "app".into(),
+        target: "coverage".into(),
+        file: file!().into(),
+        line,
+    };
+    let (declared, wanted) = (identity.clone(), scenario.clone());
+    let what = scenario.body.clone();
+    let body: Option<Body> = (!what.is_empty()).then(|| -> Body {
+        Box::new(move |measurement| match what.as_str() {
+            "fail" => Err(format!("{} inputs are too few", measurement.data.inputs)),
+            _ => panic!("the body panics"),
+        })
+    });
+    Test {
+        identity,
+        function,
+        module_path: module_path!(),
+        file: file!(),
+        package_dir: scenario.root.clone(),
+        ignored: name == "slow",
+        declare: Box::new(move |_| declare(&wanted, &declared)),
+        body,
+        assert_snapshot: |name, text| insta::assert_snapshot!(name, text),
+    }
+}
+
+fn configuration(package_dir: &Path) -> Result<Config> {
+    let scenario: Scenario = serde_json::from_str(&std::env::var(SCENARIO).expect("set")).expect("a scenario");
+    if scenario.broken == "configuration" {
+        return Err(Error::new(ErrorKind::Configuration, "unknown key `modles` in cleanai.toml").with_help("models"));
+    }
+    let json = match scenario.json {
+        ReportSetting::Default => ReportFile::Default,
+        ReportSetting::At(path) => ReportFile::At(path),
+    };
+    let report = ReportTable { json, ..Default::default() };
+    Ok(Config { path: Some(package_dir.join("cleanai.toml")), report, ..Default::default() })
+}
+
+fn declare(scenario: &Scenario, test: &TestIdentity) -> Result<Declaration> {
+    if scenario.broken == "declaration" && test.name == "lenet5" {
+        return Err(Error::new(ErrorKind::Configuration, "no model `lenet6`").with_help("did you mean `lenet5`?"));
+    }
+    let criterion = CriterionSpec { name: "nc".into(), parameters: BTreeMap::new() };
+    let requirement =
+        Requirement { criterion, figure: None, comparison: Comparison::AtLeast, bound: scenario.at_least };
+    Ok(Declaration {
+        test: test.clone(),
+        model: ModelChoice { name: "lenet5".into(), path: "lenet5.pt".into(), device: DeviceChoice::Cpu },
+        data: DataChoice {
+            name: "digits".into(),
+            profile: None,
+            test: DataLocation { path: "data/test".into(), root: scenario.root.clone() },
+            transform: Vec::new(),
+            on_bad_input: OnBadInput::Fail,
+        },
+        layers: Selector::Default,
+        neurons: NeuronKind::Channel,
+        batch: 64,
+        non_finite: NonFinite::Error,
+        requirements: vec![requirement],
+        baseline: BaselinePolicy {
+            on_improvement: scenario.on_improvement,
+            // The second test is about the runner, not the gate.
+            enabled: !scenario.no_baseline && test.name != "deep::second",
+            ..Default::default()
+        },
+    })
+}
+
+fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement> {
+    match scenario.broken.as_str() {
+        "measurement" => return Err(Error::new(ErrorKind::Model, "lenet5.pt does not exist")),
+        "measurement panic" => panic!("index out of bounds"),
+        _ => {}
+    }
+    let result = |name: &str, value: Option<f64>| CriterionResult {
+        value: if scenario.nan.as_deref() == Some(name) { Some(f64::NAN) } else { value },
+        covered: value.map(|value| (value * 1000.0) as u64),
+        total: Some(1000),
+        layers: Vec::new(),
+        details: BTreeMap::new(),
+        direction: if name == "nbc" { Direction::LowerIsBetter } else { Direction::HigherIsBetter },
+    };
+    Ok(Measurement {
+        schema: 1,
+        model: ModelFacts {
+            path: declaration.model.name.clone(),
+            sha256: "5d".repeat(32),
+            format: "torchscript".into(),
+            parameters: 61_706,
+            layers: Vec::new(),
+        },
+        data: DataFacts {
+            path: declaration.data.test.path.clone(),
+            inputs: 360,
+            skipped: 0,
+            shape: vec![1, 28, 28],
+            profile: None,
+            profile_inputs: None,
+            profile_skipped: None,
+            transform: "grayscale".into(),
+        },
+        settings: Settings {
+            device: if scenario.device.is_empty() { "cpu".into() } else { scenario.device.clone() },
+            batch: declaration.batch,
+            layers: "default".into(),
+            neurons: declaration.neurons,
+            libtorch: "2.13.0".into(),
+            cleanai: "0.1.0".into(),
+            non_finite_skipped: 0,
+        },
+        criteria: scenario.figures.iter().map(|(name, value)| (name.clone(), result(name, *value))).collect(),
+        seconds: Seconds::default(),
+    })
+}
+
+const REPORTERS: Reporters = Reporters {
+    render: |outcome| {
+        let seconds = if outcome.seconds < 0.0 { "negative" } else { "" };
+        let said =
+            [outcome.body.clone(), outcome.error.as_ref().map(ToString::to_string), outcome.baseline.next.clone()];
+        let said: Vec<_> = said.into_iter().flatten().collect();
+        format!("\u{1b}[1mBLOCK {}\u{1b}[0m {:?} {seconds}\n{}\n", outcome.test.name, outcome.status, said.join("\n"))
+    },
+    summary: |outcomes, files| {
+        let files: Vec<_> = files.iter().map(|(name, path)| format!("{name} {}", path.display())).collect();
+        format!("SUMMARY {} tests\n{}\n", outcomes.len(), files.join("\n"))
+    },
+    pdf: None,
+    junit: |outcomes, path| write(outcomes, path),
+    json: |outcomes, path| {
+        if std::env::var_os("RUNNER_TEST_BREAK_REPORT").is_some() {
+            return Err(Error::io("write", path, "no space left"));
+        }
+        write(outcomes, path)
+    },
+    write_fragment: fragment::write,
+    read_fragments: fragment::read_all,
+};
+
+fn write(outcomes: &[Outcome], path: &Path) -> Result<()> {
+    let text = serde_json::to_string_pretty(outcomes).expect("outcomes are JSON");
+    fs::write(path, text).map_err(|why| Error::io("write", path, why))
+}
