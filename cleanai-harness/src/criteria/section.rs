@@ -26,16 +26,14 @@ use super::{Criterion, Direction, Figures, LayerProfile, LayerValues, Needs, Sta
 ///
 /// ```
 /// use cleanai_harness::criteria::{LayerProfile, LayerValues, Start, registry};
-/// use cleanai_harness::declare::{CriterionSpec, Value};
 /// use cleanai_harness::model::LayerInfo;
 ///
-/// let spec = CriterionSpec { name: "kmnc".into(), parameters: [("k".into(), Value::Integer(4))].into() };
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![1], channel_axis: 0,
 /// };
 /// let profile = LayerProfile { low: vec![0.0], high: vec![1.0], std: vec![0.5] };
 /// let start = Start { layers: &[layer], neurons: &[1], profile: Some(&[profile]) };
-/// let mut state = registry::criterion(&spec)?.start(start)?;
+/// let mut state = registry::criterion(&"kmnc(k=4)".parse()?)?.start(start)?;
 /// let values = [0.25, 1.0, 1.5]; // three inputs: the second section, the last, none
 /// state.observe(LayerValues { layer: 0, first: 0, inputs: 3, neurons: 1, values: &values, scaled: None });
 /// assert_eq!(state.figures().value, Some(0.5));
@@ -130,10 +128,12 @@ impl LayerSections {
         let (mut low, mut high) = (profile.low.clone(), profile.high.clone());
         let mut constant = 0;
         for (low, high) in low.iter_mut().zip(&mut high) {
-            if !(*high > *low) {
-                (*low, *high) = (f64::NAN, f64::NAN);
-                constant += 1;
+            // So written that NaN, from a profile of the caller's own making, counts as no range.
+            if *high > *low {
+                continue;
             }
+            (*low, *high) = (f64::NAN, f64::NAN);
+            constant += 1;
         }
         Some(Self {
             low,
