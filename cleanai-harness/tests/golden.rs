@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use cleanai_harness::data::transform;
 use cleanai_harness::declare::{
-    BaselinePolicy, CriterionSpec, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, NeuronKind, NonFinite, OnBadInput,
-    Selector, TestIdentity,
+    BaselinePolicy, CriterionSpec, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, NeuronKind,
+    NonFinite, OnBadInput, Selector, TestIdentity,
 };
 use cleanai_harness::measure::{self, Measurement};
 use serde_json::Value;
@@ -40,7 +40,13 @@ struct Case<'a> {
 fn declaration(root: &Path, case: &Case<'_>) -> Declaration {
     let location = |path: &str| DataLocation { path: path.to_owned(), root: root.to_owned() };
     Declaration {
-        test: TestIdentity { name: "golden".into(), package: String::new(), target: String::new(), file: PathBuf::new(), line: 0 },
+        test: TestIdentity {
+            name: "golden".into(),
+            package: String::new(),
+            target: String::new(),
+            file: PathBuf::new(),
+            line: 0,
+        },
         model: ModelChoice { name: case.model.to_owned(), path: root.join(case.model), device: DeviceChoice::Cpu },
         data: DataChoice {
             name: "data".into(),
@@ -79,7 +85,11 @@ fn compare(name: &str, golden: &Value, measured: &Measurement, specs: &[(String,
             let total = expected["total"].as_u64().unwrap();
             let slack = slack(spec, total);
             assert_eq!(result.total, Some(total), "{name} {text}: total");
-            assert!(result.covered.unwrap().abs_diff(covered) <= slack, "{name} {text}: {:?} covered, golden {covered}", result.covered);
+            assert!(
+                result.covered.unwrap().abs_diff(covered) <= slack,
+                "{name} {text}: {:?} covered, golden {covered}",
+                result.covered
+            );
             let value = result.covered.unwrap() as f64 / total as f64;
             assert!((result.value.unwrap() - value).abs() < 1e-15, "{name} {text}: value");
         } else {
@@ -93,7 +103,12 @@ fn compare(name: &str, golden: &Value, measured: &Measurement, specs: &[(String,
                 Some(covered) => {
                     let slack = slack(spec, layer.total.unwrap());
                     assert_eq!(layer.total, expected["total"].as_u64(), "{name} {text} {}: total", layer.name);
-                    assert!(layer.covered.unwrap().abs_diff(covered) <= slack, "{name} {text} {}: {:?} golden {covered}", layer.name, layer.covered);
+                    assert!(
+                        layer.covered.unwrap().abs_diff(covered) <= slack,
+                        "{name} {text} {}: {:?} golden {covered}",
+                        layer.name,
+                        layer.covered
+                    );
                 }
                 None => assert_eq!(layer.value, expected["value"].as_f64(), "{name} {text} {}", layer.name),
             }

@@ -172,7 +172,9 @@ impl State for CornerState {
     fn observe(&mut self, values: LayerValues<'_>) {
         let LayerCorners { upper, lower, .. } = &mut self.layers[values.layer];
         let bound = &upper.bound;
-        mark(values.values, values.neurons, Extreme::Largest, &mut upper.covered, |neuron, value| value > bound[neuron]);
+        mark(values.values, values.neurons, Extreme::Largest, &mut upper.covered, |neuron, value| {
+            value > bound[neuron]
+        });
         if let Some(lower) = lower {
             let bound = &lower.bound;
             mark(values.values, values.neurons, Extreme::Smallest, &mut lower.covered, |neuron, value| {
@@ -209,7 +211,8 @@ impl State for CornerState {
         figures.details.insert("unknown_neurons".to_owned(), unknown.into());
         if self.layers.iter().any(|layer| layer.lower.is_some()) {
             let upper: u64 = self.layers.iter().map(|layer| layer.upper.covered.count()).sum();
-            let lower: u64 = self.layers.iter().filter_map(|layer| layer.lower.as_ref()).map(|own| own.covered.count()).sum();
+            let lower: u64 =
+                self.layers.iter().filter_map(|layer| layer.lower.as_ref()).map(|own| own.covered.count()).sum();
             figures.details.insert("upper".to_owned(), upper.into());
             figures.details.insert("lower".to_owned(), lower.into());
         }

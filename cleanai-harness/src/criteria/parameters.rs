@@ -138,11 +138,10 @@ pub const COMMON_PARAMETERS: &[ParameterDescription] = &[
 pub fn layers_of(spec: &CriterionSpec) -> Result<Option<Selector>> {
     match (spec.parameters.get("layers"), spec.parameters.get("layer")) {
         (None, None) => Ok(None),
-        (Some(_), Some(_)) => Err(Error::new(
-            ErrorKind::Configuration,
-            format!("`{}` is given both `layers` and `layer`", spec.name),
-        )
-        .with_help("they are the same parameter: keep one of them")),
+        (Some(_), Some(_)) => {
+            Err(Error::new(ErrorKind::Configuration, format!("`{}` is given both `layers` and `layer`", spec.name))
+                .with_help("they are the same parameter: keep one of them"))
+        }
         (Some(value), None) => selector(spec, "layers", value).map(Some),
         (None, Some(value)) => selector(spec, "layer", value).map(Some),
     }

@@ -48,7 +48,8 @@ impl PatternSet {
                 _ => slot = (slot + 1) & (self.slots.len() - 1),
             }
         }
-        let number = u32::try_from(self.count).ok().filter(|number| *number != FREE).expect("fewer than 2^32 - 1 patterns");
+        let number =
+            u32::try_from(self.count).ok().filter(|number| *number != FREE).expect("fewer than 2^32 - 1 patterns");
         self.slots[slot] = number;
         self.patterns.extend_from_slice(pattern);
         self.count += 1;

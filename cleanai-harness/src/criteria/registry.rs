@@ -174,6 +174,9 @@ fn is_word(text: &str) -> bool {
 
 fn unknown_criterion(name: &str, known: &[&CriterionRegistration]) -> Error {
     let names = known.iter().map(|registration| registration.description.name);
-    Error::new(ErrorKind::Configuration, format!("there is no criterion `{name}`"))
-        .with_help(suggest(name, "known are", names))
+    Error::new(ErrorKind::Configuration, format!("there is no criterion `{name}`")).with_help(suggest(
+        name,
+        "known are",
+        names,
+    ))
 }

@@ -88,7 +88,9 @@ impl Criterion for Sections {
         }
         let layers = profile
             .iter()
-            .map(|layer| LayerSections::new(layer, words).ok_or_else(|| too_large(&self.spec, self.sections, neurons, bytes)))
+            .map(|layer| {
+                LayerSections::new(layer, words).ok_or_else(|| too_large(&self.spec, self.sections, neurons, bytes))
+            })
             .collect::<Result<_>>()?;
         Ok(Box::new(SectionState { scope, sections: self.sections, layers }))
     }
@@ -223,9 +225,11 @@ impl State for SectionState {
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
         let other: Self = self.scope.same_family(other)?;
         self.scope.agrees(&other.scope)?;
-        let same_ranges = self.layers.iter().zip(&other.layers).all(|(own, others)| {
-            same_numbers(&own.low, &others.low) && same_numbers(&own.high, &others.high)
-        });
+        let same_ranges = self
+            .layers
+            .iter()
+            .zip(&other.layers)
+            .all(|(own, others)| same_numbers(&own.low, &others.low) && same_numbers(&own.high, &others.high));
         if !same_ranges {
             return Err(self.scope.does_not_merge("a state with the ranges of another profile"));
         }

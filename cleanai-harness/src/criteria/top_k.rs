@@ -276,11 +276,8 @@ pub(super) struct PatternState {
 
 impl PatternState {
     fn new(scope: Scope, places: usize) -> Self {
-        let sets = scope
-            .neurons
-            .iter()
-            .map(|width| PatternSet::new(Writing::of(*width, places).length(*width)))
-            .collect();
+        let sets =
+            scope.neurons.iter().map(|width| PatternSet::new(Writing::of(*width, places).length(*width))).collect();
         let patterns = PatternSet::new(4 * scope.neurons.len());
         Self { scope, places, sets, patterns, under_way: Vec::new() }
     }
@@ -323,7 +320,8 @@ impl State for PatternState {
             .map(|(own, others)| (0..others.len()).map(|number| own.insert(others.pattern(number))).collect())
             .collect();
         for pattern in 0..other.patterns.len() {
-            let numbers = other.patterns.pattern(pattern).as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
+            let numbers =
+                other.patterns.pattern(pattern).as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
             self.insert(numbers.zip(&renumbered).map(|(number, own)| own[number as usize]));
         }
         Ok(())

@@ -19,8 +19,11 @@ pub fn choose(choice: DeviceChoice) -> Result<Option<usize>> {
                     .with_help("set device = \"cpu\" or \"auto\"; `cargo cleanai doctor` says what libtorch sees")
             })?;
             if index >= count {
-                return Err(Error::new(ErrorKind::Configuration, format!("device cuda:{index} is asked for, libtorch sees {count} GPU(s)"))
-                    .with_help("set device = \"cpu\" or \"auto\""));
+                return Err(Error::new(
+                    ErrorKind::Configuration,
+                    format!("device cuda:{index} is asked for, libtorch sees {count} GPU(s)"),
+                )
+                .with_help("set device = \"cpu\" or \"auto\""));
             }
             Ok(Some(index))
         }

@@ -45,8 +45,11 @@ pub fn format(path: &Path) -> Result<Format> {
     let read = file.read(&mut start).map_err(|why| Error::io("read", path, why))?;
     if !start[..read].starts_with(b"PK") {
         return Err(match &start[..read] {
-            [0x80, protocol, ..] if *protocol >= 2 => fail("was written by torch.save in its legacy format, which holds no program").with_help(EXPORT),
-            _ => fail("is no model: neither TorchScript nor torch.export, both of which are zip archives").with_help(EXPORT),
+            [0x80, protocol, ..] if *protocol >= 2 => {
+                fail("was written by torch.save in its legacy format, which holds no program").with_help(EXPORT)
+            }
+            _ => fail("is no model: neither TorchScript nor torch.export, both of which are zip archives")
+                .with_help(EXPORT),
         });
     }
     let file = File::open(path).map_err(|why| Error::io("open", path, why))?;
@@ -65,7 +68,9 @@ pub fn format(path: &Path) -> Result<Format> {
     }
     if let Some(name) = names.iter().find(|name| name.ends_with("data.pkl")) {
         return Err(match pickled_class(&mut zip, name) {
-            Some(class) => fail(&format!("is a pickled Python object ({class}), which only Python can open")).with_help(EXPORT),
+            Some(class) => {
+                fail(&format!("is a pickled Python object ({class}), which only Python can open")).with_help(EXPORT)
+            }
             None => fail("is a state dict: weights without a program").with_help(EXPORT),
         });
     }
@@ -79,10 +84,16 @@ fn missing(path: &Path, why: &std::io::Error) -> Error {
     let error = Error::new(ErrorKind::Model, format!("{} does not exist", path.display()));
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let wanted = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let entries = std::fs::read_dir(parent)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
     let nearest = entries.map(|name| (strsim::jaro_winkler(&name, &wanted), name)).max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
-        Some((likeness, name)) if likeness > 0.7 => error.with_help(format!("did you mean {}?", parent.join(name).display())),
+        Some((likeness, name)) if likeness > 0.7 => {
+            error.with_help(format!("did you mean {}?", parent.join(name).display()))
+        }
         _ if !parent.exists() => error.with_help(format!("its folder {} does not exist either", parent.display())),
         _ => error,
     }
@@ -97,6 +108,8 @@ fn pickled_class(zip: &mut ZipArchive<BufReader<File>>, name: &str) -> Option<St
     let mut lines = bytes[at + 1..].split(|byte| *byte == b'\n').map(String::from_utf8_lossy);
     let (module, class) = (lines.next()?, lines.next()?);
     let plain = matches!((&*module, &*class), ("collections", "OrderedDict") | ("torch._utils", _) | ("torch", _));
-    let printable = [&module, &class].iter().all(|text| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "._".contains(c)));
+    let printable = [&module, &class]
+        .iter()
+        .all(|text| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "._".contains(c)));
     (!plain && printable).then(|| format!("{module}.{class}"))
 }

@@ -52,15 +52,26 @@ impl Node {
             && !self.tensors.is_empty()
             && self.tensors.iter().all(|tensor| !tensor)
             && matches!(self.operator(), "size" | "dim" | "len" | "sym_size" | "numel" | "is_floating_point" | "stride")
-            || matches!(self.kind.as_str(), "prim::dtype" | "prim::device" | "prim::shape" | "prim::is_cuda" | "prim::layout")
+            || matches!(
+                self.kind.as_str(),
+                "prim::dtype" | "prim::device" | "prim::shape" | "prim::is_cuda" | "prim::layout"
+            )
     }
 
     /// Whether the node only hands on what it reads.
     fn is_structural(&self) -> bool {
         matches!(
             self.kind.as_str(),
-            "prim::ListConstruct" | "prim::TupleConstruct" | "prim::TupleUnpack" | "prim::ListUnpack" | "prim::If" | "prim::Loop"
-                | "cleanai::parameters" | "prim::unchecked_cast" | "aten::_unwrap_optional" | "prim::unchecked_unwrap_optional"
+            "prim::ListConstruct"
+                | "prim::TupleConstruct"
+                | "prim::TupleUnpack"
+                | "prim::ListUnpack"
+                | "prim::If"
+                | "prim::Loop"
+                | "cleanai::parameters"
+                | "prim::unchecked_cast"
+                | "aten::_unwrap_optional"
+                | "prim::unchecked_unwrap_optional"
         )
     }
 }

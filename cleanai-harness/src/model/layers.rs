@@ -6,26 +6,69 @@ use super::graph::{Constant, Flow, Graph, Node, ValueId};
 use super::layer::LayerInfo;
 
 const ACTIVATIONS: &[&str] = &[
-    "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid", "tanh", "hardtanh", "hardswish",
-    "hardsigmoid", "softplus", "prelu",
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "celu",
+    "gelu",
+    "silu",
+    "mish",
+    "sigmoid",
+    "tanh",
+    "hardtanh",
+    "hardswish",
+    "hardsigmoid",
+    "softplus",
+    "prelu",
 ];
 const CONVOLUTIONS: &[&str] = &[
-    "conv1d", "conv2d", "conv3d", "convolution", "_convolution", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "convolution",
+    "_convolution",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
 ];
 const LINEAR: &[&str] = &["linear", "addmm", "baddbmm"];
 const MATRIX: &[&str] = &["matmul", "bmm", "mm", "scaled_dot_product_attention", "_native_multi_head_attention"];
 const RECURRENT: &[&str] = &["lstm", "gru", "rnn_tanh", "rnn_relu"];
 const NORMS: &[&str] = &[
-    "batch_norm", "layer_norm", "group_norm", "native_batch_norm", "_native_batch_norm_legit_no_training", "native_layer_norm",
-    "native_group_norm", "cudnn_batch_norm",
+    "batch_norm",
+    "layer_norm",
+    "group_norm",
+    "native_batch_norm",
+    "_native_batch_norm_legit_no_training",
+    "native_layer_norm",
+    "native_group_norm",
+    "cudnn_batch_norm",
 ];
 const CHANNEL_NORMS: &[&str] = &[
-    "batch_norm", "group_norm", "native_batch_norm", "_native_batch_norm_legit_no_training", "native_group_norm", "cudnn_batch_norm",
+    "batch_norm",
+    "group_norm",
+    "native_batch_norm",
+    "_native_batch_norm_legit_no_training",
+    "native_group_norm",
+    "cudnn_batch_norm",
 ];
 /// Operators that move the channels somewhere else.
-const MOVES: &[&str] = &["flatten", "unflatten", "view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "permute", "transpose", "t"];
-const RESHAPES: &[&str] =
-    &["flatten", "unflatten", "view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "contiguous", "clone", "alias"];
+const MOVES: &[&str] =
+    &["flatten", "unflatten", "view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "permute", "transpose", "t"];
+const RESHAPES: &[&str] = &[
+    "flatten",
+    "unflatten",
+    "view",
+    "_unsafe_view",
+    "reshape",
+    "squeeze",
+    "unsqueeze",
+    "contiguous",
+    "clone",
+    "alias",
+];
 const SOFTMAX: &[&str] = &["softmax", "log_softmax", "_softmax", "_log_softmax"];
 const DROPOUT: &[&str] = &["dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout"];
 
@@ -112,8 +155,12 @@ fn normalised(flow: &Flow<'_>, value: ValueId) -> ValueId {
 }
 
 fn name(graph: &Graph, flow: &Flow<'_>, chosen: &[(&Node, ValueId)]) -> Vec<Layer> {
-    let parents: HashSet<&str> =
-        graph.modules.iter().filter_map(|module| module.path.rsplit_once('.').map(|(parent, _)| parent)).chain([""]).collect();
+    let parents: HashSet<&str> = graph
+        .modules
+        .iter()
+        .filter_map(|module| module.path.rsplit_once('.').map(|(parent, _)| parent))
+        .chain([""])
+        .collect();
     let mut calls: HashMap<String, usize> = HashMap::new();
     let mut layers = Vec::with_capacity(chosen.len());
     for (node, value) in chosen {

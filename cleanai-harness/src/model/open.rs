@@ -8,9 +8,9 @@ use tch::{Device, Tensor};
 
 use super::file::{self, Format};
 use super::graph::{Graph, ValueId};
+use super::layer::LayerInfo;
 use super::layers::{self, Layer};
 use super::torchscript::{self, ffi::Program};
-use super::layer::LayerInfo;
 use super::{device, exported, tensor};
 use crate::declare::DeviceChoice;
 use crate::{Error, ErrorKind, Result};
@@ -125,7 +125,11 @@ impl Model {
     ///
     /// # Errors
     /// What `observe` returns, or why the model cannot take these inputs.
-    pub fn run(&mut self, inputs: &[&Tensor], observe: &mut dyn FnMut(Observed, &Tensor) -> Result<()>) -> Result<Vec<Tensor>> {
+    pub fn run(
+        &mut self,
+        inputs: &[&Tensor],
+        observe: &mut dyn FnMut(Observed, &Tensor) -> Result<()>,
+    ) -> Result<Vec<Tensor>> {
         let (layers, logits) = (&self.layers, self.logits);
         let mut observer_failed = false;
         let mut dispatch = |value: ValueId, tensor: Tensor| {
@@ -149,9 +153,11 @@ impl Model {
     pub fn layer_shapes(&mut self, input: &[usize]) -> Result<Vec<LayerInfo>> {
         // One row is a special case for some operators; the file's own batch size goes first.
         let rows = self.graph.fixed_batch.unwrap_or(2);
-        let shape: Vec<i64> = std::iter::once(rows).chain(input.iter().copied()).map(|n| i64::try_from(n).unwrap_or(i64::MAX)).collect();
-        let zeros = Tensor::f_zeros(shape.as_slice(), (tch::Kind::Float, self.device))
-            .map_err(|why| Error::new(ErrorKind::Configuration, format!("an input of shape {input:?} cannot be made: {why}")))?;
+        let shape: Vec<i64> =
+            std::iter::once(rows).chain(input.iter().copied()).map(|n| i64::try_from(n).unwrap_or(i64::MAX)).collect();
+        let zeros = Tensor::f_zeros(shape.as_slice(), (tch::Kind::Float, self.device)).map_err(|why| {
+            Error::new(ErrorKind::Configuration, format!("an input of shape {input:?} cannot be made: {why}"))
+        })?;
         self.shapes(&zeros)
     }
 
@@ -176,8 +182,12 @@ impl Model {
         let what = format!("{} cannot run on an input of shape {}: {why}", self.path.display(), shapes.join(", "));
         let error = Error::new(ErrorKind::Model, what);
         match &self.graph.input_shape {
-            Some(shape) => error.with_help(format!("it was exported for inputs of shape {shape:?} behind the batch; adapt the data or its transform")),
-            None => error.with_help("adapt the data's transform to the shape the model was exported with (resize, grayscale, rgb)"),
+            Some(shape) => error.with_help(format!(
+                "it was exported for inputs of shape {shape:?} behind the batch; adapt the data or its transform"
+            )),
+            None => error.with_help(
+                "adapt the data's transform to the shape the model was exported with (resize, grayscale, rgb)",
+            ),
         }
     }
 }

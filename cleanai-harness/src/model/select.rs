@@ -64,8 +64,14 @@ impl Model {
             format!("layer selector {selector} matches no layer of {}", self.path().display()),
         );
         if all == 0 {
-            return error.with_help("the model has no layers: no activation, convolution or linear operator is called on its input");
+            return error.with_help(
+                "the model has no layers: no activation, convolution or linear operator is called on its input",
+            );
         }
-        error.with_help(format!("near: {}; `cargo cleanai inspect` lists all {}", candidates.join(", "), self.layers().len()))
+        error.with_help(format!(
+            "near: {}; `cargo cleanai inspect` lists all {}",
+            candidates.join(", "),
+            self.layers().len()
+        ))
     }
 }

@@ -27,7 +27,8 @@ fn thresholds_are_strict() {
 fn nc_reads_the_scaled_values() {
     let stream = Stream::one_layer(&[[5.0, 7.0]]);
     let mut state = start("nc", &stream, None);
-    let values = LayerValues { layer: 0, first: 0, inputs: 1, neurons: 2, values: &[5.0, 7.0], scaled: Some(&[0.0, 1.0]) };
+    let values =
+        LayerValues { layer: 0, first: 0, inputs: 1, neurons: 2, values: &[5.0, 7.0], scaled: Some(&[0.0, 1.0]) };
     state.observe(values);
     assert_eq!(state.figures().covered, Some(1));
     assert!(registry::criterion(&spec("nc")).unwrap().needs().scaled);
@@ -166,7 +167,8 @@ fn patterns_are_sets_over_all_layers() {
 fn patterns_tell_widths_apart_where_the_writing_changes() {
     for width in [1usize, 2, 8, 9, 255, 256, 257, 65_535, 65_536, 65_537] {
         // One input per neuron of a few, that neuron alone active; then one with nothing but NaN.
-        let active: Vec<usize> = [0, 1, width / 2, width.saturating_sub(2), width - 1].into_iter().filter(|at| *at < width).collect();
+        let active: Vec<usize> =
+            [0, 1, width / 2, width.saturating_sub(2), width - 1].into_iter().filter(|at| *at < width).collect();
         let mut values = Vec::new();
         for at in &active {
             values.extend((0..width).map(|neuron| f64::from(neuron == *at)));
@@ -184,7 +186,15 @@ fn accuracy_gives_ties_to_the_lowest_class() {
     let stream = Stream {
         inputs: 6,
         classes: 3,
-        logits: [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [f64::NAN, 0.0, -1.0], [f64::NAN; 3], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]].concat(),
+        logits: [
+            [1.0, 1.0, 0.0],
+            [1.0, 1.0, 0.0],
+            [f64::NAN, 0.0, -1.0],
+            [f64::NAN; 3],
+            [0.0, 0.0, 1.0],
+            [0.0, 0.0, 1.0],
+        ]
+        .concat(),
         labels: Some(vec![0, 1, 1, 0, 7, -1]),
         ..Stream::default()
     };

@@ -29,7 +29,10 @@ fn unknown_parameters_get_the_nearest() {
         refusal("nc(treshold=0.5)"),
         "`nc` has no parameter `treshold`\n  help: did you mean `threshold`? it accepts `threshold`, `layers`, `layer` and `neurons`"
     );
-    assert_eq!(refusal("accuracy(k=1)"), "`accuracy` has no parameter `k`\n  help: it accepts `layers`, `layer` and `neurons`");
+    assert_eq!(
+        refusal("accuracy(k=1)"),
+        "`accuracy` has no parameter `k`\n  help: it accepts `layers`, `layer` and `neurons`"
+    );
 }
 
 #[test]
@@ -38,7 +41,16 @@ fn values_are_checked() {
     assert_eq!(refusal("kmnc(k=10.0)"), "parameter `k` of `kmnc` must be a whole number from 1 to 1000000, not 10.0");
     assert_eq!(refusal("nbc(sigma=-0.5)"), "parameter `sigma` of `nbc` must be a finite number >= 0, not -0.5");
     assert_eq!(refusal("nc(threshold=true)"), "parameter `threshold` of `nc` must be a finite number, not true");
-    for text in ["kmnc(k=-1)", "kmnc(k=1000001)", "tknc(k=0)", "tknp(k=0)", "tknc(k=\"3\")", "tknp(k=[3])", "kmnc(k=1..=3)", "snac(sigma=-1)"] {
+    for text in [
+        "kmnc(k=-1)",
+        "kmnc(k=1000001)",
+        "tknc(k=0)",
+        "tknp(k=0)",
+        "tknc(k=\"3\")",
+        "tknp(k=[3])",
+        "kmnc(k=1..=3)",
+        "snac(sigma=-1)",
+    ] {
         assert!(refusal(text).contains("must be"), "{text}");
     }
     for bound in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
@@ -48,7 +60,9 @@ fn values_are_checked() {
             assert!(registry::criterion(&spec).is_err(), "{name}({parameter}={bound})");
         }
     }
-    for text in ["kmnc(k=1000000)", "nc(threshold=-3)", "nbc(sigma=2)", "tknp(k=1, layers=\"penultimate\")", "kmnc@conv2"] {
+    for text in
+        ["kmnc(k=1000000)", "nc(threshold=-3)", "nbc(sigma=2)", "tknp(k=1, layers=\"penultimate\")", "kmnc@conv2"]
+    {
         assert_eq!(registry::criterion(&spec(text)).unwrap().spec(), &spec(text));
     }
 }
@@ -152,7 +166,9 @@ fn descriptions_tell_what_is_accepted() {
     }
     let defaults: Vec<_> = registry::descriptions()
         .into_iter()
-        .flat_map(|own| own.parameters.iter().map(|parameter| (own.name, parameter.name, parameter.default_text.unwrap())))
+        .flat_map(|own| {
+            own.parameters.iter().map(|parameter| (own.name, parameter.name, parameter.default_text.unwrap()))
+        })
         .collect();
     let expected = [
         ("nc", "threshold", "0.75"),
@@ -262,14 +278,21 @@ fn registrations_are_checked() {
     assert_eq!(message(&[&GOOD, &DEEP]), "acme::deep::two acme::one");
     assert_eq!(message(&[&GOOD, &DEEP, &GOOD]), "criterion `acme::one` is registered twice");
     for (wrong, name) in [(&BARE, "dead"), (&OURS, "cleanai::dead"), (&ODD, "acme::de ad"), (&EMPTY, "acme::")] {
-        assert_eq!(message(&[&GOOD, wrong]), format!("criterion `{name}` is registered without a namespace of its own"));
+        assert_eq!(
+            message(&[&GOOD, wrong]),
+            format!("criterion `{name}` is registered without a namespace of its own")
+        );
     }
     assert!(message(&[&SHADOWS]).contains("its parameter `layers`"));
 }
 
 #[test]
 fn every_kind_of_parameter_is_checked_and_read() {
-    const fn parameter(name: &'static str, kind: ParameterKind, default_text: Option<&'static str>) -> ParameterDescription {
+    const fn parameter(
+        name: &'static str,
+        kind: ParameterKind,
+        default_text: Option<&'static str>,
+    ) -> ParameterDescription {
         ParameterDescription { name, kind, default_text, summary: "for the test" }
     }
     const DESCRIPTION: CriterionDescription = CriterionDescription {
@@ -282,16 +305,26 @@ fn every_kind_of_parameter_is_checked_and_read() {
         ],
         ..INPUTS
     };
-    let check = |text: &str| registry::Arguments::check(&spec(text), &DESCRIPTION).map(|_| ()).map_err(|error| error.to_string());
+    let check = |text: &str| {
+        registry::Arguments::check(&spec(text), &DESCRIPTION).map(|_| ()).map_err(|error| error.to_string())
+    };
     assert_eq!(
         check("test::all").unwrap_err(),
         "`test::all` needs the parameter `must`\n  help: `must` is a number from 0 to 1: for the test"
     );
     assert!(check("test::all(must=1.5)").unwrap_err().ends_with("must be a number from 0 to 1, not 1.5"));
     assert!(check("test::all(must=1, flag=1)").unwrap_err().ends_with("must be true or false, not 1"));
-    assert!(check("test::all(must=1, word=\"some\")").unwrap_err().ends_with("must be \"all\" or \"consecutive\", not \"some\""));
+    assert!(
+        check("test::all(must=1, word=\"some\")")
+            .unwrap_err()
+            .ends_with("must be \"all\" or \"consecutive\", not \"some\"")
+    );
     for wrong in ["1..=3", "3..=10", "3"] {
-        assert!(check(&format!("test::all(must=1, range={wrong})")).unwrap_err().contains("a range like 2..=4 within 2..=9"));
+        assert!(
+            check(&format!("test::all(must=1, range={wrong})"))
+                .unwrap_err()
+                .contains("a range like 2..=4 within 2..=9")
+        );
     }
     let given = spec("test::all(must=1, flag=true, word=\"consecutive\", range=3..=9)");
     let arguments = registry::Arguments::check(&given, &DESCRIPTION).unwrap();

@@ -14,7 +14,8 @@ fn observe(state: &mut ProfileState, stream: &Stream, from: usize, to: usize) {
 
 #[test]
 fn by_hand() {
-    let stream = Stream::one_layer(&[[1.0, 5.0, -0.1], [3.0, 5.0, 0.1], [1.0, 5.0, f64::NAN], [3.0, 5.0, f64::INFINITY]]);
+    let stream =
+        Stream::one_layer(&[[1.0, 5.0, -0.1], [3.0, 5.0, 0.1], [1.0, 5.0, f64::NAN], [3.0, 5.0, f64::INFINITY]]);
     let profile = &stream.profile()[0];
     assert_eq!(profile.low, [1.0, 5.0, -0.1]);
     assert_eq!(profile.high, [3.0, 5.0, 0.1]);

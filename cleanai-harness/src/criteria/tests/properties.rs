@@ -38,10 +38,8 @@ fn value() -> impl Strategy<Value = f64> {
 
 fn stream_of(widths: Vec<usize>, inputs: std::ops::Range<usize>) -> impl Strategy<Value = Stream> {
     inputs.prop_flat_map(move |inputs| {
-        let layers: Vec<_> = widths
-            .iter()
-            .map(|width| (Just(*width), proptest::collection::vec(value(), inputs * width)))
-            .collect();
+        let layers: Vec<_> =
+            widths.iter().map(|width| (Just(*width), proptest::collection::vec(value(), inputs * width))).collect();
         let logits = proptest::collection::vec(value(), inputs * 3);
         let labels = proptest::collection::vec(-1i64..4, inputs);
         (layers, logits, labels).prop_map(move |(layers, logits, labels)| Stream {
@@ -78,11 +76,13 @@ fn plain(text: &str, stream: &Stream, profile: &Stream) -> Vec<(usize, usize)> {
     let of_layer = |layer: usize| {
         let width = stream.layers[layer].0;
         let columns = |stream: &Stream| -> Vec<Vec<f64>> {
-            let column = |neuron: usize| stream.rows(layer).map(|row| row[neuron]).filter(|value| !value.is_nan()).collect();
+            let column =
+                |neuron: usize| stream.rows(layer).map(|row| row[neuron]).filter(|value| !value.is_nan()).collect();
             (0..width).map(column).collect()
         };
         let (tested, profiled) = (columns(stream), columns(profile));
-        let any = |test: &dyn Fn(f64) -> bool| tested.iter().filter(|column| column.iter().any(|value| test(*value))).count();
+        let any =
+            |test: &dyn Fn(f64) -> bool| tested.iter().filter(|column| column.iter().any(|value| test(*value))).count();
         let known = profiled.iter().filter(|column| !column.is_empty()).count();
         let corners = |upper: bool| {
             let beyond = |(tested, profiled): &(&Vec<f64>, &Vec<f64>)| {
@@ -103,7 +103,8 @@ fn plain(text: &str, stream: &Stream, profile: &Stream) -> Vec<(usize, usize)> {
             "snac" => (corners(true), known),
             "tknc" => {
                 let places = number("k", 3.0) as usize;
-                let top: BTreeSet<usize> = stream.rows(layer).flat_map(|row| sorted(row).into_iter().take(places)).collect();
+                let top: BTreeSet<usize> =
+                    stream.rows(layer).flat_map(|row| sorted(row).into_iter().take(places)).collect();
                 (top.len(), width)
             }
             "kmnc" => {
@@ -134,7 +135,8 @@ fn plain_patterns(stream: &Stream, places: usize) -> (usize, Vec<usize>) {
         sorted(stream.rows(layer).nth(input).unwrap()).into_iter().take(places).collect()
     };
     let layers = stream.layers.len();
-    let per_layer = (0..layers).map(|layer| (0..stream.inputs).map(|input| set(layer, input)).collect::<BTreeSet<_>>().len());
+    let per_layer =
+        (0..layers).map(|layer| (0..stream.inputs).map(|input| set(layer, input)).collect::<BTreeSet<_>>().len());
     let whole: BTreeSet<Vec<_>> =
         (0..stream.inputs).map(|input| (0..layers).map(|layer| set(layer, input)).collect()).collect();
     (if layers == 0 { 0 } else { whole.len() }, per_layer.collect())
@@ -238,7 +240,16 @@ fn wide_layers_are_counted_the_same_by_all_threads() {
     for at in (0..inputs * width).step_by(977) {
         stream.layers[0].1[at] = f64::NAN;
     }
-    for text in ["nac(threshold=4.13)", "kmnc(k=20)", "nbc", "snac(sigma=0.01)", "tknc(k=5)", "tknc(k=33)", "tknp(k=3)", "tknp(k=2000)"] {
+    for text in [
+        "nac(threshold=4.13)",
+        "kmnc(k=20)",
+        "nbc",
+        "snac(sigma=0.01)",
+        "tknc(k=5)",
+        "tknc(k=33)",
+        "tknp(k=3)",
+        "tknp(k=2000)",
+    ] {
         agrees_with_plain_counting(text, &stream, &profile);
     }
     // The same one input at a time, which takes the paths of small batches.
@@ -254,19 +265,32 @@ fn wide_layers_are_counted_the_same_by_all_threads() {
 #[test]
 fn states_of_other_criteria_layers_or_profiles_do_not_merge() {
     let stream = Stream::one_layer(&[[0.0, 1.0]]);
-    let (profile, other_profile) = (Stream::one_layer(&[[0.0, 0.0], [1.0, 1.0]]).profile(), Stream::one_layer(&[[0.0, 0.0], [2.0, 2.0]]).profile());
+    let (profile, other_profile) = (
+        Stream::one_layer(&[[0.0, 0.0], [1.0, 1.0]]).profile(),
+        Stream::one_layer(&[[0.0, 0.0], [2.0, 2.0]]).profile(),
+    );
     let refused = |left: &str, right: Box<dyn State>| {
         let error = state(left, &stream, Some(&profile)).merge(right).expect_err(left);
         assert_eq!(error.kind(), crate::ErrorKind::Criterion);
         error.to_string()
     };
-    let families: BTreeMap<&str, &str> =
-        [("nc", "kmnc"), ("nac", "nc"), ("kmnc", "nbc"), ("nbc", "snac"), ("tknc", "tknp"), ("tknp", "tknc"), ("accuracy", "nc")].into();
+    let families: BTreeMap<&str, &str> = [
+        ("nc", "kmnc"),
+        ("nac", "nc"),
+        ("kmnc", "nbc"),
+        ("nbc", "snac"),
+        ("tknc", "tknp"),
+        ("tknp", "tknc"),
+        ("accuracy", "nc"),
+    ]
+    .into();
     for (left, right) in families {
         let message = refused(left, state(right, &stream, Some(&profile)));
         assert!(message.contains(&format!("a state of `{left}` cannot take in")), "{message}");
     }
-    for (left, right) in [("kmnc(k=2)", "kmnc(k=3)"), ("nac", "nac(threshold=1)"), ("nbc", "nbc(sigma=1)"), ("tknc(k=1)", "tknc(k=2)")] {
+    for (left, right) in
+        [("kmnc(k=2)", "kmnc(k=3)"), ("nac", "nac(threshold=1)"), ("nbc", "nbc(sigma=1)"), ("tknc(k=1)", "tknc(k=2)")]
+    {
         assert!(refused(left, state(right, &stream, Some(&profile))).contains("other parameters"));
     }
     let narrow = Stream::one_neuron(&[0.0]);

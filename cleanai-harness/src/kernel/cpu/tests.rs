@@ -66,7 +66,10 @@ fn assert_close(found: &[f64], expected: &[f64], scale: f64) {
 
 fn agrees(raw: &[f32], inputs: usize, shape: &[usize], channel_axis: usize, kind: NeuronKind) {
     let mut values = vec![7.0; 3];
-    let largest = raw.iter().filter(|value| value.is_finite()).fold(0.0, |largest: f64, value| largest.max(f64::from(value.abs())));
+    let largest = raw
+        .iter()
+        .filter(|value| value.is_finite())
+        .fold(0.0, |largest: f64, value| largest.max(f64::from(value.abs())));
     let skipped = neuron_values(raw, inputs, shape, channel_axis, kind, &mut values);
     let expected = plain(raw, inputs, shape, channel_axis, kind, |value, _, _| value);
     assert_close(&values, &expected, largest);
@@ -133,7 +136,9 @@ fn scattered(count: usize) -> Vec<f32> {
 #[test]
 fn large_layers_are_read_the_same_by_all_threads() {
     // Channels first, last and in the middle; fully connected; a long run.
-    for (shape, axis) in [(vec![64, 28, 28], 0), (vec![197, 192], 1), (vec![5, 37, 64], 1), (vec![20_000], 0), (vec![1, 70_001], 0)] {
+    for (shape, axis) in
+        [(vec![64, 28, 28], 0), (vec![197, 192], 1), (vec![5, 37, 64], 1), (vec![20_000], 0), (vec![1, 70_001], 0)]
+    {
         let inputs = 9;
         let raw = scattered(inputs * shape.iter().product::<usize>());
         assert!(raw.len() > PARALLEL_FROM);

@@ -28,8 +28,9 @@ impl Archive {
         let marker = "models/model.json";
         let root = zip.file_names().flatten().find_map(|name| name.strip_suffix(marker).map(str::to_owned));
         let Some(root) = root else {
-            return Err(Error::new(ErrorKind::Model, format!("{} has no {marker} in it", path.display()))
-                .with_help("export it again: torch.export.save(torch.export.export(model.eval(), (example,)), \"model.pt2\")"));
+            return Err(Error::new(ErrorKind::Model, format!("{} has no {marker} in it", path.display())).with_help(
+                "export it again: torch.export.save(torch.export.export(model.eval(), (example,)), \"model.pt2\")",
+            ));
         };
         Ok(Self { path: path.to_owned(), zip, root })
     }
@@ -42,7 +43,9 @@ impl Archive {
     /// The model's graph, after its schema version is checked.
     pub fn model(&mut self) -> Result<ExportedModel> {
         if self.member("byteorder", 64).is_ok_and(|order| order.starts_with(b"big")) {
-            return Err(self.error("its weights are big-endian").with_help("export it again on a little-endian machine"));
+            return Err(self
+                .error("its weights are big-endian")
+                .with_help("export it again on a little-endian machine"));
         }
         let text = self.member("models/model.json", LARGEST_TEXT)?;
         let version: serde_json::Value =
@@ -52,10 +55,13 @@ impl Archive {
             let found = major.map_or("none".to_owned(), |major| major.to_string());
             let by = version.get("torch_version").and_then(serde_json::Value::as_str).unwrap_or("an unknown torch");
             return Err(self
-                .error(format!("it has export schema version {found} (written by {by}), this CleanAI reads version {MAJOR}"))
+                .error(format!(
+                    "it has export schema version {found} (written by {by}), this CleanAI reads version {MAJOR}"
+                ))
                 .with_help("export it again with torch 2.8 to 2.13: torch.export.save(program, \"model.pt2\")"));
         }
-        serde_json::from_slice(&text).map_err(|why| self.error(format!("models/model.json is not of schema version {MAJOR}: {why}")))
+        serde_json::from_slice(&text)
+            .map_err(|why| self.error(format!("models/model.json is not of schema version {MAJOR}: {why}")))
     }
 
     /// The table of weights or constants; an archive without one has none.

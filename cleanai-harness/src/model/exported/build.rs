@@ -13,7 +13,13 @@ use crate::model::torchscript::first_paragraph;
 use crate::{Error, Result};
 
 /// Checks of shapes that were assumed at export; they compute nothing.
-const GUARDS: &[&str] = &["_assert_scalar", "_assert_tensor_metadata", "_assert_async", "sym_constrain_range", "sym_constrain_range_for_size"];
+const GUARDS: &[&str] = &[
+    "_assert_scalar",
+    "_assert_tensor_metadata",
+    "_assert_async",
+    "sym_constrain_range",
+    "sym_constrain_range_for_size",
+];
 
 struct Builder<'a> {
     archive: &'a mut Archive,
@@ -25,19 +31,25 @@ struct Builder<'a> {
 
 pub fn build(archive: &mut Archive, model: &ExportedModel, device: Option<usize>) -> Result<(Program, Graph)> {
     let program = Program::new()?;
-    let mut builder = Builder { archive, program, nodes: Vec::new(), values: HashMap::new(), constants: HashMap::new() };
+    let mut builder =
+        Builder { archive, program, nodes: Vec::new(), values: HashMap::new(), constants: HashMap::new() };
     let (inputs, parameters) = builder.inputs(model, device)?;
     for node in &model.graph_module.graph.nodes {
         builder.node(node)?;
     }
     let outputs = builder.outputs(model)?;
     let first = inputs.first().map(|(name, _)| name);
-    let sizes = first.and_then(|name| model.graph_module.graph.tensor_values.get(name)).map(TensorMeta::sizes).unwrap_or_default();
-    let input_shape = sizes.get(1..).and_then(|rest| rest.iter().map(|size| size.and_then(|n| usize::try_from(n).ok())).collect());
+    let sizes = first
+        .and_then(|name| model.graph_module.graph.tensor_values.get(name))
+        .map(TensorMeta::sizes)
+        .unwrap_or_default();
+    let input_shape =
+        sizes.get(1..).and_then(|rest| rest.iter().map(|size| size.and_then(|n| usize::try_from(n).ok())).collect());
     let fixed_batch = sizes.first().copied().flatten().and_then(|n| usize::try_from(n).ok());
     let classes = builder.classes(model);
     let modules = model.graph_module.module_call_graph.iter();
-    let modules = modules.map(|call| Module { class: classes.get(&call.fqn).cloned().unwrap_or_default(), path: call.fqn.clone() });
+    let modules = modules
+        .map(|call| Module { class: classes.get(&call.fqn).cloned().unwrap_or_default(), path: call.fqn.clone() });
     let graph = Graph {
         nodes: builder.nodes,
         inputs: inputs.iter().map(|(_, id)| *id).collect(),
@@ -61,11 +73,14 @@ impl Builder<'_> {
             let (kind, spec) = single(spec).ok_or_else(|| self.archive.error("an input has no kind"))?;
             let name = spec.pointer("/arg/name").or_else(|| spec.pointer("/arg/as_tensor/name")).and_then(Json::as_str);
             let Some(name) = name else {
-                return Err(self.archive.error(format!("an input of kind {kind} is no tensor")).with_help(
-                    "wrap the model in a module whose forward takes tensors only, and export that",
-                ));
+                return Err(self
+                    .archive
+                    .error(format!("an input of kind {kind} is no tensor"))
+                    .with_help("wrap the model in a module whose forward takes tensors only, and export that"));
             };
-            let target = ["parameter_name", "buffer_name", "tensor_constant_name"].iter().find_map(|key| spec.get(key)?.as_str());
+            let target = ["parameter_name", "buffer_name", "tensor_constant_name"]
+                .iter()
+                .find_map(|key| spec.get(key)?.as_str());
             if kind == "user_input" {
                 user.push(name.to_owned());
                 continue;
@@ -105,7 +120,8 @@ impl Builder<'_> {
             return Err(bad(self.archive, "is pickled, not raw").with_help("export it again with torch 2.9 or later"));
         }
         let meta = payload.tensor_meta.as_ref().ok_or_else(|| bad(self.archive, "has no description"))?;
-        let kind = scalar_kind(meta.dtype).ok_or_else(|| bad(self.archive, &format!("has the unknown type {}", meta.dtype)))?;
+        let kind = scalar_kind(meta.dtype)
+            .ok_or_else(|| bad(self.archive, &format!("has the unknown type {}", meta.dtype)))?;
         let (sizes, strides) = (TensorMeta::fixed(&meta.sizes), TensorMeta::fixed(&meta.strides));
         let offset = meta.storage_offset.get("as_int").and_then(Json::as_i64);
         let (Some(sizes), Some(strides), Some(offset)) = (sizes, strides, offset) else {
@@ -179,8 +195,11 @@ impl Builder<'_> {
 
     /// The value of an argument; the values it reads are added to `read`, flat, in order.
     fn argument(&mut self, target: &str, argument: &Argument, read: &mut Vec<ValueId>) -> Result<ValueId> {
-        let (kind, json) = single(argument).ok_or_else(|| self.archive.error(format!("{target} has an argument without a kind")))?;
-        let unsupported = |archive: &Archive| archive.error(format!("{target} has an argument of kind {kind}, which is not supported"));
+        let (kind, json) =
+            single(argument).ok_or_else(|| self.archive.error(format!("{target} has an argument without a kind")))?;
+        let unsupported = |archive: &Archive| {
+            archive.error(format!("{target} has an argument of kind {kind}, which is not supported"))
+        };
         let damaged = |archive: &Archive| archive.error(format!("{target} has a damaged argument of kind {kind}"));
         match kind {
             "as_none" => self.constant(&Constant::None),
@@ -248,25 +267,38 @@ impl Builder<'_> {
         let plain = ["as_int", "as_bool", "as_float"].iter().find_map(|key| json.get(key)).unwrap_or(json);
         match plain {
             Json::Bool(value) => self.constant(&Constant::Bool(*value)),
-            Json::Number(value) if kind != "as_sym_float" && value.is_i64() => self.constant(&Constant::Integer(value.as_i64().unwrap_or_default())),
+            Json::Number(value) if kind != "as_sym_float" && value.is_i64() => {
+                self.constant(&Constant::Integer(value.as_i64().unwrap_or_default()))
+            }
             other => {
-                let value = number(other).ok_or_else(|| self.archive.error(format!("a damaged argument of kind {kind}")))?;
+                let value =
+                    number(other).ok_or_else(|| self.archive.error(format!("a damaged argument of kind {kind}")))?;
                 self.constant(&Constant::Number(value))
             }
         }
     }
 
-    fn list(&mut self, element: Element, kind: &str, json: &Json, target: &str, read: &mut Vec<ValueId>) -> Result<ValueId> {
+    fn list(
+        &mut self,
+        element: Element,
+        kind: &str,
+        json: &Json,
+        target: &str,
+        read: &mut Vec<ValueId>,
+    ) -> Result<ValueId> {
         let items = json.as_array().ok_or_else(|| self.archive.error(format!("{target} has a damaged list")))?;
         let mut values = Vec::with_capacity(items.len());
         for item in items {
             let value = match (element, item.as_object()) {
-                (Element::OptionalTensor, Some(object)) if object.contains_key("as_none") => self.constant(&Constant::None)?,
+                (Element::OptionalTensor, Some(object)) if object.contains_key("as_none") => {
+                    self.constant(&Constant::None)?
+                }
                 (Element::OptionalTensor, Some(object)) if object.contains_key("as_tensor") => {
                     self.scalar_or_value(kind, &object["as_tensor"], read)?
                 }
                 (Element::Text, _) => {
-                    let text = item.as_str().ok_or_else(|| self.archive.error(format!("{target} has a damaged list")))?;
+                    let text =
+                        item.as_str().ok_or_else(|| self.archive.error(format!("{target} has a damaged list")))?;
                     self.constant(&Constant::Text(text.to_owned()))?
                 }
                 _ => self.scalar_or_value(kind, item, read)?,
@@ -355,7 +387,11 @@ fn output_names(outputs: &[Argument]) -> Vec<String> {
     for output in outputs {
         let Some((_, json)) = single(output) else { continue };
         let items = json.as_array().map_or(std::slice::from_ref(json), Vec::as_slice);
-        names.extend(items.iter().filter_map(|item| item.get("name").or_else(|| item.get("as_name"))?.as_str().map(str::to_owned)));
+        names.extend(
+            items
+                .iter()
+                .filter_map(|item| item.get("name").or_else(|| item.get("as_name"))?.as_str().map(str::to_owned)),
+        );
     }
     names
 }
@@ -413,7 +449,10 @@ mod tests {
     fn module_stacks_give_the_innermost_module() {
         let entry = stack_entry("L__self__block1_conv1,block1_conv1,torch.nn.modules.conv.Conv2d");
         assert_eq!(entry, Some(("block1_conv1".into(), "torch.nn.modules.conv.Conv2d".into())));
-        assert_eq!(stack_entry("k,layer.act@1,torch.nn.modules.activation.ReLU").map(|e| e.0).as_deref(), Some("layer.act"));
+        assert_eq!(
+            stack_entry("k,layer.act@1,torch.nn.modules.activation.ReLU").map(|e| e.0).as_deref(),
+            Some("layer.act")
+        );
     }
 
     #[test]

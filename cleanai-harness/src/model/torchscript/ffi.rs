@@ -158,7 +158,11 @@ enum Stop {
 }
 
 /// Runs `body` with the context and tensor of a callback; errors and panics are kept for after the run.
-fn deliver(context: *mut c_void, tensor: *mut C_tensor, body: impl FnOnce(&mut Run<'_>, Tensor) -> Result<()>) -> c_int {
+fn deliver(
+    context: *mut c_void,
+    tensor: *mut C_tensor,
+    body: impl FnOnce(&mut Run<'_>, Tensor) -> Result<()>,
+) -> c_int {
     // SAFETY: `context` is the `Run` that `Program::run` holds for the length of the call, on this thread, and nothing else borrows it meanwhile.
     let run = unsafe { &mut *context.cast::<Run<'_>>() };
     // SAFETY: the C++ side hands over a tensor made for us by `new`, which is how tch's tensors are made and freed.
@@ -261,9 +265,7 @@ impl Program {
         };
         let mut id = 0;
         // SAFETY: the slice is valid for its length.
-        check(unsafe {
-            cleanai_program_list(self.raw, kind as c_char, elements.as_ptr(), elements.len(), &mut id)
-        })?;
+        check(unsafe { cleanai_program_list(self.raw, kind as c_char, elements.as_ptr(), elements.len(), &mut id) })?;
         Ok(id)
     }
 

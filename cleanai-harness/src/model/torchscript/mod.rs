@@ -37,8 +37,9 @@ struct NodeDescription {
 /// Opens a TorchScript archive on this device (`None` is the CPU).
 pub(super) fn open(path: &Path, device: Option<usize>) -> Result<(Program, Graph)> {
     let (program, text) = Program::open_torchscript(path, device).map_err(|error| explain_open(path, &error))?;
-    let description: Description = serde_json::from_str(&text)
-        .map_err(|why| Error::new(ErrorKind::Model, format!("{}: its graph cannot be described: {why}", path.display())))?;
+    let description: Description = serde_json::from_str(&text).map_err(|why| {
+        Error::new(ErrorKind::Model, format!("{}: its graph cannot be described: {why}", path.display()))
+    })?;
     if let Some(other) = description.input_types.iter().find(|kind| *kind != "Tensor") {
         return Err(Error::new(
             ErrorKind::Model,
@@ -78,11 +79,17 @@ fn explain_open(path: &Path, error: &Error) -> Error {
     let text = error.what();
     let place = path.display();
     if let Some(operator) = unknown_operator(text) {
-        return Error::new(ErrorKind::Model, format!("{place} calls {operator}, an operator this libtorch does not have"))
-            .with_help("replace it by operators of torch itself, or export the part of the model without it");
+        return Error::new(
+            ErrorKind::Model,
+            format!("{place} calls {operator}, an operator this libtorch does not have"),
+        )
+        .with_help("replace it by operators of torch itself, or export the part of the model without it");
     }
-    Error::new(ErrorKind::Model, format!("{place} is no TorchScript module libtorch can open: {}", first_paragraph(text)))
-        .with_help("export it again: torch.jit.trace(model.eval(), example).save(\"model.pt\")")
+    Error::new(
+        ErrorKind::Model,
+        format!("{place} is no TorchScript module libtorch can open: {}", first_paragraph(text)),
+    )
+    .with_help("export it again: torch.jit.trace(model.eval(), example).save(\"model.pt\")")
 }
 
 fn unknown_operator(text: &str) -> Option<String> {
@@ -107,7 +114,10 @@ mod tests {
 
     #[test]
     fn classes_lose_what_torchscript_adds() {
-        assert_eq!(plain_class("__torch__.torch.nn.modules.conv.___torch_mangle_3.Conv2d"), "torch.nn.modules.conv.Conv2d");
+        assert_eq!(
+            plain_class("__torch__.torch.nn.modules.conv.___torch_mangle_3.Conv2d"),
+            "torch.nn.modules.conv.Conv2d"
+        );
         assert_eq!(plain_class("__torch__.LeNet"), "LeNet");
         assert_eq!(plain_class(""), "");
     }
