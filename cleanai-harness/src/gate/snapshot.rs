@@ -152,8 +152,8 @@ impl<'a> Gate<'a> {
             self.mark_referenced();
             let next = match (&self.stored, holds) {
                 (Stored::Unreadable(why), _) => format!("{why}: restore the file from version control, or delete it"),
-                (Stored::Missing, _) => "one is proposed once everything else holds".to_owned(),
-                (Stored::Text(_), _) => "no new figures are proposed until everything else holds".to_owned(),
+                (Stored::Missing, _) => "meet the requirements first: then a baseline is proposed".to_owned(),
+                (Stored::Text(_), _) => "meet the requirements first: figures that miss one cannot become the baseline".to_owned(),
             };
             return Ok(self.unwritten(self.stored_status(), next));
         }

@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(delta(Some(0.25), Some(0.3), Style::Decimal), "-0.0500");
         assert_eq!(delta(Some(0.3), Some(0.25), Style::Decimal), "+0.0500");
         assert_eq!(delta(Some(0.3), Some(0.3), Style::Decimal), "=");
-        assert_eq!(delta(Some(0.300001), Some(0.3), Style::Decimal), "+1.00e-6");
+        assert_eq!(delta(Some(0.300001), Some(0.3), Style::Decimal), "+0.0000010");
         assert_eq!(delta(Some(0.7245762711), Some(0.724576), Style::Decimal), "=");
         assert_eq!(delta(Some(409.0), Some(411.0), Style::Count), "-2");
         assert_eq!(delta(None, Some(0.3), Style::Decimal), "-");
