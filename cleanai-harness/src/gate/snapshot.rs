@@ -153,7 +153,9 @@ impl<'a> Gate<'a> {
             let next = match (&self.stored, holds) {
                 (Stored::Unreadable(why), _) => format!("{why}: restore the file from version control, or delete it"),
                 (Stored::Missing, _) => "meet the requirements first: then a baseline is proposed".to_owned(),
-                (Stored::Text(_), _) => "meet the requirements first: figures that miss one cannot become the baseline".to_owned(),
+                (Stored::Text(_), _) => {
+                    "meet the requirements first: figures that miss one cannot become the baseline".to_owned()
+                }
             };
             return Ok(self.unwritten(self.stored_status(), next));
         }

@@ -57,8 +57,17 @@ pub struct Measure {
 impl Measure {
     /// Measures, prints a table and writes the JSON.
     pub fn run(&self) -> Result<()> {
-        let criteria = self.criteria.iter().map(|text| text.parse::<CriterionSpec>()).collect::<Result<Vec<_>>>()?;
-        let measurement = measure::once(&self.declaration()?, &criteria)?;
+        let texts = self.criteria.iter().map(|text| text.trim());
+        let asked = texts.map(|text| Ok((text, text.parse()?))).collect::<Result<Vec<(&str, CriterionSpec)>>>()?;
+        let specs: Vec<CriterionSpec> = asked.iter().map(|(_, spec)| spec.clone()).collect();
+        let mut measurement = measure::once(&self.declaration()?, &specs)?;
+        // Results stand under the words they were asked for with, not under their canonical form.
+        let results = std::mem::take(&mut measurement.criteria);
+        for (text, spec) in &asked {
+            if let Some(result) = results.get(&spec.to_string()) {
+                measurement.criteria.insert((*text).to_owned(), result.clone());
+            }
+        }
         match &self.json {
             Some(path) if path.as_os_str() == "-" => {
                 anstream::println!("{}", report::json::measurement_json(&measurement))
