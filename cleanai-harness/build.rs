@@ -36,10 +36,8 @@ mod torch {
         println!("cargo::rerun-if-changed={source}");
         println!("cargo::rerun-if-env-changed=LIBTORCH_INCLUDE");
         println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
-        let root = env::var_os("LIBTORCH_INCLUDE").map_or_else(
-            || library.parent().expect("the library folder has a parent").to_path_buf(),
-            PathBuf::from,
-        );
+        let root = env::var_os("LIBTORCH_INCLUDE")
+            .map_or_else(|| library.parent().expect("the library folder has a parent").to_path_buf(), PathBuf::from);
         let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".into());
         cc::Build::new()
             .cpp(true)

@@ -32,7 +32,10 @@ fn baselines_are_reviewed_with_cargo_insta() {
     project.test(&["digits"], &[("CI", "true")]).expect(0);
 
     // A threshold fails here too, whatever insta makes of the snapshot.
-    project.configure(&Configuration { requirements: "\"kmnc(k=100) >= 0.99\", \"accuracy >= 0.9\"", ..Configuration::default() });
+    project.configure(&Configuration {
+        requirements: "\"kmnc(k=100) >= 0.99\", \"tknc >= 0.1\"",
+        ..Configuration::default()
+    });
     let run = project.cargo(&["insta", "test", "--test", "coverage"], &[]);
     assert_ne!(run.code, 0, "a missed threshold passed under cargo insta:\n{}", run.out);
 

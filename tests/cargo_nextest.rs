@@ -5,7 +5,7 @@ use functional_tests::{Configuration, Project};
 #[test]
 fn the_gate_under_nextest() {
     let project = Project::new("gated-by-nextest");
-    let list = project.cargo(&["nextest", "list", "--test", "coverage"], &[]).expect(0);
+    let list = project.cargo(&["nextest", "list", "--test", "coverage", "--run-ignored", "all"], &[]).expect(0);
     assert!(list.out.contains("digits") && list.out.contains("inner::body"), "{}", list.out);
 
     let run = ["nextest", "run", "--test", "coverage"];
@@ -17,7 +17,8 @@ fn the_gate_under_nextest() {
     project.cargo(&["nextest", "run", "--test", "coverage", "--run-ignored", "all", "--no-fail-fast"], &[]).expect(100);
     let report = std::fs::read_to_string(project.report("coverage.json")).expect("the run's report");
     let report: serde_json::Value = serde_json::from_str(&report).expect("the report is JSON");
-    let names: Vec<&str> = report["outcomes"].as_array().expect("outcomes").iter().filter_map(|o| o["test"]["name"].as_str()).collect();
+    let names: Vec<&str> =
+        report["outcomes"].as_array().expect("outcomes").iter().filter_map(|o| o["test"]["name"].as_str()).collect();
     assert_eq!(names, ["digits", "slow", "inner::body"]);
     assert!(project.report("coverage.pdf").is_file());
 

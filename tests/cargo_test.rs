@@ -15,7 +15,7 @@ fn the_gate_under_cargo_test() {
     // First run at home: fails and leaves a pending snapshot; accepted, the next run passes.
     project.accept_baseline();
     let baseline = fs::read_to_string(project.snapshot()).unwrap();
-    assert!(baseline.contains("kmnc(k=100)") && baseline.contains("accuracy"), "{baseline}");
+    assert!(baseline.contains("kmnc(k=100)") && baseline.contains("tknc"), "{baseline}");
     project.test(&["digits"], &[]).expect(0).says("test digits").says("kmnc(k=100)");
     project.test(&["digits"], &[("CI", "true")]).expect(0);
     for file in ["coverage.pdf", "coverage.junit.xml", "coverage.json"] {
@@ -24,7 +24,7 @@ fn the_gate_under_cargo_test() {
 
     // A threshold: fails in every mode of insta, and says what would pass.
     let strict = Configuration { requirements: "\"kmnc(k=100) >= 0.99\"", ..Configuration::default() };
-    project.configure(&Configuration { requirements: "\"kmnc(k=100) >= 0.99\", \"accuracy >= 0.9\"", ..strict });
+    project.configure(&Configuration { requirements: "\"kmnc(k=100) >= 0.99\", \"tknc >= 0.1\"", ..strict });
     for mode in ["auto", "always", "new", "no", "force"] {
         let run = project.test(&["digits"], &[("INSTA_UPDATE", mode), ("INSTA_FORCE_PASS", "1")]).expect(101);
         run.says("kmnc(k=100)").says("0.99").silent_about("panicked");
@@ -49,7 +49,11 @@ fn the_gate_under_cargo_test() {
     project.configure(&Configuration { test: more, ..Configuration::default() });
     project.test(&["digits"], &[]).expect(0);
     assert!(!project.pending().exists());
-    project.configure(&Configuration { test: more, baseline: "on_improvement = \"pending\"", ..Configuration::default() });
+    project.configure(&Configuration {
+        test: more,
+        baseline: "on_improvement = \"pending\"",
+        ..Configuration::default()
+    });
     project.test(&["digits"], &[]).expect(0);
     assert!(project.pending().is_file());
     fs::remove_file(project.pending()).unwrap();
@@ -57,7 +61,10 @@ fn the_gate_under_cargo_test() {
     project.test(&["digits"], &[]).expect(101);
 
     // Another set of criteria is its own verdict.
-    project.configure(&Configuration { requirements: "\"kmnc(k=100) >= 0.3\", \"snac >= 0.0\"", ..Configuration::default() });
+    project.configure(&Configuration {
+        requirements: "\"kmnc(k=100) >= 0.3\", \"snac >= 0.0\"",
+        ..Configuration::default()
+    });
     project.test(&["digits"], &[("CI", "true")]).expect(101).says("snac");
 }
 
@@ -69,10 +76,16 @@ fn the_command_line_and_bad_input() {
     for name in names.lines() {
         assert!(run.out.contains(name), "{name} is not listed:\n{}", run.out);
     }
-    project.test(&["--list", "--ignored", "--format", "terse"], &[]).expect(0).says("slow: test").silent_about("digits: test");
+    project
+        .test(&["--list", "--ignored", "--format", "terse"], &[])
+        .expect(0)
+        .says("slow: test")
+        .silent_about("digits: test");
     project.test(&["--skip", "digits"], &[]).expect(0).says("0 failed");
     project.test(&["nothing-of-this-name", "--exact"], &[]).expect(0).says("0 passed");
-    let run = project.test(&["--ignored", "inner", "--format", "json", "-Z", "unstable-options"], &[("CI", "true")]).expect(101);
+    let run = project
+        .test(&["--ignored", "inner", "--format", "json", "-Z", "unstable-options"], &[("CI", "true")])
+        .expect(101);
     for line in run.out.lines().filter(|line| !line.is_empty()) {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "not JSON: {line}");
     }
@@ -85,7 +98,9 @@ fn the_command_line_and_bad_input() {
 
     // Model and data: the test fails, and says what and why.
     let with = |model: &str, test: &str| {
-        let text = format!("[models.lenet5]\npath = \"{model}\"\n[data.digits]\nprofile = \"data/train\"\ntest = \"{test}\"\n");
+        let text = format!(
+            "[models.lenet5]\npath = \"{model}\"\n[data.digits]\nprofile = \"data/train\"\ntest = \"{test}\"\n"
+        );
         project.write("cleanai.toml", &text);
         project.test(&["digits"], &[]).expect(101).silent_about("panicked")
     };

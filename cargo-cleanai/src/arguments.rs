@@ -74,11 +74,7 @@ pub struct Test {
     #[arg(long)]
     pub nextest: bool,
     /// Arguments for `cargo test`, or for `cargo nextest run`
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "ARGS"
-    )]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub arguments: Vec<OsString>,
 }
 
@@ -170,11 +166,7 @@ impl Measure {
         option(&mut words, "--transform", self.transform.as_ref());
         option(&mut words, "--layers", self.layers.as_ref());
         option(&mut words, "--neurons", self.neurons.as_ref());
-        option(
-            &mut words,
-            "--batch",
-            self.batch.map(|n| n.to_string()).as_ref(),
-        );
+        option(&mut words, "--batch", self.batch.map(|n| n.to_string()).as_ref());
         option(&mut words, "--device", self.device.as_ref());
         for criterion in &self.criteria {
             option(&mut words, "--criterion", Some(criterion));
@@ -199,22 +191,13 @@ fn option<T: Clone + Into<OsString>>(words: &mut Vec<OsString>, name: &str, valu
 fn device(text: &str) -> Result<String, String> {
     let known = match text {
         "auto" | "cpu" | "cuda" => true,
-        _ => text
-            .strip_prefix("cuda:")
-            .is_some_and(|index| index.parse::<u16>().is_ok()),
+        _ => text.strip_prefix("cuda:").is_some_and(|index| index.parse::<u16>().is_ok()),
     };
-    if known {
-        Ok(text.to_string())
-    } else {
-        Err("a device is auto, cpu, cuda or cuda:N".to_string())
-    }
+    if known { Ok(text.to_string()) } else { Err("a device is auto, cpu, cuda or cuda:N".to_string()) }
 }
 
 fn shape(text: &str) -> Result<String, String> {
-    if text
-        .split(',')
-        .all(|size| size.trim().parse::<u32>().is_ok_and(|size| size > 0))
-    {
+    if text.split(',').all(|size| size.trim().parse::<u32>().is_ok_and(|size| size > 0)) {
         Ok(text.to_string())
     } else {
         Err("a shape is sizes with commas between them, like 1,28,28".to_string())
@@ -231,10 +214,7 @@ pub fn normalise(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         words.remove(1);
     }
     if words.get(1).is_some_and(|word| word == "test") {
-        let own = words[2..]
-            .iter()
-            .take_while(|word| *word == "--nextest")
-            .count();
+        let own = words[2..].iter().take_while(|word| *word == "--nextest").count();
         if words.get(2 + own).is_some_and(|word| word == "--") {
             words.insert(2 + own, "--".into());
         }
@@ -253,13 +233,9 @@ mod tests {
 
     fn test_arguments(line: &[&str]) -> (bool, Vec<String>) {
         match parse(line).command {
-            Command::Test(test) => (
-                test.nextest,
-                test.arguments
-                    .iter()
-                    .map(|word| word.to_string_lossy().into_owned())
-                    .collect(),
-            ),
+            Command::Test(test) => {
+                (test.nextest, test.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect())
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -271,10 +247,7 @@ mod tests {
 
     #[test]
     fn both_ways_of_being_started() {
-        for line in [
-            &["cargo-cleanai", "cleanai", "doctor"][..],
-            &["cargo-cleanai", "doctor"],
-        ] {
+        for line in [&["cargo-cleanai", "cleanai", "doctor"][..], &["cargo-cleanai", "doctor"]] {
             assert!(matches!(parse(line).command, Command::Doctor));
         }
     }
@@ -284,36 +257,16 @@ mod tests {
         for (line, nextest, expected) in [
             (&["x", "test"][..], false, &[][..]),
             (&["x", "test", "--", "--list"], false, &["--", "--list"]),
-            (
-                &["x", "cleanai", "test", "--", "--list"],
-                false,
-                &["--", "--list"],
-            ),
-            (
-                &["x", "test", "-p", "a", "--", "--list"],
-                false,
-                &["-p", "a", "--", "--list"],
-            ),
-            (
-                &["x", "test", "name", "--", "-q", "--", "z"],
-                false,
-                &["name", "--", "-q", "--", "z"],
-            ),
-            (
-                &["x", "test", "--nextest", "--", "--exact"],
-                true,
-                &["--", "--exact"],
-            ),
+            (&["x", "cleanai", "test", "--", "--list"], false, &["--", "--list"]),
+            (&["x", "test", "-p", "a", "--", "--list"], false, &["-p", "a", "--", "--list"]),
+            (&["x", "test", "name", "--", "-q", "--", "z"], false, &["name", "--", "-q", "--", "z"]),
+            (&["x", "test", "--nextest", "--", "--exact"], true, &["--", "--exact"]),
             (
                 &["x", "test", "--nextest", "--no-fail-fast", "-E", "test(a)"],
                 true,
                 &["--no-fail-fast", "-E", "test(a)"],
             ),
-            (
-                &["x", "test", "--workspace", "--nextest"],
-                false,
-                &["--workspace", "--nextest"],
-            ),
+            (&["x", "test", "--workspace", "--nextest"], false, &["--workspace", "--nextest"]),
         ] {
             let (found, rest) = test_arguments(line);
             assert_eq!(
@@ -346,9 +299,7 @@ mod tests {
             "--neurons",
             "unit",
         ];
-        let Command::Measure(measure) = parse(&line).command else {
-            panic!()
-        };
+        let Command::Measure(measure) = parse(&line).command else { panic!() };
         assert_eq!(
             measure.forward(),
             [
@@ -369,30 +320,8 @@ mod tests {
     fn wrong_values_are_usage_errors() {
         for line in [
             &["x", "measure", "--model", "m", "--data", "d"][..],
-            &[
-                "x",
-                "measure",
-                "--model",
-                "m",
-                "--data",
-                "d",
-                "--criterion",
-                "nc",
-                "--batch",
-                "0",
-            ],
-            &[
-                "x",
-                "measure",
-                "--model",
-                "m",
-                "--data",
-                "d",
-                "--criterion",
-                "nc",
-                "--device",
-                "gpu",
-            ],
+            &["x", "measure", "--model", "m", "--data", "d", "--criterion", "nc", "--batch", "0"],
+            &["x", "measure", "--model", "m", "--data", "d", "--criterion", "nc", "--device", "gpu"],
             &["x", "inspect"],
             &["x", "inspect", "m", "--input-shape", "1,,2"],
             &["x", "nonsense"],

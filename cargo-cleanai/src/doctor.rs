@@ -39,12 +39,7 @@ struct Finding {
 
 impl Finding {
     fn new(state: State, what: &'static str, text: impl Into<String>) -> Finding {
-        Finding {
-            state,
-            what,
-            text: text.into(),
-            fix: None,
-        }
+        Finding { state, what, text: text.into(), fix: None }
     }
 
     fn fix(mut self, fix: impl Into<String>) -> Finding {
@@ -74,20 +69,10 @@ pub fn doctor() -> Result<u8> {
     }
     findings.push(compiler());
     findings.push(python());
-    findings.push(cargo_tool(
-        "cargo-nextest",
-        "nextest",
-        "only for cargo cleanai test --nextest",
-    ));
-    findings.push(cargo_tool(
-        "cargo-insta",
-        "insta",
-        "only to review and accept baselines",
-    ));
+    findings.push(cargo_tool("cargo-nextest", "nextest", "only for cargo cleanai test --nextest"));
+    findings.push(cargo_tool("cargo-insta", "insta", "only to review and accept baselines"));
     print(project, &findings);
-    Ok(u8::from(
-        findings.iter().any(|finding| finding.state == State::Bad),
-    ))
+    Ok(u8::from(findings.iter().any(|finding| finding.state == State::Bad)))
 }
 
 fn examine(wanted: &Wanted, project: Option<&Workspace>, findings: &mut Vec<Finding>) {
@@ -100,18 +85,10 @@ fn examine(wanted: &Wanted, project: Option<&Workspace>, findings: &mut Vec<Find
                 Some(false) => ", pre-C++11 ABI",
                 None => "",
             };
-            let finding = Finding::new(
-                State::Good,
-                "libtorch",
-                format!("{}{abi}", libtorch.describe()),
-            );
+            let finding = Finding::new(State::Good, "libtorch", format!("{}{abi}", libtorch.describe()));
             findings.push(match libtorch.cxx11_abi(wanted.platform) {
                 Some(false) if env::var_os("LIBTORCH_CXX11_ABI").is_none_or(|abi| abi != "0") => {
-                    Finding {
-                        state: State::Bad,
-                        ..finding
-                    }
-                    .fix("export LIBTORCH_CXX11_ABI=0")
+                    Finding { state: State::Bad, ..finding }.fix("export LIBTORCH_CXX11_ABI=0")
                 }
                 _ => finding,
             });
@@ -119,10 +96,9 @@ fn examine(wanted: &Wanted, project: Option<&Workspace>, findings: &mut Vec<Find
         Err(finding) => {
             let text = format!("{} (wanted: {})", finding, wanted.version);
             let fix = match &wanted.own {
-                Some((setting, _)) => format!(
-                    "point {setting} at libtorch {}, or unset it and run {SETUP}",
-                    wanted.version
-                ),
+                Some((setting, _)) => {
+                    format!("point {setting} at libtorch {}, or unset it and run {SETUP}", wanted.version)
+                }
                 None => SETUP.to_string(),
             };
             findings.push(Finding::new(State::Bad, "libtorch", text).fix(fix));
@@ -130,19 +106,13 @@ fn examine(wanted: &Wanted, project: Option<&Workspace>, findings: &mut Vec<Find
     }
     if let Some(project) = project {
         findings.push(match (project.linked(wanted.platform), &wanted.own) {
-            (Ok(linked), _) => Finding::new(
-                State::Good,
-                "link",
-                format!(".cargo/libtorch -> {}", linked.root.display()),
-            ),
-            (Err(problem), Some((setting, _))) => Finding::new(
-                State::Optional,
-                "link",
-                format!(".cargo/libtorch: {problem}; {setting} stands in for it"),
-            ),
-            (Err(problem), None) => {
-                Finding::new(State::Bad, "link", format!(".cargo/libtorch: {problem}")).fix(SETUP)
+            (Ok(linked), _) => {
+                Finding::new(State::Good, "link", format!(".cargo/libtorch -> {}", linked.root.display()))
             }
+            (Err(problem), Some((setting, _))) => {
+                Finding::new(State::Optional, "link", format!(".cargo/libtorch: {problem}; {setting} stands in for it"))
+            }
+            (Err(problem), None) => Finding::new(State::Bad, "link", format!(".cargo/libtorch: {problem}")).fix(SETUP),
         });
     }
     if let Ok(libtorch) = &used {
@@ -169,34 +139,24 @@ fn used(wanted: &Wanted, project: Option<&Workspace>) -> Result<Libtorch, String
     }
     match wanted.cached().map_err(|error| error.to_string())? {
         Ok(cached) => Ok(cached),
-        Err(_) => wanted
-            .python_torch()
-            .map_err(|problem| format!("none: LIBTORCH is not set, {problem}, none is cached")),
+        Err(_) => {
+            wanted.python_torch().map_err(|problem| format!("none: LIBTORCH is not set, {problem}, none is cached"))
+        }
     }
 }
 
 fn cuda(libtorch: &Libtorch, platform: Platform) -> Finding {
     const CPU: &str = "models run on the CPU";
     if platform.system == System::Macos {
-        return Finding::new(
-            State::Optional,
-            "CUDA",
-            format!("no: there is none for macOS; {CPU}"),
-        );
+        return Finding::new(State::Optional, "CUDA", format!("no: there is none for macOS; {CPU}"));
     }
     if !libtorch.has_cuda(platform) {
-        return Finding::new(
-            State::Optional,
-            "CUDA",
-            format!("no: this libtorch has no libtorch_cuda; {CPU}"),
-        );
+        return Finding::new(State::Optional, "CUDA", format!("no: this libtorch has no libtorch_cuda; {CPU}"));
     }
     match driver() {
-        Some(place) => Finding::new(
-            State::Good,
-            "CUDA",
-            format!("yes: libtorch_cuda is there, and the driver ({place})"),
-        ),
+        Some(place) => {
+            Finding::new(State::Good, "CUDA", format!("yes: libtorch_cuda is there, and the driver ({place})"))
+        }
         None => {
             let text = format!("no: libtorch_cuda is there, but no driver (libcuda.so.1); {CPU}");
             Finding::new(State::Optional, "CUDA", text)
@@ -208,34 +168,20 @@ fn cuda(libtorch: &Libtorch, platform: Platform) -> Finding {
 fn driver() -> Option<String> {
     let library = "libcuda.so.1";
     let paths = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-    if let Some(path) = env::split_paths(&paths)
-        .map(|folder| folder.join(library))
-        .find(|path| path.is_file())
-    {
+    if let Some(path) = env::split_paths(&paths).map(|folder| folder.join(library)).find(|path| path.is_file()) {
         return Some(path.display().to_string());
     }
     let configured = ["ldconfig", "/sbin/ldconfig"].iter().find_map(|program| {
-        let answer = process::ask(Command::new(program).arg("-p"), PATIENCE)
-            .filter(|answer| answer.success)?;
-        let line = answer
-            .output
-            .lines()
-            .find(|line| line.trim_start().starts_with(library))?
-            .to_string();
+        let answer = process::ask(Command::new(program).arg("-p"), PATIENCE).filter(|answer| answer.success)?;
+        let line = answer.output.lines().find(|line| line.trim_start().starts_with(library))?.to_string();
         line.split("=>").nth(1).map(|path| path.trim().to_string())
     });
     configured.or_else(|| {
-        [
-            "/usr/lib/wsl/lib",
-            "/usr/lib64",
-            "/usr/lib/x86_64-linux-gnu",
-            "/usr/lib/aarch64-linux-gnu",
-            "/usr/lib",
-        ]
-        .iter()
-        .map(|folder| Path::new(folder).join(library))
-        .find(|path| path.is_file())
-        .map(|path| path.display().to_string())
+        ["/usr/lib/wsl/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"]
+            .iter()
+            .map(|folder| Path::new(folder).join(library))
+            .find(|path| path.is_file())
+            .map(|path| path.display().to_string())
     })
 }
 
@@ -261,23 +207,12 @@ fn python() -> Finding {
     let Some(python) = Python::find() else {
         return Finding::new(State::Optional, "python3", format!("not found ({USE})"));
     };
-    let version = python
-        .version()
-        .unwrap_or_else(|| "of unknown version".into());
+    let version = python.version().unwrap_or_else(|| "of unknown version".into());
     match python.pip() {
-        Ok(pip) => Finding::new(
-            State::Good,
-            "python3",
-            format!(
-                "{version} with pip {pip}: {} ({USE})",
-                python.path.display()
-            ),
-        ),
-        Err(said) => Finding::new(
-            State::Optional,
-            "python3",
-            format!("{version} without pip: {said} ({USE})"),
-        ),
+        Ok(pip) => {
+            Finding::new(State::Good, "python3", format!("{version} with pip {pip}: {} ({USE})", python.path.display()))
+        }
+        Err(said) => Finding::new(State::Optional, "python3", format!("{version} without pip: {said} ({USE})")),
     }
 }
 
@@ -290,11 +225,9 @@ fn cargo_tool(program: &'static str, short: &str, purpose: &str) -> Finding {
     match (version, tool(program)) {
         (Some(version), _) => Finding::new(State::Good, program, version),
         (None, Some(path)) => Finding::new(State::Good, program, path.display().to_string()),
-        (None, None) => Finding::new(
-            State::Optional,
-            program,
-            format!("not found ({purpose}): cargo install --locked {program}"),
-        ),
+        (None, None) => {
+            Finding::new(State::Optional, program, format!("not found ({purpose}): cargo install --locked {program}"))
+        }
     }
 }
 
@@ -302,11 +235,9 @@ fn print(project: Option<&Workspace>, findings: &[Finding]) {
     let machine = Platform::host().map_or_else(|name| name, |platform| platform.to_string());
     anstream::println!("cargo-cleanai {} on {machine}", env!("CARGO_PKG_VERSION"));
     match project {
-        Some(project) => anstream::println!(
-            "project {} (torch-sys takes libtorch {})\n",
-            project.root.display(),
-            project.version
-        ),
+        Some(project) => {
+            anstream::println!("project {} (torch-sys takes libtorch {})\n", project.root.display(), project.version)
+        }
         None => anstream::println!("outside a Cargo project (libtorch {VERSION} is wanted)\n"),
     }
     for finding in findings {
@@ -316,17 +247,10 @@ fn print(project: Option<&Workspace>, findings: &[Finding]) {
             State::Bad => (AnsiColor::Red, "no"),
         };
         let style = Style::new().bold().fg_color(Some(colour.into()));
-        anstream::println!(
-            "  {style}{mark}{style:#}  {:<13} {}",
-            finding.what,
-            finding.text
-        );
+        anstream::println!("  {style}{mark}{style:#}  {:<13} {}", finding.what, finding.text);
     }
     let bold = Style::new().bold();
-    let first = findings
-        .iter()
-        .filter(|finding| finding.state == State::Bad)
-        .find_map(|finding| finding.fix.as_ref());
+    let first = findings.iter().filter(|finding| finding.state == State::Bad).find_map(|finding| finding.fix.as_ref());
     match first {
         Some(fix) => anstream::println!("\n{bold}To fix it:{bold:#} {fix}"),
         None => anstream::println!("\n{bold}All is well:{bold:#} cargo cleanai test"),

@@ -124,9 +124,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The demonstration needs the repository.
-    #[error(
-        "the demonstration is part of the CleanAI repository, and this is not inside a checkout of it"
-    )]
+    #[error("the demonstration is part of the CleanAI repository, and this is not inside a checkout of it")]
     NoDemo,
     /// A model that is not there.
     #[error("there is no model {}", path.display())]
@@ -152,11 +150,7 @@ impl Error {
     /// A [`Error::File`] as a closure for `map_err`.
     pub fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_path_buf();
-        move |source| Error::File {
-            action,
-            path,
-            source,
-        }
+        move |source| Error::File { action, path, source }
     }
 
     /// 2 for usage and configuration, 1 for trouble in set-up.
@@ -176,9 +170,7 @@ impl Error {
     /// The one thing to do about it.
     pub fn fix(&self) -> Option<String> {
         let own = |version: &str| {
-            format!(
-                "or set LIBTORCH to a libtorch {version} of your own (a folder with include and lib)"
-            )
+            format!("or set LIBTORCH to a libtorch {version} of your own (a folder with include and lib)")
         };
         Some(match self {
             Error::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
@@ -221,17 +213,9 @@ impl Error {
 
     /// Writes the error and its fix to standard error.
     pub fn print(&self) {
-        line(
-            Style::new().bold().fg_color(Some(AnsiColor::Red.into())),
-            "error",
-            self,
-        );
+        line(Style::new().bold().fg_color(Some(AnsiColor::Red.into())), "error", self);
         if let Some(fix) = self.fix() {
-            line(
-                Style::new().bold().fg_color(Some(AnsiColor::Cyan.into())),
-                "help",
-                fix,
-            );
+            line(Style::new().bold().fg_color(Some(AnsiColor::Cyan.into())), "help", fix);
         }
     }
 }

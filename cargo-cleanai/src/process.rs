@@ -19,13 +19,7 @@ pub const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// not take them for its own, and must build with the same variables as a plain `cargo test` or it builds all again.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    const OURS: [&str; 5] = [
-        "CARGO_PKG_",
-        "CARGO_MANIFEST_",
-        "CARGO_BIN_",
-        "CARGO_CRATE_",
-        "CARGO_PRIMARY_",
-    ];
+    const OURS: [&str; 5] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         if OURS.iter().any(|prefix| text.starts_with(prefix)) || text == "OUT_DIR" {
@@ -37,10 +31,7 @@ pub fn cargo() -> Command {
 
 /// Runs a program that shares our terminal and says how it ended.
 pub fn run(command: &mut Command) -> Result<u8> {
-    let status = command.status().map_err(|source| Error::Start {
-        program: name(command),
-        source,
-    })?;
+    let status = command.status().map_err(|source| Error::Start { program: name(command), source })?;
     Ok(exit_code(status))
 }
 
@@ -50,18 +41,12 @@ pub fn exit_code(status: ExitStatus) -> u8 {
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
         return u8::try_from(128 + signal).unwrap_or(u8::MAX);
     }
-    status
-        .code()
-        .map_or(u8::MAX, |code| u8::try_from(code).unwrap_or(u8::MAX))
+    status.code().map_or(u8::MAX, |code| u8::try_from(code).unwrap_or(u8::MAX))
 }
 
 /// The name of the program a command starts.
 pub fn name(command: &Command) -> String {
-    Path::new(command.get_program())
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// What a program answered.
@@ -78,11 +63,7 @@ impl Answer {
     /// The last line with something on it of what it said, its errors first.
     pub fn last_line(&self) -> String {
         let mut lines = self.errors.lines().rev().chain(self.output.lines().rev());
-        lines
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or("it said nothing")
-            .trim()
-            .to_string()
+        lines.find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim().to_string()
     }
 }
 
@@ -91,17 +72,12 @@ impl Answer {
 /// It writes to files, not pipes: a program it leaves behind could hold a pipe open for ever.
 pub fn ask(command: &mut Command, limit: Duration) -> Option<Answer> {
     let (mut output, mut errors) = (tempfile::tempfile().ok()?, tempfile::tempfile().ok()?);
-    command
-        .stdin(Stdio::null())
-        .stdout(output.try_clone().ok()?)
-        .stderr(errors.try_clone().ok()?);
+    command.stdin(Stdio::null()).stdout(output.try_clone().ok()?).stderr(errors.try_clone().ok()?);
     let mut child = command.spawn().ok()?;
     let start = Instant::now();
     let status = loop {
         match child.try_wait() {
-            Ok(None) if start.elapsed() < limit => {
-                sleep(BETWEEN_LOOKS.min(Duration::from_millis(10)))
-            }
+            Ok(None) if start.elapsed() < limit => sleep(BETWEEN_LOOKS.min(Duration::from_millis(10))),
             Ok(Some(status)) => break Some(status),
             Ok(None) | Err(_) => {
                 // It may have ended just now; there is nothing more to do about it either way.
@@ -121,25 +97,18 @@ pub fn ask(command: &mut Command, limit: Duration) -> Option<Answer> {
     if status.is_none() {
         errors.push_str(&format!("\nno answer within {} s", limit.as_secs()));
     }
-    Some(Answer {
-        success: status.is_some_and(|status| status.success()),
-        output,
-        errors,
-    })
+    Some(Answer { success: status.is_some_and(|status| status.success()), output, errors })
 }
 
 /// Where a program lies on PATH.
 pub fn find(program: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|folder| folder.join(program))
-        .find(|path| is_executable(path))
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| is_executable(path))
 }
 
 #[cfg(unix)]
 fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    path.metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(not(unix))]
@@ -164,39 +133,16 @@ mod tests {
     #[test]
     fn answers_are_bounded_in_time() {
         let start = Instant::now();
-        let answer = ask(
-            Command::new("sh").args(["-c", "echo before; sleep 30"]),
-            Duration::from_millis(300),
-        )
-        .unwrap();
-        assert!(
-            !answer.success
-                && answer.output == "before\n"
-                && answer.last_line().starts_with("no answer")
-        );
+        let answer = ask(Command::new("sh").args(["-c", "echo before; sleep 30"]), Duration::from_millis(300)).unwrap();
+        assert!(!answer.success && answer.output == "before\n" && answer.last_line().starts_with("no answer"));
         assert!(start.elapsed() < Duration::from_secs(10));
-        assert!(
-            ask(
-                &mut Command::new("/no/such/program"),
-                Duration::from_secs(1)
-            )
-            .is_none()
-        );
+        assert!(ask(&mut Command::new("/no/such/program"), Duration::from_secs(1)).is_none());
     }
 
     #[test]
     fn exit_codes_are_passed_on() {
-        assert_eq!(
-            run(Command::new("sh").args(["-c", "exit 101"])).unwrap(),
-            101
-        );
-        assert_eq!(
-            run(Command::new("sh").args(["-c", "kill -9 $$"])).unwrap(),
-            137
-        );
-        assert!(matches!(
-            run(&mut Command::new("/no/such/program")),
-            Err(Error::Start { .. })
-        ));
+        assert_eq!(run(Command::new("sh").args(["-c", "exit 101"])).unwrap(), 101);
+        assert_eq!(run(Command::new("sh").args(["-c", "kill -9 $$"])).unwrap(), 137);
+        assert!(matches!(run(&mut Command::new("/no/such/program")), Err(Error::Start { .. })));
     }
 }

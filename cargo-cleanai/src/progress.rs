@@ -39,11 +39,7 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Progress {
-            what: what.to_string(),
-            bar,
-            spoken: Instant::now(),
-        }
+        Progress { what: what.to_string(), bar, spoken: Instant::now() }
     }
 
     /// Shows that `done` of `total` bytes are here.
@@ -53,10 +49,7 @@ impl Progress {
             Some(bar) => {
                 if let Some(total) = total.filter(|_| bar.length().is_none()) {
                     bar.set_length(total);
-                    style(
-                        bar,
-                        "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-                    );
+                    style(bar, "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}");
                 }
                 bar.set_position(done);
             }
@@ -98,13 +91,7 @@ mod tests {
 
     #[test]
     fn plain_lines() {
-        assert_eq!(
-            plain("torch", 12_300_000, Some(526_600_000)).trim(),
-            "torch: 12 of 526 MB"
-        );
-        assert_eq!(
-            plain("torch", 12_300_000, None).trim(),
-            "torch: 12 MB so far"
-        );
+        assert_eq!(plain("torch", 12_300_000, Some(526_600_000)).trim(), "torch: 12 of 526 MB");
+        assert_eq!(plain("torch", 12_300_000, None).trim(), "torch: 12 MB so far");
     }
 }

@@ -39,9 +39,7 @@ impl Python {
     /// The Python of the active virtual environment, else `python3` on PATH.
     pub fn find() -> Option<Python> {
         let active = env::var_os("VIRTUAL_ENV").map(|folder| Path::new(&folder).join("bin/python"));
-        let path = active
-            .filter(|path| path.is_file())
-            .or_else(|| process::find("python3"))?;
+        let path = active.filter(|path| path.is_file()).or_else(|| process::find("python3"))?;
         Some(Python { path })
     }
 
@@ -55,10 +53,7 @@ impl Python {
         let answer = process::ask(self.command().args(["-c", TORCH]), PATIENCE)?;
         let mut lines = answer.output.lines();
         let (version, root) = (lines.next()?, lines.next()?);
-        answer.success.then(|| PythonTorch {
-            version: version.into(),
-            root: root.into(),
-        })
+        answer.success.then(|| PythonTorch { version: version.into(), root: root.into() })
     }
 
     /// The version of its pip, or why there is none.
@@ -66,20 +61,16 @@ impl Python {
         let answer = process::ask(self.command().args(["-m", "pip", "--version"]), PATIENCE);
         match answer {
             None => Err("it cannot be started".into()),
-            Some(answer) if answer.success => Ok(answer
-                .output
-                .split_whitespace()
-                .nth(1)
-                .unwrap_or("of unknown version")
-                .to_string()),
+            Some(answer) if answer.success => {
+                Ok(answer.output.split_whitespace().nth(1).unwrap_or("of unknown version").to_string())
+            }
             Some(answer) => Err(answer.last_line()),
         }
     }
 
     /// Its version.
     pub fn version(&self) -> Option<String> {
-        let answer = process::ask(self.command().arg("--version"), PATIENCE)
-            .filter(|answer| answer.success)?;
+        let answer = process::ask(self.command().arg("--version"), PATIENCE).filter(|answer| answer.success)?;
         answer.output.split_whitespace().nth(1).map(str::to_string)
     }
 }

@@ -21,14 +21,10 @@ const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// `cargo cleanai test`.
 pub fn test(arguments: &arguments::Test) -> Result<u8> {
     let Some(workspace) = Workspace::find()? else {
-        return Err(Error::Metadata {
-            said: "there is no Cargo.toml in this folder or above it".into(),
-        });
+        return Err(Error::Metadata { said: "there is no Cargo.toml in this folder or above it".into() });
     };
     if arguments.nextest && tool("cargo-nextest").is_none() {
-        return Err(Error::NoTool {
-            tool: "cargo-nextest",
-        });
+        return Err(Error::NoTool { tool: "cargo-nextest" });
     }
     ensure(Some(&workspace))?;
     let mut command = plain_cargo(&workspace);
@@ -45,9 +41,7 @@ pub fn test(arguments: &arguments::Test) -> Result<u8> {
 
 /// `cargo cleanai demo`.
 pub fn demo() -> Result<u8> {
-    let workspace = Workspace::find()?
-        .filter(|workspace| workspace.is_ours)
-        .ok_or(Error::NoDemo)?;
+    let workspace = Workspace::find()?.filter(|workspace| workspace.is_ours).ok_or(Error::NoDemo)?;
     let example = workspace.root.join("examples/digits");
     if !example.join("Cargo.toml").is_file() {
         return Err(Error::NoDemo);
@@ -59,15 +53,8 @@ pub fn demo() -> Result<u8> {
     );
     let start = SystemTime::now();
     let mut command = plain_cargo(&workspace);
-    let code = process::run(command.args([
-        "test",
-        "--package",
-        "digits",
-        "--test",
-        "coverage",
-        "--",
-        "--show-output",
-    ]))?;
+    // The whole workspace resolves features as `cargo cleanai test` does: what is built here serves there too.
+    let code = process::run(command.args(["test", "--workspace", "--test", "coverage", "--", "--show-output"]))?;
     closing(&workspace, code, start);
     Ok(code)
 }
@@ -75,19 +62,11 @@ pub fn demo() -> Result<u8> {
 /// Says where the reports of the run lie and what to do next.
 fn closing(workspace: &Workspace, code: u8, start: SystemTime) {
     let folder = workspace.target.join("cleanai/digits");
-    let written = [
-        ("PDF", "coverage.pdf"),
-        ("JUnit", "coverage.junit.xml"),
-        ("JSON", "coverage.json"),
-    ]
-    .map(|(kind, name)| (kind, folder.join(name)))
-    .into_iter()
-    .filter(|(_, path)| {
-        path.metadata()
-            .and_then(|file| file.modified())
-            .is_ok_and(|time| time >= start)
-    })
-    .collect::<Vec<_>>();
+    let written = [("PDF", "coverage.pdf"), ("JUnit", "coverage.junit.xml"), ("JSON", "coverage.json")]
+        .map(|(kind, name)| (kind, folder.join(name)))
+        .into_iter()
+        .filter(|(_, path)| path.metadata().and_then(|file| file.modified()).is_ok_and(|time| time >= start))
+        .collect::<Vec<_>>();
     let bold = Style::new().bold();
     if written.is_empty() {
         if code == 0 {
@@ -95,29 +74,17 @@ fn closing(workspace: &Workspace, code: u8, start: SystemTime) {
         }
         return;
     }
-    let verdict = if code == 0 {
-        "The gate let this model pass"
-    } else {
-        "The gate stopped this model"
-    };
-    anstream::println!(
-        "\n{bold}{verdict}; `cargo test` says so to CI by its exit code ({code}).{bold:#}"
-    );
+    let verdict = if code == 0 { "The gate let this model pass" } else { "The gate stopped this model" };
+    anstream::println!("\n{bold}{verdict}; `cargo test` says so to CI by its exit code ({code}).{bold:#}");
     anstream::println!("\n{bold}The same results as files{bold:#}");
     for (kind, path) in written {
         anstream::println!("  {kind:<6} {}", shown(&path));
     }
     anstream::println!("\n{bold}Next{bold:#}");
     for (what, why) in [
-        (
-            "examples/digits/tests/coverage.rs",
-            "the tests you have just seen: raise a threshold, run the demo again",
-        ),
+        ("examples/digits/tests/coverage.rs", "the tests you have just seen: raise a threshold, run the demo again"),
         ("cargo cleanai test", "this project's whole test suite"),
-        (
-            "cargo cleanai --help",
-            "layers of a model, measuring without a test",
-        ),
+        ("cargo cleanai --help", "layers of a model, measuring without a test"),
     ] {
         anstream::println!("  {what:<34} {why}");
     }
@@ -126,10 +93,7 @@ fn closing(workspace: &Workspace, code: u8, start: SystemTime) {
 /// A path below the current folder is shown relative to it.
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().ok();
-    here.and_then(|here| path.strip_prefix(here).ok())
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string()
 }
 
 /// `cargo cleanai inspect` and `measure`: runs the engine, which is built or installed first.
@@ -156,25 +120,12 @@ fn engine_of_workspace(workspace: &Workspace, words: &[OsString]) -> Result<u8> 
     } else {
         say("Building", "the engine (the first build takes minutes)");
     }
-    process::run(
-        command
-            .args([
-                "--package",
-                "cleanai-harness",
-                "--bin",
-                "cleanai-engine",
-                "--",
-            ])
-            .args(words),
-    )
+    process::run(command.args(["--package", "cleanai-harness", "--bin", "cleanai-engine", "--"]).args(words))
 }
 
 fn installed_engine(libtorch: &Libtorch, words: &[OsString]) -> Result<u8> {
     let wanted = crate::setup::wanted(None)?;
-    let version = libtorch
-        .version
-        .as_deref()
-        .map_or(wanted.version, plain_version);
+    let version = libtorch.version.as_deref().map_or(wanted.version, plain_version);
     let root = cache(wanted.platform)?.join(format!("engine-{OWN_VERSION}-libtorch-{version}"));
     let program = root.join("bin/cleanai-engine");
     if !program.is_file() {
@@ -182,20 +133,12 @@ fn installed_engine(libtorch: &Libtorch, words: &[OsString]) -> Result<u8> {
     }
     let mut command = std::process::Command::new(&program);
     let variable = wanted.platform.loader_variable();
-    command
-        .env(
-            variable,
-            process::with_first(&libtorch.library_folder(), variable),
-        )
-        .args(words);
+    command.env(variable, process::with_first(&libtorch.library_folder(), variable)).args(words);
     process::run(&mut command)
 }
 
 fn install_engine(libtorch: &Libtorch, root: &Path) -> Result<()> {
-    say(
-        "Installing",
-        format!("the engine of cleanai-harness {OWN_VERSION} (once; it takes minutes)"),
-    );
+    say("Installing", format!("the engine of cleanai-harness {OWN_VERSION} (once; it takes minutes)"));
     std::fs::create_dir_all(root).map_err(Error::file("make", root))?;
     let lock = root.join(".lock");
     let file = File::create(&lock).map_err(Error::file("write", &lock))?;
@@ -205,32 +148,17 @@ fn install_engine(libtorch: &Libtorch, root: &Path) -> Result<()> {
     }
     let mut command = cargo();
     command
-        .args([
-            "install",
-            "cleanai-harness",
-            "--version",
-            OWN_VERSION,
-            "--bin",
-            "cleanai-engine",
-            "--root",
-        ])
+        .args(["install", "cleanai-harness", "--version", OWN_VERSION, "--bin", "cleanai-engine", "--root"])
         .arg(root);
     command.env("LIBTORCH", &libtorch.root);
-    if process::run(&mut command)? == 0 {
-        Ok(())
-    } else {
-        Err(Error::Engine {
-            version: OWN_VERSION,
-        })
-    }
+    if process::run(&mut command)? == 0 { Ok(()) } else { Err(Error::Engine { version: OWN_VERSION }) }
 }
 
 /// A cargo command with the environment of a plain one: `LIBTORCH` is left to the project's cargo configuration where
 /// it is our own link, so that nothing is built anew when the user runs cargo by hand.
 fn plain_cargo(workspace: &Workspace) -> std::process::Command {
     let mut command = cargo();
-    if std::env::var_os("LIBTORCH").is_some_and(|value| Path::new(&value) == workspace.link_path())
-    {
+    if std::env::var_os("LIBTORCH").is_some_and(|value| Path::new(&value) == workspace.link_path()) {
         command.env_remove("LIBTORCH");
     }
     command

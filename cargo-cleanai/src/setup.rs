@@ -18,11 +18,7 @@ pub fn wanted(workspace: Option<&Workspace>) -> Result<Wanted> {
             .filter(|value| !value.is_empty())
             .map(|value| ("LIBTORCH".to_string(), PathBuf::from(value))),
     };
-    Ok(Wanted {
-        version,
-        platform: host(version)?,
-        own,
-    })
+    Ok(Wanted { version, platform: host(version)?, own })
 }
 
 /// libtorch, found or fetched, and the project linked to it. Quick and silent when that is so already.
@@ -53,20 +49,10 @@ pub fn setup() -> Result<u8> {
         Some(workspace) => {
             // A libtorch that only a variable of this shell names is linked too: plain cargo test needs no variable then.
             workspace.link(&libtorch)?;
-            let tests = if workspace.is_ours {
-                "cargo test --workspace"
-            } else {
-                "cargo test"
-            };
-            say(
-                "Ready",
-                format!("`{tests}` and `cargo nextest run` find it with no variable set"),
-            );
+            let tests = if workspace.is_ours { "cargo test --workspace" } else { "cargo test" };
+            say("Ready", format!("`{tests}` and `cargo nextest run` find it with no variable set"));
         }
-        None => say(
-            "Ready",
-            "there is no Cargo project here; run it again in yours to link it there",
-        ),
+        None => say("Ready", "there is no Cargo project here; run it again in yours to link it there"),
     }
     Ok(0)
 }

@@ -18,10 +18,7 @@ use machine::{Machine, names, said};
 fn fetches_all_that_is_needed_once() {
     let machine = Machine::new();
     let text = machine.run(&["cleanai", "setup"], 0);
-    assert!(
-        text.contains("pip's default index") && text.contains("Unpacking torch-2.13.0"),
-        "{text}"
-    );
+    assert!(text.contains("pip's default index") && text.contains("Unpacking torch-2.13.0"), "{text}");
     machine.assert_installed();
     assert_eq!(names(&machine.place().join("lib")).len(), 5);
     let log = machine.log("log");
@@ -44,10 +41,7 @@ fn the_cpu_index_comes_first() {
     machine.touch("cpu-index");
     fs::remove_dir_all(machine.path("wheels")).unwrap();
     fs::create_dir(machine.path("wheels")).unwrap();
-    machine.wheel(
-        "wheels/torch-2.13.0+cpu-cp312-cp312-manylinux_2_28.whl",
-        &[],
-    );
+    machine.wheel("wheels/torch-2.13.0+cpu-cp312-cp312-manylinux_2_28.whl", &[]);
     machine.run(&["setup"], 0);
     machine.assert_installed();
     assert_eq!(machine.log("log"), ["cpu torch==2.13.0"]);
@@ -61,21 +55,10 @@ fn a_torch_of_python_is_taken_if_it_is_the_right_one() {
     fs::create_dir(machine.path("site-packages")).unwrap();
     fs::rename(machine.place(), &torch).unwrap();
     fs::remove_file(torch.join("build-version")).unwrap();
-    fs::write(
-        machine.path("torch"),
-        format!("2.13.0+cu130\n{}\n", torch.display()),
-    )
-    .unwrap();
+    fs::write(machine.path("torch"), format!("2.13.0+cu130\n{}\n", torch.display())).unwrap();
     let text = machine.run(&["setup"], 0);
-    assert!(
-        text.contains(&format!("libtorch 2.13.0+cu130 in {}", torch.display())),
-        "{text}"
-    );
-    fs::write(
-        machine.path("torch"),
-        format!("2.12.0\n{}\n", torch.display()),
-    )
-    .unwrap();
+    assert!(text.contains(&format!("libtorch 2.13.0+cu130 in {}", torch.display())), "{text}");
+    fs::write(machine.path("torch"), format!("2.12.0\n{}\n", torch.display())).unwrap();
     let text = machine.run(&["setup"], 0);
     assert!(text.contains("is 2.12.0, and 2.13.0 is needed"), "{text}");
     machine.assert_installed();
@@ -88,40 +71,22 @@ fn whole_wheels_survive_a_failure() {
     let cupti = machine.path("wheels/nvidia_cuda_cupti-13.0.9-py3-none-any.whl");
     fs::rename(&cupti, &hidden).unwrap();
     let text = machine.run(&["setup"], 1);
-    assert!(
-        text.contains("error: could not fetch nvidia-cuda-cupti==13.*") && text.contains("help: "),
-        "{text}"
-    );
+    assert!(text.contains("error: could not fetch nvidia-cuda-cupti==13.*") && text.contains("help: "), "{text}");
     assert!(!machine.place().exists());
     fs::rename(&hidden, &cupti).unwrap();
     machine.run(&["setup"], 0);
     machine.assert_installed();
-    assert_eq!(
-        machine
-            .log("log")
-            .iter()
-            .filter(|line| *line == "default torch==2.13.0")
-            .count(),
-        1
-    );
+    assert_eq!(machine.log("log").iter().filter(|line| *line == "default torch==2.13.0").count(), 1);
 }
 
 #[test]
 fn a_run_killed_while_it_downloads_leaves_nothing_half() {
     let machine = Machine::new();
     machine.touch("hang");
-    let mut child = machine
-        .command(&["setup"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = machine.command(&["setup"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let start = Instant::now();
     while !machine.path("hanging").exists() {
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "the download never began"
-        );
+        assert!(start.elapsed() < Duration::from_secs(60), "the download never began");
         sleep(Duration::from_millis(20));
     }
     child.kill().unwrap();
@@ -137,10 +102,7 @@ fn a_broken_connection_is_tried_again() {
     let machine = Machine::new();
     machine.touch("drop");
     let text = machine.run(&["setup"], 0);
-    assert!(
-        text.contains("torch==2.13.0 again: connection broken"),
-        "{text}"
-    );
+    assert!(text.contains("torch==2.13.0 again: connection broken"), "{text}");
     machine.assert_installed();
 }
 
@@ -155,29 +117,15 @@ fn a_damaged_wheel_is_fetched_again_once() {
     let machine = Machine::new();
     machine.damaged("wheels/torch-2.13.0-cp312-cp312-manylinux_2_28.whl");
     let text = machine.run(&["setup"], 1);
-    assert!(
-        text.contains("is damaged, also when fetched again: torch/include/"),
-        "{text}"
-    );
-    assert_eq!(
-        machine
-            .log("log")
-            .iter()
-            .filter(|line| *line == "default torch==2.13.0")
-            .count(),
-        2
-    );
+    assert!(text.contains("is damaged, also when fetched again: torch/include/"), "{text}");
+    assert_eq!(machine.log("log").iter().filter(|line| *line == "default torch==2.13.0").count(), 2);
     assert!(!machine.place().exists());
 }
 
 #[test]
 fn a_wheel_that_is_no_wheel_is_damaged_too() {
     let machine = Machine::new();
-    fs::write(
-        machine.path("first/torch"),
-        "<html>log in to the network</html>",
-    )
-    .unwrap();
+    fs::write(machine.path("first/torch"), "<html>log in to the network</html>").unwrap();
     machine.run(&["setup"], 0);
     machine.assert_installed();
 }
@@ -194,14 +142,8 @@ fn a_half_made_folder_is_replaced() {
 #[test]
 fn two_at_once_fetch_once() {
     let machine = Machine::new();
-    let children = [(); 3].map(|()| {
-        machine
-            .command(&["setup"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-    });
+    let children =
+        [(); 3].map(|()| machine.command(&["setup"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
     for child in children {
         said(child.wait_with_output().unwrap(), 0);
     }
@@ -214,23 +156,9 @@ fn no_python_and_no_pip_are_named() {
     let machine = Machine::new();
     machine.touch("no-pip");
     let text = machine.run(&["setup"], 1);
-    assert!(
-        text.contains("has none: python3: No module named pip")
-            && text.contains("help: install pip"),
-        "{text}"
-    );
-    let text = said(
-        machine
-            .command(&["setup"])
-            .env("PATH", machine.path("first"))
-            .output()
-            .unwrap(),
-        1,
-    );
-    assert!(
-        text.contains("there is no python3") && text.contains("help: install python3 with pip"),
-        "{text}"
-    );
+    assert!(text.contains("has none: python3: No module named pip") && text.contains("help: install pip"), "{text}");
+    let text = said(machine.command(&["setup"]).env("PATH", machine.path("first")).output().unwrap(), 1);
+    assert!(text.contains("there is no python3") && text.contains("help: install python3 with pip"), "{text}");
 }
 
 #[test]
@@ -239,29 +167,12 @@ fn a_libtorch_of_the_users_own_wins_and_is_checked() {
     machine.run(&["setup"], 0);
     let own = machine.path("own");
     fs::rename(machine.place(), &own).unwrap();
-    let text = said(
-        machine
-            .command(&["setup"])
-            .env("LIBTORCH", &own)
-            .output()
-            .unwrap(),
-        0,
-    );
+    let text = said(machine.command(&["setup"]).env("LIBTORCH", &own).output().unwrap(), 0);
     assert!(text.contains("(named by LIBTORCH)"), "{text}");
     assert!(!machine.place().exists());
     fs::write(own.join("build-version"), "2.12.0\n").unwrap();
-    let text = said(
-        machine
-            .command(&["setup"])
-            .env("LIBTORCH", &own)
-            .output()
-            .unwrap(),
-        2,
-    );
-    assert!(
-        text.contains("it is version 2.12.0, and 2.13.0 is needed") && text.contains("help: "),
-        "{text}"
-    );
+    let text = said(machine.command(&["setup"]).env("LIBTORCH", &own).output().unwrap(), 2);
+    assert!(text.contains("it is version 2.12.0, and 2.13.0 is needed") && text.contains("help: "), "{text}");
 }
 
 #[test]
@@ -270,18 +181,12 @@ fn tests_run_in_a_project_that_is_set_up_on_the_way() {
     let root = machine.project();
     let text = machine.run(&["test", "-p", "user", "--", "--list"], 101);
     assert!(text.contains("Linked .cargo/libtorch"), "{text}");
-    assert_eq!(
-        fs::read_link(root.join(".cargo/libtorch")).unwrap(),
-        machine.place()
-    );
+    assert_eq!(fs::read_link(root.join(".cargo/libtorch")).unwrap(), machine.place());
     let configuration = fs::read_to_string(root.join(".cargo/config.toml")).unwrap();
     assert!(configuration.contains("LIBTORCH = { value = \".cargo/libtorch\", relative = true }"));
     // The second time nothing is said, and our own link in LIBTORCH is not taken for a choice of the user's.
-    let again = machine
-        .command(&["test", "--", "name"])
-        .env("LIBTORCH", root.join(".cargo/libtorch"))
-        .output()
-        .unwrap();
+    let again =
+        machine.command(&["test", "--", "name"]).env("LIBTORCH", root.join(".cargo/libtorch")).output().unwrap();
     assert_eq!(said(again, 101), "");
     machine.run(&["test"], 101);
     assert_eq!(
@@ -299,38 +204,18 @@ fn tests_run_in_a_project_that_is_set_up_on_the_way() {
 fn an_engine_is_installed_once_and_given_the_request() {
     let machine = Machine::new();
     machine.touch("here/m.pt");
-    let line = [
-        "measure",
-        "--model",
-        "m.pt",
-        "--data",
-        "d",
-        "--criterion",
-        "nc",
-    ];
+    let line = ["measure", "--model", "m.pt", "--data", "d", "--criterion", "nc"];
     let text = machine.run(&line, 7);
-    let expected = format!(
-        "engine measure --model=m.pt --data=d --criterion=nc with {}\n",
-        machine.place().join("lib").display()
-    );
+    let expected =
+        format!("engine measure --model=m.pt --data=d --criterion=nc with {}\n", machine.place().join("lib").display());
     assert!(text.contains(&expected), "{text}");
-    assert!(
-        machine
-            .run(&["inspect", "m.pt"], 7)
-            .contains("engine inspect m.pt with")
-    );
+    assert!(machine.run(&["inspect", "m.pt"], 7).contains("engine inspect m.pt with"));
     let log = machine.log("cargo-log");
     assert!(
-        log.len() == 1
-            && log[0].contains("install cleanai-harness --version")
-            && log[0].contains("LIBTORCH=/"),
+        log.len() == 1 && log[0].contains("install cleanai-harness --version") && log[0].contains("LIBTORCH=/"),
         "{log:?}"
     );
-    assert!(
-        machine
-            .run(&["inspect", "other.pt"], 2)
-            .contains("there is no model other.pt")
-    );
+    assert!(machine.run(&["inspect", "other.pt"], 2).contains("there is no model other.pt"));
 }
 
 #[test]
@@ -343,8 +228,7 @@ fn the_doctor_names_the_fix() {
     machine.program("bin/c++", "#!/bin/sh\necho fake c++ 1\n");
     let text = machine.run(&["doctor"], 0);
     assert!(
-        text.contains("libtorch      2.13.0+cpu in")
-            && text.contains("this libtorch has no libtorch_cuda"),
+        text.contains("libtorch      2.13.0+cpu in") && text.contains("this libtorch has no libtorch_cuda"),
         "{text}"
     );
     assert!(text.contains("All is well"), "{text}");
@@ -353,26 +237,13 @@ fn the_doctor_names_the_fix() {
 #[test]
 fn usage_and_place_are_told_apart_from_trouble() {
     let machine = Machine::new();
-    for line in [
-        &["nonsense"][..],
-        &["demo"],
-        &["test"],
-        &["measure", "--model", "m"],
-        &[],
-    ] {
+    for line in [&["nonsense"][..], &["demo"], &["test"], &["measure", "--model", "m"], &[]] {
         machine.run(line, 2);
     }
     fs::write(machine.path("here/Cargo.toml"), "[package\n").unwrap();
     let text = machine.run(&["setup"], 2);
-    assert!(
-        text.contains("error: cargo cannot read this project"),
-        "{text}"
-    );
+    assert!(text.contains("error: cargo cannot read this project"), "{text}");
     assert!(machine.run(&["--help"], 0).contains("cargo cleanai demo"));
-    assert!(
-        machine
-            .run(&["cleanai", "--version"], 0)
-            .contains(env!("CARGO_PKG_VERSION"))
-    );
+    assert!(machine.run(&["cleanai", "--version"], 0).contains(env!("CARGO_PKG_VERSION")));
     assert!(machine.log("log").is_empty());
 }

@@ -13,6 +13,9 @@ pub use crate::measure::Measurement;
 #[cfg(feature = "torch")]
 pub use crate::runner::registered::main;
 
+/// A test's function in the form the runner calls.
+pub type Body = fn(&Measurement) -> Result<(), Failed>;
+
 /// One `#[coverage]` as it stands in the source; everything is known at compile time.
 #[derive(Debug)]
 pub struct Registration {
@@ -51,7 +54,7 @@ pub struct Registration {
     /// Whether the function is marked `#[ignore]`.
     pub ignored: bool,
     /// The function, unless it is empty.
-    pub body: Option<fn(&Measurement) -> Result<(), Failed>>,
+    pub body: Option<Body>,
     /// `insta::assert_snapshot!(name, text)` in the function's module.
     pub assert_snapshot: fn(name: &str, text: &str),
 }

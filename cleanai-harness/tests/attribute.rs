@@ -1,5 +1,11 @@
 //! What `#[coverage]` registers.
 
+/// What the attribute knows of the criteria; it cannot ask the registry, which is built later than it.
+#[path = "../../cleanai-macros/src/names.rs"]
+#[allow(dead_code)]
+mod names;
+
+use cleanai_harness::criteria::registry;
 use cleanai_harness::declare::{Requirement, Selector};
 use cleanai_harness::prelude::*;
 use cleanai_harness::private::{NeuronKind, NonFinite, Registration, inventory};
@@ -41,6 +47,7 @@ fn question_mark(m: &Measurement) -> Result<(), Failed> {
 }
 
 #[cleanai::coverage(model = "m", nc >= 0.4)]
+#[allow(clippy::needless_lifetimes)]
 fn other_error<'m>(m: &'m Measurement) -> Result<(), std::num::ParseIntError> {
     m.data.path.parse::<u8>().map(drop)
 }
@@ -125,13 +132,16 @@ fn every_fact_is_registered() {
     assert_eq!((empty.name, empty.module_path, empty.target), ("empty", "attribute", "attribute"));
     assert_eq!(empty.package, "cleanai-harness");
     assert!(empty.file.ends_with("tests/attribute.rs"), "{}", empty.file);
-    assert_eq!((empty.line, empty.column), (7, 1));
+    assert_eq!((empty.line, empty.column), (13, 1));
     assert_eq!(empty.manifest_dir, env!("CARGO_MANIFEST_DIR"));
     assert_eq!(empty.package_dir(), std::path::Path::new(env!("CARGO_MANIFEST_DIR")));
     assert_eq!(empty.model, "lenet5.pt");
     assert_eq!(empty.requirements, ["nc >= 0.4", "kmnc(k=1000) >= 0.5"]);
     assert!(empty.body.is_none() && !empty.ignored);
-    assert_eq!((empty.data, empty.layers, empty.neurons, empty.batch, empty.device, empty.non_finite), Default::default());
+    assert_eq!(
+        (empty.data, empty.layers, empty.neurons, empty.batch, empty.device, empty.non_finite),
+        Default::default()
+    );
 
     let options = registration("options");
     assert_eq!(options.requirements, ["cleanai::nc >= 0.1"]);
@@ -193,4 +203,30 @@ fn ignore_and_cfg_are_honoured() {
     assert!(registration("ignored_here").ignored);
     assert!(!registration("ignored_elsewhere").ignored);
     assert!(inventory::iter::<Registration>().all(|registration| registration.name != "not_here"));
+}
+
+#[test]
+fn snapshots_lie_beside_the_file_under_the_name_of_its_module() {
+    // Both are committed: `tests/snapshots/attribute__kept.snap` and `attribute__deep__kept.snap`.
+    (registration("empty").assert_snapshot)("kept", "beside the attribute");
+    (registration("deep::empty").assert_snapshot)("kept", "within a module");
+}
+
+#[test]
+fn the_attribute_knows_the_criteria_of_the_registry() {
+    let common = ["layers", "layer", "neurons"];
+    let sorted = |mut all: Vec<(&'static str, Vec<&'static str>)>| {
+        all.iter_mut().for_each(|(_, parameters)| parameters.sort_unstable());
+        all.sort_unstable();
+        all
+    };
+    let known = names::CRITERIA.iter().map(|criterion| {
+        let parameters = criterion.parameters().map(|(name, _)| name);
+        (criterion.name, parameters.filter(|name| !common.contains(name)).collect())
+    });
+    let registered = registry::descriptions().into_iter().map(|description| {
+        let parameters = description.parameters.iter().map(|parameter| parameter.name);
+        (description.name, parameters.filter(|name| !common.contains(name)).collect())
+    });
+    assert_eq!(sorted(known.collect()), sorted(registered.collect()));
 }

@@ -1,4 +1,5 @@
 //! A user who is strict with their own code, and has names of their own for everything.
+#![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, unused_qualifications)]
 
 // Not a wildcard: the attribute needs no name in scope.

@@ -46,7 +46,10 @@ pub fn parse(tokens: TokenStream) -> Arguments {
         }
     }
     if !arguments.seen.iter().any(|key| key == "model") {
-        let error = Error::new(Span::call_site(), "missing `model`: name a key of `[models]` or a file, as in `model = \"lenet5.pt\"`");
+        let error = Error::new(
+            Span::call_site(),
+            "missing `model`: name a key of `[models]` or a file, as in `model = \"lenet5.pt\"`",
+        );
         arguments.errors.push(error);
     }
     arguments
@@ -125,7 +128,10 @@ impl Arguments {
                 match value {
                     Value::Integer(batch @ 1..=MAX_BATCH) => self.batch = usize::try_from(batch).ok(),
                     other => {
-                        return Err(Error::new(span, format!("`batch` is an integer from 1 to {MAX_BATCH}, not `{other}`")));
+                        return Err(Error::new(
+                            span,
+                            format!("`batch` is an integer from 1 to {MAX_BATCH}, not `{other}`"),
+                        ));
                     }
                 }
             }
@@ -183,10 +189,13 @@ fn one_of(known: &[&str], key: &str, text: LitStr) -> Result<String> {
 
 fn device(text: LitStr) -> Result<String> {
     let value = text.value();
-    let index = value.strip_prefix("cuda:").map(|index| (!index.starts_with('+')).then(|| index.parse::<u8>().ok()).flatten());
+    let index =
+        value.strip_prefix("cuda:").map(|index| (!index.starts_with('+')).then(|| index.parse::<u8>().ok()).flatten());
     match (value.as_str(), index) {
         ("auto" | "cpu" | "cuda", _) | (_, Some(Some(0..=127))) => Ok(value),
-        (_, Some(_)) => Err(Error::new(text.span(), format!("`{value}` does not name a GPU; the index is a number from 0 to 127"))),
+        (_, Some(_)) => {
+            Err(Error::new(text.span(), format!("`{value}` does not name a GPU; the index is a number from 0 to 127")))
+        }
         (word, None) => {
             let help = match nearest(word, &["auto", "cpu", "cuda"]).filter(|_| !word.starts_with("gpu")) {
                 Some(near) => format!("did you mean `{near}`?"),

@@ -46,7 +46,10 @@ impl Function {
             return self.keep_conditional(attribute);
         } else if path.is_ident("test") || path.is_ident("should_panic") {
             let name = path.to_token_stream();
-            self.errors.push(Error::new_spanned(&attribute, format!("`#[{name}]` does not go with `#[coverage]`, which makes a test of its own")));
+            self.errors.push(Error::new_spanned(
+                &attribute,
+                format!("`#[{name}]` does not go with `#[coverage]`, which makes a test of its own"),
+            ));
         }
         Some(attribute)
     }
@@ -75,7 +78,8 @@ impl Function {
 fn check(item: &ItemFn) -> Vec<Error> {
     let signature = &item.sig;
     let mut errors = Vec::new();
-    let mut refuse = |tokens: &dyn ToTokens, message: &str| errors.push(Error::new_spanned(tokens.to_token_stream(), message));
+    let mut refuse =
+        |tokens: &dyn ToTokens, message: &str| errors.push(Error::new_spanned(tokens.to_token_stream(), message));
     if let Some(keyword) = &signature.asyncness {
         refuse(keyword, "a coverage test is not `async`: its body sees a finished measurement");
     }

@@ -33,6 +33,8 @@ pub fn registration(arguments: &Arguments, function: &Function) -> TokenStream {
     let body = body(&private, function);
     quote! {
         #(#cfgs)*
+        // A body that returns nothing is turned into a result like any other.
+        #[allow(clippy::unit_arg)]
         const _: () = {
             #private::inventory::submit! {
                 #private::Registration {

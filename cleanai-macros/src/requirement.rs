@@ -132,7 +132,12 @@ fn builtin(name: &str, span: Span) -> Result<Option<&'static Criterion>> {
 }
 
 /// `(k = 100, layers = "conv2")`; gives the span of the closing parenthesis.
-fn parse_parameters(input: ParseStream, criterion: &str, builtin: Option<&Criterion>, parameters: &mut BTreeMap<String, Value>) -> Result<Span> {
+fn parse_parameters(
+    input: ParseStream,
+    criterion: &str,
+    builtin: Option<&Criterion>,
+    parameters: &mut BTreeMap<String, Value>,
+) -> Result<Span> {
     let content;
     let parentheses = syn::parenthesized!(content in input);
     while !content.is_empty() {
@@ -146,14 +151,18 @@ fn parse_parameters(input: ParseStream, criterion: &str, builtin: Option<&Criter
             Some(builtin) => match builtin.parameters().find(|(known, _)| *known == name) {
                 Some((_, kind)) => Some(kind),
                 None => {
-                    let known: Vec<_> = builtin.parameters().map(|(name, _)| name).filter(|name| *name != "layer").collect();
+                    let known: Vec<_> =
+                        builtin.parameters().map(|(name, _)| name).filter(|name| *name != "layer").collect();
                     let help = if known.is_empty() { "it has none".to_owned() } else { did_you_mean(&name, &known) };
                     return Err(Error::new(key.span(), format!("unknown parameter `{name}` of `{criterion}`; {help}")));
                 }
             },
         };
         if !content.peek(Token![=]) || content.peek(Token![==]) {
-            return Err(Error::new(key.span(), format!("expected `=` after `{name}`: a parameter is written `name = value`")));
+            return Err(Error::new(
+                key.span(),
+                format!("expected `=` after `{name}`: a parameter is written `name = value`"),
+            ));
         }
         let equals: Token![=] = content.parse()?;
         let (mut value, span) = Value::parse(&content, equals.span())?;
@@ -180,7 +189,9 @@ fn parse_parameters(input: ParseStream, criterion: &str, builtin: Option<&Criter
 /// What follows `@`: a string, a list of strings, or tokens up to the operator.
 fn parse_layers(input: ParseStream, at: Token![@]) -> Result<(Value, Span)> {
     let list = match input.cursor().group(Delimiter::Bracket) {
-        Some((inside, _, _)) => inside.literal().is_some_and(|(literal, _)| literal.to_string().starts_with('"')) || inside.eof(),
+        Some((inside, _, _)) => {
+            inside.literal().is_some_and(|(literal, _)| literal.to_string().starts_with('"')) || inside.eof()
+        }
         None => false,
     };
     if input.peek(LitStr) || list {

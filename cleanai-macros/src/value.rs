@@ -105,11 +105,16 @@ impl Value {
             (Kind::Layers, Self::List(items)) if items.is_empty() => {
                 return Err(Error::new(span, "an empty list names no layers"));
             }
-            (Kind::Layers, Self::List(items)) if items.iter().all(|item| matches!(item, Self::Text(_))) => return Ok(()),
+            (Kind::Layers, Self::List(items)) if items.iter().all(|item| matches!(item, Self::Text(_))) => {
+                return Ok(());
+            }
             (Kind::Layers, _) => "a string or a list of strings",
             (Kind::Neurons, Self::Text(text)) if text == "channel" || text == "unit" => return Ok(()),
             (Kind::Neurons, Self::Text(text)) => {
-                return Err(Error::new(span, format!("unknown neurons `{text}`; {}", did_you_mean(text, &["channel", "unit"]))));
+                return Err(Error::new(
+                    span,
+                    format!("unknown neurons `{text}`; {}", did_you_mean(text, &["channel", "unit"])),
+                ));
             }
             (Kind::Neurons, _) => "\"channel\" or \"unit\"",
         };
@@ -131,9 +136,14 @@ pub fn number(input: ParseStream) -> Result<(Value, Span)> {
     let minus: Option<Token![-]> = input.parse()?;
     let literal: Lit = match input.fork().parse::<Lit>() {
         Ok(_) => input.parse()?,
-        Err(_) if input.peek(Token![.]) => return Err(input.error("expected a digit before the point: write `0.4`, not `.4`")),
+        Err(_) if input.peek(Token![.]) => {
+            return Err(input.error("expected a digit before the point: write `0.4`, not `.4`"));
+        }
         Err(_) if input.is_empty() => {
-            return Err(minus.map_or_else(|| input.error("expected a number"), |minus| Error::new_spanned(minus, "expected a number after `-`")));
+            return Err(minus.map_or_else(
+                || input.error("expected a number"),
+                |minus| Error::new_spanned(minus, "expected a number after `-`"),
+            ));
         }
         Err(_) => return Err(input.error("expected a number")),
     };
@@ -141,8 +151,12 @@ pub fn number(input: ParseStream) -> Result<(Value, Span)> {
     let sign = if minus.is_some() { "-" } else { "" };
     let text = format!("{sign}{}", literal_text(&literal)).replace('_', "");
     match &literal {
-        Lit::Int(integer) if integer.suffix().is_empty() && text.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit()) => {
-            text.parse().map(|integer| (Value::Integer(integer), span)).map_err(|_| Error::new(span, format!("`{text}` is out of range")))
+        Lit::Int(integer)
+            if integer.suffix().is_empty() && text.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            text.parse()
+                .map(|integer| (Value::Integer(integer), span))
+                .map_err(|_| Error::new(span, format!("`{text}` is out of range")))
         }
         Lit::Float(float) if float.suffix().is_empty() => match text.parse::<f64>() {
             _ if text.ends_with('.') => Err(Error::new(span, "expected a digit after the point")),

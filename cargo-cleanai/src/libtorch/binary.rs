@@ -27,8 +27,7 @@ impl Binary {
     pub fn read(path: &Path) -> io::Result<Binary> {
         let mut file = File::open(path)?;
         let mut magic = [0; 4];
-        file.read_exact(&mut magic)
-            .map_err(|_| damaged("it is too short to be a library"))?;
+        file.read_exact(&mut magic).map_err(|_| damaged("it is too short to be a library"))?;
         match magic {
             [0x7f, b'E', b'L', b'F'] => elf(&mut file),
             [0xcf, 0xfa, 0xed, 0xfe] => mach(&mut file),
@@ -39,18 +38,10 @@ impl Binary {
     /// Why the library does not run on a platform, if so.
     pub fn misfit(&self, platform: Platform) -> Option<String> {
         match self.processor {
-            Some(processor)
-                if processor == platform.processor && self.system == platform.system =>
-            {
-                None
+            Some(processor) if processor == platform.processor && self.system == platform.system => None,
+            Some(processor) => {
+                Some(format!("it is for {}, not for {platform}", Platform { system: self.system, processor }))
             }
-            Some(processor) => Some(format!(
-                "it is for {}, not for {platform}",
-                Platform {
-                    system: self.system,
-                    processor
-                }
-            )),
             None => Some(format!("it is for another processor, not for {platform}")),
         }
     }
@@ -67,11 +58,7 @@ fn bytes(file: &mut File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(offset))?;
     let mut buffer = Vec::new();
     file.take(length).read_to_end(&mut buffer)?;
-    if buffer.len() as u64 == length {
-        Ok(buffer)
-    } else {
-        Err(damaged("one of its tables lies past its end"))
-    }
+    if buffer.len() as u64 == length { Ok(buffer) } else { Err(damaged("one of its tables lies past its end")) }
 }
 
 /// Little-endian numbers at checked offsets.
@@ -79,29 +66,15 @@ struct Table(Vec<u8>);
 
 impl Table {
     fn number(&self, offset: usize, width: usize) -> io::Result<u64> {
-        let end = offset
-            .checked_add(width)
-            .ok_or_else(|| damaged("an offset overflows"))?;
-        let slice = self
-            .0
-            .get(offset..end)
-            .ok_or_else(|| damaged("one of its tables is cut short"))?;
-        Ok(slice
-            .iter()
-            .rev()
-            .fold(0, |value, byte| value << 8 | u64::from(*byte)))
+        let end = offset.checked_add(width).ok_or_else(|| damaged("an offset overflows"))?;
+        let slice = self.0.get(offset..end).ok_or_else(|| damaged("one of its tables is cut short"))?;
+        Ok(slice.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
     }
 
     fn text(&self, offset: u64) -> io::Result<String> {
         let start = usize::try_from(offset).map_err(|_| damaged("a name lies past its end"))?;
-        let rest = self
-            .0
-            .get(start..)
-            .ok_or_else(|| damaged("a name lies past its end"))?;
-        let end = rest
-            .iter()
-            .position(|byte| *byte == 0)
-            .ok_or_else(|| damaged("a name does not end"))?;
+        let rest = self.0.get(start..).ok_or_else(|| damaged("a name lies past its end"))?;
+        let end = rest.iter().position(|byte| *byte == 0).ok_or_else(|| damaged("a name does not end"))?;
         Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
     }
 }
@@ -122,11 +95,7 @@ fn elf(file: &mut File) -> io::Result<Binary> {
         183 => Some(Processor::Aarch64),
         _ => None,
     };
-    let (start, size, count) = (
-        header.number(32, 8)?,
-        header.number(54, 2)?,
-        header.number(56, 2)?,
-    );
+    let (start, size, count) = (header.number(32, 8)?, header.number(54, 2)?, header.number(56, 2)?);
     if size < 56 {
         return Err(damaged("its program headers are too small"));
     }
@@ -135,11 +104,8 @@ fn elf(file: &mut File) -> io::Result<Binary> {
     let mut dynamic = None;
     for index in 0..count as usize {
         let at = index * size as usize;
-        let (offset, address, length) = (
-            programs.number(at + 8, 8)?,
-            programs.number(at + 16, 8)?,
-            programs.number(at + 32, 8)?,
-        );
+        let (offset, address, length) =
+            (programs.number(at + 8, 8)?, programs.number(at + 16, 8)?, programs.number(at + 32, 8)?);
         match programs.number(at, 4)? {
             LOAD => segments.push((offset, address, length)),
             DYNAMIC => dynamic = Some((offset, length)),
@@ -147,11 +113,7 @@ fn elf(file: &mut File) -> io::Result<Binary> {
         }
     }
     let Some((offset, length)) = dynamic else {
-        return Ok(Binary {
-            system: System::Linux,
-            processor,
-            needed: Vec::new(),
-        });
+        return Ok(Binary { system: System::Linux, processor, needed: Vec::new() });
     };
     let entries = Table(bytes(file, offset, length)?);
     let (mut names, mut table, mut table_size) = (Vec::new(), None, None);
@@ -166,11 +128,7 @@ fn elf(file: &mut File) -> io::Result<Binary> {
         }
     }
     if names.is_empty() {
-        return Ok(Binary {
-            system: System::Linux,
-            processor,
-            needed: Vec::new(),
-        });
+        return Ok(Binary { system: System::Linux, processor, needed: Vec::new() });
     }
     let (Some(address), Some(table_size)) = (table, table_size) else {
         return Err(damaged("its dynamic section names no string table"));
@@ -181,15 +139,8 @@ fn elf(file: &mut File) -> io::Result<Binary> {
         .and_then(|(offset, start, _)| offset.checked_add(address - start))
         .ok_or_else(|| damaged("its string table lies in no segment"))?;
     let strings = Table(bytes(file, place, table_size)?);
-    let needed = names
-        .into_iter()
-        .map(|name| strings.text(name))
-        .collect::<io::Result<_>>()?;
-    Ok(Binary {
-        system: System::Linux,
-        processor,
-        needed,
-    })
+    let needed = names.into_iter().map(|name| strings.text(name)).collect::<io::Result<_>>()?;
+    Ok(Binary { system: System::Linux, processor, needed })
 }
 
 fn mach(file: &mut File) -> io::Result<Binary> {
@@ -207,9 +158,7 @@ fn mach(file: &mut File) -> io::Result<Binary> {
     let mut needed = Vec::new();
     let mut at = 0;
     for _ in 0..count {
-        let rest = commands
-            .get(at..)
-            .ok_or_else(|| damaged("its load commands are cut short"))?;
+        let rest = commands.get(at..).ok_or_else(|| damaged("its load commands are cut short"))?;
         let command = Table(rest.to_vec());
         let (kind, length) = (command.number(0, 4)?, command.number(4, 4)? as usize);
         if length < 8 || length > rest.len() {
@@ -223,11 +172,7 @@ fn mach(file: &mut File) -> io::Result<Binary> {
         }
         at += length;
     }
-    Ok(Binary {
-        system: System::Macos,
-        processor,
-        needed,
-    })
+    Ok(Binary { system: System::Macos, processor, needed })
 }
 
 #[cfg(test)]
@@ -246,27 +191,14 @@ mod tests {
     fn elf_names_what_it_needs() {
         let binary = read(&elf(AARCH64, &["libc10.so", "libcudart.so.13"])).unwrap();
         assert_eq!(binary.needed, ["libc10.so", "libcudart.so.13"]);
-        let host = Platform {
-            system: System::Linux,
-            processor: Processor::X86_64,
-        };
-        assert_eq!(
-            binary.misfit(host).unwrap(),
-            "it is for Linux arm64, not for Linux x86-64"
-        );
+        let host = Platform { system: System::Linux, processor: Processor::X86_64 };
+        assert_eq!(binary.misfit(host).unwrap(), "it is for Linux arm64, not for Linux x86-64");
     }
 
     #[test]
     fn mach_names_only_what_comes_with_it() {
-        let binary = read(&mach(&[
-            "@rpath/libc10.dylib",
-            "/usr/lib/libSystem.B.dylib",
-        ]))
-        .unwrap();
-        assert_eq!(
-            (binary.system, binary.needed),
-            (System::Macos, vec!["libc10.dylib".to_string()])
-        );
+        let binary = read(&mach(&["@rpath/libc10.dylib", "/usr/lib/libSystem.B.dylib"])).unwrap();
+        assert_eq!((binary.system, binary.needed), (System::Macos, vec!["libc10.dylib".to_string()]));
     }
 
     #[test]
@@ -275,11 +207,7 @@ mod tests {
         let binary = Binary::read(&own).unwrap();
         assert_eq!(binary.misfit(Platform::host().unwrap()), None);
         if cfg!(target_os = "linux") {
-            assert!(
-                binary.needed.iter().any(|name| name == "libc.so.6"),
-                "{:?}",
-                binary.needed
-            );
+            assert!(binary.needed.iter().any(|name| name == "libc.so.6"), "{:?}", binary.needed);
         }
     }
 

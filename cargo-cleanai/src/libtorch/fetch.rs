@@ -37,14 +37,8 @@ impl Source {
 
     fn patience(self) -> Patience {
         match self {
-            Source::CpuIndex => Patience {
-                first: Duration::from_secs(20),
-                next: Duration::from_secs(60),
-            },
-            Source::Default => Patience {
-                first: Duration::from_secs(240),
-                next: Duration::from_secs(240),
-            },
+            Source::CpuIndex => Patience { first: Duration::from_secs(20), next: Duration::from_secs(60) },
+            Source::Default => Patience { first: Duration::from_secs(240), next: Duration::from_secs(240) },
         }
     }
 
@@ -86,10 +80,7 @@ impl Request<'_> {
     pub fn fetch(&self, wheels: &Path) -> Result<PathBuf> {
         let mut attempts = Vec::new();
         for source in self.sources {
-            say(
-                "Fetching",
-                format!("{} from {}", self.requirement, source.name()),
-            );
+            say("Fetching", format!("{} from {}", self.requirement, source.name()));
             // A connection that broke on the way is worth a second try; a source that never answered is not.
             for last in [false, true] {
                 let folder = tempfile::Builder::new()
@@ -105,10 +96,7 @@ impl Request<'_> {
                     Err(failed) => {
                         let broken_off = failed.received > 1_000_000 && !last;
                         if broken_off {
-                            say(
-                                "Fetching",
-                                format!("{} again: {}", self.requirement, failed.reason),
-                            );
+                            say("Fetching", format!("{} again: {}", self.requirement, failed.reason));
                             continue;
                         }
                         attempts.push(format!("{}: {}", source.name(), failed.reason));
@@ -117,36 +105,18 @@ impl Request<'_> {
                 }
             }
         }
-        Err(Error::Fetch {
-            requirement: self.requirement.into(),
-            attempts,
-            version: self.version.into(),
-        })
+        Err(Error::Fetch { requirement: self.requirement.into(), attempts, version: self.version.into() })
     }
 
-    fn attempt(
-        &self,
-        source: Source,
-        patience: Patience,
-        folder: &Path,
-    ) -> Result<Result<PathBuf, Failed>> {
-        let (temporary, destination, log) =
-            (folder.join("tmp"), folder.join("wheel"), folder.join("log"));
+    fn attempt(&self, source: Source, patience: Patience, folder: &Path) -> Result<Result<PathBuf, Failed>> {
+        let (temporary, destination, log) = (folder.join("tmp"), folder.join("wheel"), folder.join("log"));
         for path in [&temporary, &destination] {
             fs::create_dir(path).map_err(Error::file("make", path))?;
         }
         let output = File::create(&log).map_err(Error::file("write", &log))?;
         let errors = output.try_clone().map_err(Error::file("write", &log))?;
         let mut command = self.python.command();
-        command.args([
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--no-cache-dir",
-            "--progress-bar",
-            "off",
-        ]);
+        command.args(["-m", "pip", "download", "--no-deps", "--no-cache-dir", "--progress-bar", "off"]);
         command.args([
             "--only-binary",
             ":all:",
@@ -160,31 +130,17 @@ impl Request<'_> {
         for tag in self.platform.wheel_tags() {
             command.arg("--platform").arg(tag);
         }
-        command
-            .args(source.options())
-            .arg("--dest")
-            .arg(&destination)
-            .arg(self.requirement);
-        command
-            .env("TMPDIR", &temporary)
-            .env("PYTHONUNBUFFERED", "1")
-            .env("PIP_NO_INPUT", "1");
-        command
-            .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
-            .env("PIP_REQUIRE_VIRTUALENV", "0");
+        command.args(source.options()).arg("--dest").arg(&destination).arg(self.requirement);
+        command.env("TMPDIR", &temporary).env("PYTHONUNBUFFERED", "1").env("PIP_NO_INPUT", "1");
+        command.env("PIP_DISABLE_PIP_VERSION_CHECK", "1").env("PIP_REQUIRE_VIRTUALENV", "0");
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
-        let child = command.spawn().map_err(|source| Error::Start {
-            program: process::name(&command),
-            source,
-        })?;
+        let child = command.spawn().map_err(|source| Error::Start { program: process::name(&command), source })?;
         let mut running = Running(child);
         let outcome = watch(&mut running.0, folder, &log, self.requirement, patience);
         drop(running);
         Ok(match outcome {
-            Ok(()) => one_wheel(&destination).ok_or_else(|| Failed {
-                reason: "pip said all is well, and left no wheel".into(),
-                received: 0,
-            }),
+            Ok(()) => one_wheel(&destination)
+                .ok_or_else(|| Failed { reason: "pip said all is well, and left no wheel".into(), received: 0 }),
             Err(failed) => Err(failed),
         })
     }
@@ -209,35 +165,21 @@ impl Drop for Running {
     }
 }
 
-fn watch(
-    child: &mut Child,
-    folder: &Path,
-    log: &Path,
-    what: &str,
-    patience: Patience,
-) -> Result<(), Failed> {
+fn watch(child: &mut Child, folder: &Path, log: &Path, what: &str, patience: Patience) -> Result<(), Failed> {
     let mut progress = Progress::new(what);
     let (mut most, mut last, mut moved) = (0, (0, 0), Instant::now());
     loop {
         let status = child.try_wait();
-        let said = fs::read(log)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default();
+        let said = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         let here = size_below(folder).saturating_sub(said.len() as u64);
         most = most.max(here);
         match status {
             Ok(Some(status)) if status.success() => return Ok(()),
             Ok(Some(_)) => {
-                return Err(Failed {
-                    reason: complaint(&said),
-                    received: most,
-                });
+                return Err(Failed { reason: complaint(&said), received: most });
             }
             Err(e) => {
-                return Err(Failed {
-                    reason: format!("pip cannot be waited for: {e}"),
-                    received: most,
-                });
+                return Err(Failed { reason: format!("pip cannot be waited for: {e}"), received: most });
             }
             Ok(None) => {}
         }
@@ -246,17 +188,10 @@ fn watch(
         if now != last {
             (last, moved) = (now, Instant::now());
         }
-        let limit = if most == 0 {
-            patience.first
-        } else {
-            patience.next
-        };
+        let limit = if most == 0 { patience.first } else { patience.next };
         if moved.elapsed() > limit {
             let reason = format!("no progress for {} s", limit.as_secs());
-            return Err(Failed {
-                reason,
-                received: most,
-            });
+            return Err(Failed { reason, received: most });
         }
         sleep(BETWEEN_LOOKS);
     }
@@ -279,16 +214,8 @@ fn size_below(folder: &Path) -> u64 {
 
 /// The size pip announced for the wheel it downloads: `Downloading torch-2.13.0-….whl (526.6 MB)`.
 fn announced(said: &str) -> Option<u64> {
-    let line = said
-        .lines()
-        .rev()
-        .find(|line| line.contains("Downloading") && line.contains(".whl ("))?;
-    let (number, unit) = line
-        .rsplit_once('(')?
-        .1
-        .split_once(')')?
-        .0
-        .split_once(' ')?;
+    let line = said.lines().rev().find(|line| line.contains("Downloading") && line.contains(".whl ("))?;
+    let (number, unit) = line.rsplit_once('(')?.1.split_once(')')?.0.split_once(' ')?;
     let factor = match unit {
         "bytes" => 1.0,
         "kB" => 1e3,
@@ -307,25 +234,16 @@ fn complaint(said: &str) -> String {
         // pip says the same of an index it cannot reach and of one that has no such package.
         return "it has no such package, or cannot be reached".into();
     }
-    let errors = lines()
-        .filter_map(|line| line.strip_prefix("ERROR:"))
-        .map(str::trim)
-        .collect::<Vec<_>>();
+    let errors = lines().filter_map(|line| line.strip_prefix("ERROR:")).map(str::trim).collect::<Vec<_>>();
     match errors.last() {
         Some(error) => error.to_string(),
-        None => lines()
-            .next_back()
-            .unwrap_or("pip failed and said nothing")
-            .to_string(),
+        None => lines().next_back().unwrap_or("pip failed and said nothing").to_string(),
     }
 }
 
 fn one_wheel(folder: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(folder).ok()?;
-    entries
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|end| end == "whl"))
+    entries.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "whl"))
 }
 
 #[cfg(test)]
@@ -350,15 +268,9 @@ mod tests {
             complaint("WARNING: a\nERROR: first\nERROR: No matching distribution\n\n"),
             "No matching distribution"
         );
-        assert_eq!(
-            complaint("Traceback\nOSError: no space\n"),
-            "OSError: no space"
-        );
+        assert_eq!(complaint("Traceback\nOSError: no space\n"), "OSError: no space");
         let unreachable = "ERROR: Could not find a version (from versions: none)\nERROR: No matching distribution";
-        assert_eq!(
-            complaint(unreachable),
-            "it has no such package, or cannot be reached"
-        );
+        assert_eq!(complaint(unreachable), "it has no such package, or cannot be reached");
         assert_eq!(complaint(""), "pip failed and said nothing");
     }
 
@@ -386,17 +298,9 @@ mod tests {
             sources: &[],
         };
         let work = tempfile::tempdir_in(folder.path()).unwrap();
-        let patience = Patience {
-            first: Duration::from_millis(500),
-            next: Duration::from_secs(60),
-        };
+        let patience = Patience { first: Duration::from_millis(500), next: Duration::from_secs(60) };
         let start = Instant::now();
-        let failed = request
-            .attempt(Source::CpuIndex, patience, work.path())
-            .unwrap()
-            .unwrap_err();
-        assert!(
-            failed.reason.starts_with("no progress") && start.elapsed() < Duration::from_secs(20)
-        );
+        let failed = request.attempt(Source::CpuIndex, patience, work.path()).unwrap().unwrap_err();
+        assert!(failed.reason.starts_with("no progress") && start.elapsed() < Duration::from_secs(20));
     }
 }

@@ -22,10 +22,7 @@ const MOST_FETCHES: u32 = 2;
 /// Fetches libtorch into `place` unless it is there already when the lock is held.
 pub fn install(version: &str, platform: Platform, place: &Path) -> Result<()> {
     if platform.wheel_tags().is_empty() {
-        return Err(Error::Platform {
-            platform: platform.to_string(),
-            version: version.into(),
-        });
+        return Err(Error::Platform { platform: platform.to_string(), version: version.into() });
     }
     let beside = |end: &str| {
         let mut name = place.file_name().unwrap_or_default().to_os_string();
@@ -38,27 +35,15 @@ pub fn install(version: &str, platform: Platform, place: &Path) -> Result<()> {
     if Libtorch::check(place, Origin::Cache, version, platform).is_ok() {
         return Ok(());
     }
-    let python = Python::find().ok_or_else(|| Error::NoPython {
-        version: version.into(),
-    })?;
-    python.pip().map_err(|said| Error::NoPip {
-        python: python.path.clone(),
-        said,
-        version: version.into(),
-    })?;
+    let python = Python::find().ok_or_else(|| Error::NoPython { version: version.into() })?;
+    python.pip().map_err(|said| Error::NoPip { python: python.path.clone(), said, version: version.into() })?;
 
     let staging = beside(".part");
     let wheels = staging.join("wheels");
     fs::create_dir_all(&wheels).map_err(Error::file("make", &wheels))?;
     clear_leftovers(&staging)?;
-    let mut store = Store {
-        version,
-        platform,
-        python: &python,
-        staging: &staging,
-        wheels: &wheels,
-        fetched: HashMap::new(),
-    };
+    let mut store =
+        Store { version, platform, python: &python, staging: &staging, wheels: &wheels, fetched: HashMap::new() };
     let tree = store.tree()?;
     put_in_place(tree.path(), place, &staging)?;
     drop(tree);
@@ -66,18 +51,11 @@ pub fn install(version: &str, platform: Platform, place: &Path) -> Result<()> {
 }
 
 fn lock(path: &Path) -> Result<File> {
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(Error::file("open", path))?;
+    let file = File::options().create(true).append(true).open(path).map_err(Error::file("open", path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            say(
-                "Waiting",
-                "for another cargo cleanai that is fetching libtorch",
-            );
+            say("Waiting", "for another cargo cleanai that is fetching libtorch");
             file.lock().map_err(Error::file("lock", path))?;
         }
         Err(TryLockError::Error(source)) => return Err(Error::file("lock", path)(source)),
@@ -99,12 +77,9 @@ fn clear_leftovers(staging: &Path) -> Result<()> {
 fn put_in_place(tree: &Path, place: &Path, staging: &Path) -> Result<()> {
     if fs::symlink_metadata(place).is_ok() {
         // Something that is no whole libtorch has the name; it goes with the staging folder.
-        let aside = tempfile::Builder::new()
-            .prefix("old-")
-            .tempdir_in(staging)
-            .map_err(Error::file("write", staging))?;
-        fs::rename(place, aside.keep().join("libtorch"))
-            .map_err(Error::file("move away", place))?;
+        let aside =
+            tempfile::Builder::new().prefix("old-").tempdir_in(staging).map_err(Error::file("write", staging))?;
+        fs::rename(place, aside.keep().join("libtorch")).map_err(Error::file("move away", place))?;
     }
     fs::rename(tree, place).map_err(Error::file("move libtorch to", place))
 }
@@ -126,22 +101,10 @@ impl Store<'_> {
             match self.attempt() {
                 Ok(tree) => return Ok(tree),
                 Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Wheel {
-                    package,
-                    path,
-                    reason,
-                }) => {
-                    let wheel = path
-                        .file_name()
-                        .unwrap_or_default()
-                        .to_string_lossy()
-                        .into_owned();
+                Err(Trouble::Wheel { package, path, reason }) => {
+                    let wheel = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                     fs::remove_file(&path).map_err(Error::file("remove", &path))?;
-                    if self
-                        .fetched
-                        .get(package)
-                        .is_some_and(|count| *count >= MOST_FETCHES)
-                    {
+                    if self.fetched.get(package).is_some_and(|count| *count >= MOST_FETCHES) {
                         return Err(Error::BrokenWheel { wheel, reason });
                     }
                     say("Damaged", format!("{wheel}: {reason}"));
@@ -151,15 +114,8 @@ impl Store<'_> {
     }
 
     fn attempt(&mut self) -> Result<tempfile::TempDir, Trouble> {
-        let path = self.obtain(
-            "torch",
-            &format!("torch=={}", self.version),
-            &[Source::CpuIndex, Source::Default],
-        )?;
-        say(
-            "Unpacking",
-            path.file_name().unwrap_or_default().to_string_lossy(),
-        );
+        let path = self.obtain("torch", &format!("torch=={}", self.version), &[Source::CpuIndex, Source::Default])?;
+        say("Unpacking", path.file_name().unwrap_or_default().to_string_lossy());
         let tree = tempfile::Builder::new()
             .prefix("tree-")
             .tempdir_in(self.staging)
@@ -176,31 +132,18 @@ impl Store<'_> {
             let mut wheel = Unpacking::open(package.name, path)?;
             if !wheel.library(&library, tree.path())? {
                 let problem = format!("{requirement} has no {library}");
-                return Err(Error::Incomplete {
-                    problem,
-                    version: self.version.into(),
-                }
-                .into());
+                return Err(Error::Incomplete { problem, version: self.version.into() }.into());
             }
         }
         let file = tree.path().join("build-version");
         fs::write(&file, format!("{}+cpu\n", self.version)).map_err(Error::file("write", &file))?;
-        Libtorch::check(tree.path(), Origin::Cache, self.version, self.platform).map_err(
-            |problem| Error::Incomplete {
-                problem,
-                version: self.version.into(),
-            },
-        )?;
+        Libtorch::check(tree.path(), Origin::Cache, self.version, self.platform)
+            .map_err(|problem| Error::Incomplete { problem, version: self.version.into() })?;
         Ok(tree)
     }
 
     /// A wheel of a package: the one that is here already, else fetched.
-    fn obtain(
-        &mut self,
-        package: &'static str,
-        requirement: &str,
-        sources: &[Source],
-    ) -> Result<PathBuf> {
+    fn obtain(&mut self, package: &'static str, requirement: &str, sources: &[Source]) -> Result<PathBuf> {
         let entries = fs::read_dir(self.wheels).map_err(Error::file("read", self.wheels))?;
         let here = entries.flatten().map(|entry| entry.path()).find(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -224,10 +167,7 @@ impl Store<'_> {
 
 /// Whether a wheel's file name, `name-version-tags.whl`, is one that is required.
 fn belongs(file: &str, requirement: &str) -> bool {
-    let Some((name, rest)) = file
-        .strip_suffix(".whl")
-        .and_then(|file| file.split_once('-'))
-    else {
+    let Some((name, rest)) = file.strip_suffix(".whl").and_then(|file| file.split_once('-')) else {
         return false;
     };
     let (wanted, version) = requirement.split_once("==").unwrap_or((requirement, ""));
@@ -247,44 +187,16 @@ mod tests {
     #[test]
     fn wheels_are_known_by_name() {
         for (file, requirement, expected) in [
-            (
-                "torch-2.13.0-cp312-cp312-manylinux_2_28_x86_64.whl",
-                "torch==2.13.0",
-                true,
-            ),
-            (
-                "torch-2.13.0+cpu-cp312-cp312-linux_x86_64.whl",
-                "torch==2.13.0",
-                true,
-            ),
-            (
-                "torch-2.11.0-cp312-cp312-manylinux_2_28_x86_64.whl",
-                "torch==2.13.0",
-                false,
-            ),
+            ("torch-2.13.0-cp312-cp312-manylinux_2_28_x86_64.whl", "torch==2.13.0", true),
+            ("torch-2.13.0+cpu-cp312-cp312-linux_x86_64.whl", "torch==2.13.0", true),
+            ("torch-2.11.0-cp312-cp312-manylinux_2_28_x86_64.whl", "torch==2.13.0", false),
             ("torchvision-0.1-py3-none-any.whl", "torch==2.13.0", false),
-            (
-                "nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_x86_64.whl",
-                "nvidia-cuda-runtime==13.*",
-                true,
-            ),
-            (
-                "nvidia_cuda_runtime-12.9.1-py3-none-manylinux2014_x86_64.whl",
-                "nvidia-cuda-runtime==13.*",
-                false,
-            ),
-            (
-                "nvidia_cuda_runtime_cu12-12.9.1-py3-none-any.whl",
-                "nvidia-cuda-runtime-cu12",
-                true,
-            ),
+            ("nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_x86_64.whl", "nvidia-cuda-runtime==13.*", true),
+            ("nvidia_cuda_runtime-12.9.1-py3-none-manylinux2014_x86_64.whl", "nvidia-cuda-runtime==13.*", false),
+            ("nvidia_cuda_runtime_cu12-12.9.1-py3-none-any.whl", "nvidia-cuda-runtime-cu12", true),
             ("torch-2.13.0.zip", "torch==2.13.0", false),
         ] {
-            assert_eq!(
-                belongs(file, requirement),
-                expected,
-                "{file} for {requirement}"
-            );
+            assert_eq!(belongs(file, requirement), expected, "{file} for {requirement}");
         }
     }
 }

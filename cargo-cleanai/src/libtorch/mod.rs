@@ -57,20 +57,12 @@ impl Libtorch {
     ///
     /// Only what building and running needs is looked for: the headers, the three libraries, their processor and the
     /// version. libtorch_cuda may be missing although libtorch.so names it: the linker leaves it out.
-    pub fn check(
-        root: &Path,
-        origin: Origin,
-        version: &str,
-        platform: Platform,
-    ) -> Result<Libtorch, String> {
+    pub fn check(root: &Path, origin: Origin, version: &str, platform: Platform) -> Result<Libtorch, String> {
         if !root.is_dir() {
             return Err("there is no such folder".into());
         }
-        for header in [
-            "include/torch/csrc/api/include/torch/torch.h",
-            "include/ATen/ATen.h",
-            "include/torch/script.h",
-        ] {
+        for header in ["include/torch/csrc/api/include/torch/torch.h", "include/ATen/ATen.h", "include/torch/script.h"]
+        {
             if !root.join(header).is_file() {
                 return Err(format!("{header} is missing"));
             }
@@ -93,11 +85,7 @@ impl Libtorch {
         {
             return Err(format!("it is version {found}, and {version} is needed"));
         }
-        Ok(Libtorch {
-            root: root.into(),
-            origin,
-            version: found,
-        })
+        Ok(Libtorch { root: root.into(), origin, version: found })
     }
 
     /// The folder of its libraries.
@@ -107,9 +95,7 @@ impl Libtorch {
 
     /// Whether it was built with CUDA and brings its CUDA library.
     pub fn has_cuda(&self, platform: Platform) -> bool {
-        self.library_folder()
-            .join(platform.library("torch_cuda"))
-            .is_file()
+        self.library_folder().join(platform.library("torch_cuda")).is_file()
     }
 
     /// The C++ ABI of its strings on Linux: 1 for C++11's, 0 for the one before.
@@ -139,20 +125,14 @@ impl Libtorch {
 fn stated_version(root: &Path) -> Option<String> {
     let read = |name: &str| {
         let mut text = String::new();
-        fs::File::open(root.join(name))
-            .ok()?
-            .take(1 << 16)
-            .read_to_string(&mut text)
-            .ok()?;
+        fs::File::open(root.join(name)).ok()?.take(1 << 16).read_to_string(&mut text).ok()?;
         Some(text)
     };
     if let Some(text) = read("build-version") {
         return Some(text.trim().to_string()).filter(|version| !version.is_empty());
     }
     let text = read("version.py")?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("__version__ = "))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("__version__ = "))?;
     Some(line.trim_matches(['\'', '"', ' ']).to_string())
 }
 
@@ -172,25 +152,16 @@ pub mod tests {
     use super::*;
 
     /// The platform of the libraries made.
-    pub const PLATFORM: Platform = Platform {
-        system: System::Linux,
-        processor: Processor::X86_64,
-    };
+    pub const PLATFORM: Platform = Platform { system: System::Linux, processor: Processor::X86_64 };
 
     /// Makes a folder that passes for libtorch.
     pub fn libtorch(root: &Path, version: &str) {
         for (name, content) in [
-            (
-                "include/torch/csrc/api/include/torch/torch.h",
-                b"//".to_vec(),
-            ),
+            ("include/torch/csrc/api/include/torch/torch.h", b"//".to_vec()),
             ("include/torch/script.h", b"//".to_vec()),
             ("include/ATen/ATen.h", b"//".to_vec()),
             ("lib/libtorch_cpu.so", elf(X86_64, &["libc10.so"])),
-            (
-                "lib/libc10.so",
-                [elf(X86_64, &[]), b"_ZNSt7__cxx1112basic_string".to_vec()].concat(),
-            ),
+            ("lib/libc10.so", [elf(X86_64, &[]), b"_ZNSt7__cxx1112basic_string".to_vec()].concat()),
             ("lib/libtorch.so", elf(X86_64, &["libtorch_cpu.so"])),
             ("build-version", format!("{version}\n").into_bytes()),
         ] {
@@ -213,14 +184,10 @@ pub mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let problem =
-            || Libtorch::check(folder.path(), Origin::Cache, VERSION, PLATFORM).unwrap_err();
+        let problem = || Libtorch::check(folder.path(), Origin::Cache, VERSION, PLATFORM).unwrap_err();
         assert!(problem().contains("torch.h is missing"));
         libtorch(folder.path(), "2.12.1+cu130");
-        assert_eq!(
-            problem(),
-            "it is version 2.12.1+cu130, and 2.13.0 is needed"
-        );
+        assert_eq!(problem(), "it is version 2.12.1+cu130, and 2.13.0 is needed");
         libtorch(folder.path(), "2.13.0");
         fs::write(folder.path().join("lib/libc10.so"), "").unwrap();
         assert!(problem().starts_with("lib/libc10.so cannot be used"));
@@ -231,21 +198,10 @@ pub mod tests {
     #[test]
     fn versions_of_python_are_read() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(
-            folder.path().join("version.py"),
-            "from typing import X\n__version__ = '2.13.0+cu130'\n",
-        )
-        .unwrap();
+        fs::write(folder.path().join("version.py"), "from typing import X\n__version__ = '2.13.0+cu130'\n").unwrap();
+        assert_eq!(stated_version(folder.path()).as_deref(), Some("2.13.0+cu130"));
         assert_eq!(
-            stated_version(folder.path()).as_deref(),
-            Some("2.13.0+cu130")
-        );
-        assert_eq!(
-            (
-                version_for("0.26.1"),
-                version_for("0.24.0"),
-                version_for("1.0.0")
-            ),
+            (version_for("0.26.1"), version_for("0.24.0"), version_for("1.0.0")),
             (Some("2.13.0"), Some("2.11.0"), None)
         );
     }

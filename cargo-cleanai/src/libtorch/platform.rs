@@ -33,9 +33,7 @@ impl Platform {
     /// The machine this runs on, or its name when libtorch libraries of it are unknown here.
     pub fn host() -> Result<Platform, String> {
         let system = match std::env::consts::OS {
-            "linux" if cfg!(not(target_env = "gnu")) => {
-                Err("Linux with a C library other than GNU's")
-            }
+            "linux" if cfg!(not(target_env = "gnu")) => Err("Linux with a C library other than GNU's"),
             "linux" => Ok(System::Linux),
             "macos" => Ok(System::Macos),
             other => Err(other),
@@ -81,19 +79,12 @@ impl Platform {
             (System::Macos, Processor::X86_64) => return Vec::new(),
         };
         if system == "macosx" {
-            return (11..=14)
-                .rev()
-                .map(|release| format!("macosx_{release}_0_{processor}"))
-                .collect();
+            return (11..=14).rev().map(|release| format!("macosx_{release}_0_{processor}")).collect();
         }
         // A pip of some age takes a tag literally and knows nothing of the older ones that fit as well.
-        let by_library = (17..=28)
-            .rev()
-            .map(|minor| format!("manylinux_2_{minor}_{processor}"));
+        let by_library = (17..=28).rev().map(|minor| format!("manylinux_2_{minor}_{processor}"));
         let named = ["manylinux2014", "manylinux2010", "manylinux1", "linux"];
-        by_library
-            .chain(named.map(|name| format!("{name}_{processor}")))
-            .collect()
+        by_library.chain(named.map(|name| format!("{name}_{processor}"))).collect()
     }
 }
 

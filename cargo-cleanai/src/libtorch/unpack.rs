@@ -52,10 +52,7 @@ impl Package {
             "libcupti" => "nvidia-cuda-cupti",
             _ => return None,
         };
-        Some(Package {
-            name,
-            major: major.split('.').next()?.parse().ok()?,
-        })
+        Some(Package { name, major: major.split('.').next()?.parse().ok()? })
     }
 }
 
@@ -71,41 +68,24 @@ impl Unpacking {
     /// Opens a wheel of a package.
     pub fn open(package: &'static str, path: PathBuf) -> Result<Unpacking, Trouble> {
         match Wheel::open(&path) {
-            Ok(wheel) => Ok(Unpacking {
-                package,
-                path,
-                wheel,
-                written: 0,
-            }),
+            Ok(wheel) => Ok(Unpacking { package, path, wheel, written: 0 }),
             Err(error) => Err(trouble(package, &path, error)),
         }
     }
 
     fn extract(&mut self, name: &str, destination: &Path) -> Result<(), Trouble> {
-        self.wheel
-            .extract(name, destination)
-            .map_err(|error| trouble(self.package, &self.path, error))?;
-        self.written += fs::metadata(destination)
-            .map_err(Error::file("read", destination))?
-            .len();
+        self.wheel.extract(name, destination).map_err(|error| trouble(self.package, &self.path, error))?;
+        self.written += fs::metadata(destination).map_err(Error::file("read", destination))?.len();
         if self.written > LARGEST_TREE {
             let reason = format!("it unpacks to more than {} GiB", LARGEST_TREE >> 30);
-            return Err(Trouble::Wheel {
-                package: self.package,
-                path: self.path.clone(),
-                reason,
-            });
+            return Err(Trouble::Wheel { package: self.package, path: self.path.clone(), reason });
         }
         Ok(())
     }
 
     /// Takes the headers.
     pub fn headers(&mut self, tree: &Path) -> Result<(), Trouble> {
-        let names = self
-            .wheel
-            .names()
-            .iter()
-            .filter(|name| name.starts_with("torch/include/"));
+        let names = self.wheel.names().iter().filter(|name| name.starts_with("torch/include/"));
         for name in names.cloned().collect::<Vec<_>>() {
             self.extract(&name, &tree.join(name.trim_start_matches("torch/")))?;
         }
@@ -114,14 +94,8 @@ impl Unpacking {
 
     /// Takes libtorch_cpu, c10, libtorch and all they need that is in the wheel, but for CUDA. Gives what they need of
     /// NVIDIA's and is not in the wheel.
-    pub fn libraries(
-        &mut self,
-        tree: &Path,
-        platform: Platform,
-    ) -> Result<BTreeMap<String, Package>, Trouble> {
-        let mut wanted: Vec<String> = ["torch_cpu", "c10", "torch"]
-            .map(|name| platform.library(name))
-            .into();
+    pub fn libraries(&mut self, tree: &Path, platform: Platform) -> Result<BTreeMap<String, Package>, Trouble> {
+        let mut wanted: Vec<String> = ["torch_cpu", "c10", "torch"].map(|name| platform.library(name)).into();
         let (mut seen, mut missing) = (BTreeSet::new(), BTreeMap::new());
         while let Some(library) = wanted.pop() {
             if needs_cuda(&library) || !seen.insert(library.clone()) {
@@ -145,13 +119,7 @@ impl Unpacking {
     /// Takes one library, wherever in the wheel it lies; false if it is not there.
     pub fn library(&mut self, library: &str, tree: &Path) -> Result<bool, Trouble> {
         let end = format!("/{library}");
-        let Some(name) = self
-            .wheel
-            .names()
-            .iter()
-            .find(|name| name.ends_with(&end))
-            .cloned()
-        else {
+        let Some(name) = self.wheel.names().iter().find(|name| name.ends_with(&end)).cloned() else {
             return Ok(false);
         };
         self.extract(&name, &tree.join("lib").join(library))?;
@@ -161,23 +129,13 @@ impl Unpacking {
 
 /// The libraries that only a GPU needs; libtorch names them, and the linker leaves them out.
 fn needs_cuda(library: &str) -> bool {
-    ["libtorch_cuda", "libc10_cuda", "libtorch_hip", "libc10_hip"]
-        .iter()
-        .any(|name| library.starts_with(name))
+    ["libtorch_cuda", "libc10_cuda", "libtorch_hip", "libc10_hip"].iter().any(|name| library.starts_with(name))
 }
 
 fn trouble(package: &'static str, path: &Path, error: WheelError) -> Trouble {
     match error {
-        WheelError::Broken(reason) => Trouble::Wheel {
-            package,
-            path: path.into(),
-            reason,
-        },
-        WheelError::Machine { path, source } => Trouble::Final(Error::File {
-            action: "write",
-            path,
-            source,
-        }),
+        WheelError::Broken(reason) => Trouble::Wheel { package, path: path.into(), reason },
+        WheelError::Machine { path, source } => Trouble::Final(Error::File { action: "write", path, source }),
     }
 }
 
@@ -190,24 +148,9 @@ mod tests {
 
     #[test]
     fn packages_are_known_by_library() {
-        assert_eq!(
-            Package::of("libcudart.so.13"),
-            Some(Package {
-                name: "nvidia-cuda-runtime",
-                major: 13
-            })
-        );
-        assert_eq!(
-            Package::of("libcupti.so.12.8"),
-            Some(Package {
-                name: "nvidia-cuda-cupti",
-                major: 12
-            })
-        );
-        assert_eq!(
-            (Package::of("libc.so.6"), Package::of("libcudart.so")),
-            (None, None)
-        );
+        assert_eq!(Package::of("libcudart.so.13"), Some(Package { name: "nvidia-cuda-runtime", major: 13 }));
+        assert_eq!(Package::of("libcupti.so.12.8"), Some(Package { name: "nvidia-cuda-cupti", major: 12 }));
+        assert_eq!((Package::of("libc.so.6"), Package::of("libcudart.so")), (None, None));
     }
 
     fn take(files: &[(&str, Vec<u8>)], platform: Platform) -> (Vec<String>, Vec<String>) {
@@ -215,13 +158,9 @@ mod tests {
         let path = folder.path().join("torch-2.13.0-x.whl");
         wheel(&path, "torch-2.13.0", files);
         let tree = folder.path().join("tree");
-        let Ok(mut unpacking) = Unpacking::open("torch", path) else {
-            panic!("the wheel opens")
-        };
+        let Ok(mut unpacking) = Unpacking::open("torch", path) else { panic!("the wheel opens") };
         assert!(unpacking.headers(&tree).is_ok());
-        let Ok(missing) = unpacking.libraries(&tree, platform) else {
-            panic!("the libraries are taken")
-        };
+        let Ok(missing) = unpacking.libraries(&tree, platform) else { panic!("the libraries are taken") };
         let mut taken = fs::read_dir(tree.join("lib"))
             .unwrap()
             .map(|e| e.unwrap().file_name().into_string().unwrap())
@@ -237,19 +176,10 @@ mod tests {
             &[
                 (
                     "torch/lib/libtorch_cpu.so",
-                    library(&[
-                        "libc10.so",
-                        "libgomp.so.1",
-                        "libcudart.so.13",
-                        "libcupti.so.13",
-                        "libm.so.6",
-                    ]),
+                    library(&["libc10.so", "libgomp.so.1", "libcudart.so.13", "libcupti.so.13", "libm.so.6"]),
                 ),
                 ("torch/lib/libc10.so", library(&[])),
-                (
-                    "torch/lib/libtorch.so",
-                    library(&["libtorch_cpu.so", "libtorch_cuda.so"]),
-                ),
+                ("torch/lib/libtorch.so", library(&["libtorch_cpu.so", "libtorch_cuda.so"])),
                 ("torch/lib/libtorch_cuda.so", library(&[])),
                 ("torch/lib/libtorch_python.so", library(&[])),
                 ("torch.libs/libgomp.so.1", library(&["libhidden.so"])),
@@ -257,16 +187,7 @@ mod tests {
             ],
             PLATFORM,
         );
-        assert_eq!(
-            taken,
-            [
-                "libc10.so",
-                "libgomp.so.1",
-                "libhidden.so",
-                "libtorch.so",
-                "libtorch_cpu.so"
-            ]
-        );
+        assert_eq!(taken, ["libc10.so", "libgomp.so.1", "libhidden.so", "libtorch.so", "libtorch_cpu.so"]);
         assert_eq!(missing, ["libcudart.so.13", "libcupti.so.13"]);
     }
 
@@ -276,34 +197,16 @@ mod tests {
             &[
                 (
                     "torch/lib/libtorch_cpu.dylib",
-                    mach(&[
-                        "@rpath/libc10.dylib",
-                        "@rpath/libomp.dylib",
-                        "/usr/lib/libc++.1.dylib",
-                    ]),
+                    mach(&["@rpath/libc10.dylib", "@rpath/libomp.dylib", "/usr/lib/libc++.1.dylib"]),
                 ),
                 ("torch/lib/libc10.dylib", mach(&[])),
                 ("torch/lib/libomp.dylib", mach(&[])),
-                (
-                    "torch/lib/libtorch.dylib",
-                    mach(&["@rpath/libtorch_cpu.dylib"]),
-                ),
+                ("torch/lib/libtorch.dylib", mach(&["@rpath/libtorch_cpu.dylib"])),
                 ("torch/lib/libtorch_python.dylib", mach(&[])),
             ],
-            Platform {
-                system: System::Macos,
-                processor: Processor::Aarch64,
-            },
+            Platform { system: System::Macos, processor: Processor::Aarch64 },
         );
-        assert_eq!(
-            taken,
-            [
-                "libc10.dylib",
-                "libomp.dylib",
-                "libtorch.dylib",
-                "libtorch_cpu.dylib"
-            ]
-        );
+        assert_eq!(taken, ["libc10.dylib", "libomp.dylib", "libtorch.dylib", "libtorch_cpu.dylib"]);
         assert!(missing.is_empty());
     }
 }

@@ -44,24 +44,13 @@ struct Recorded {
 impl Wheel {
     /// Opens a wheel and reads its RECORD.
     pub fn open(path: &Path) -> Result<Wheel, WheelError> {
-        let file = File::open(path).map_err(|source| WheelError::Machine {
-            path: path.into(),
-            source,
-        })?;
+        let file = File::open(path).map_err(|source| WheelError::Machine { path: path.into(), source })?;
         let mut archive = ZipArchive::new(file).map_err(|e| WheelError::Broken(e.to_string()))?;
         if archive.len() > MOST_ENTRIES {
-            return Err(WheelError::Broken(format!(
-                "it has {} entries",
-                archive.len()
-            )));
+            return Err(WheelError::Broken(format!("it has {} entries", archive.len())));
         }
         let names = (0..archive.len())
-            .filter_map(|index| {
-                archive
-                    .name_for_index(index)?
-                    .ok()
-                    .map(|name| name.into_owned())
-            })
+            .filter_map(|index| archive.name_for_index(index)?.ok().map(|name| name.into_owned()))
             .filter(|name| is_plain(name))
             .collect::<Vec<_>>();
         let record = names
@@ -76,11 +65,7 @@ impl Wheel {
             .read_to_string(&mut text)
             .map_err(|e| WheelError::Broken(format!("its RECORD cannot be read: {e}")))?;
         let record = text.lines().filter_map(recorded).collect();
-        Ok(Wheel {
-            archive,
-            record,
-            names,
-        })
+        Ok(Wheel { archive, record, names })
     }
 
     /// The names of its files, those with unsafe names left out.
@@ -91,18 +76,9 @@ impl Wheel {
     /// Writes one file of the wheel, and checks it on the way.
     pub fn extract(&mut self, name: &str, destination: &Path) -> Result<(), WheelError> {
         let broken = |reason: String| WheelError::Broken(format!("{name}: {reason}"));
-        let machine = |source| WheelError::Machine {
-            path: destination.into(),
-            source,
-        };
-        let recorded = self
-            .record
-            .get(name)
-            .ok_or_else(|| broken("it is not in RECORD".into()))?;
-        let mut entry = self
-            .archive
-            .by_name(name)
-            .map_err(|e| broken(e.to_string()))?;
+        let machine = |source| WheelError::Machine { path: destination.into(), source };
+        let recorded = self.record.get(name).ok_or_else(|| broken("it is not in RECORD".into()))?;
+        let mut entry = self.archive.by_name(name).map_err(|e| broken(e.to_string()))?;
         if entry.is_symlink() {
             return Err(broken("it is a link".into()));
         }
@@ -121,17 +97,13 @@ impl Wheel {
             }
             size += count as u64;
             if size > limit {
-                return Err(broken(format!(
-                    "it is longer than the {limit} bytes it should have"
-                )));
+                return Err(broken(format!("it is longer than the {limit} bytes it should have")));
             }
             digest.update(&buffer[..count]);
             output.write_all(&buffer[..count]).map_err(machine)?;
         }
         if recorded.size.is_some_and(|expected| expected != size) {
-            return Err(broken(format!(
-                "it has {size} bytes where RECORD says {limit}"
-            )));
+            return Err(broken(format!("it has {size} bytes where RECORD says {limit}")));
         }
         if base64(digest.finalize().as_slice()) != recorded.sha256 {
             return Err(broken("its SHA-256 is not the one in RECORD".into()));
@@ -149,34 +121,21 @@ impl Wheel {
 fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && !name.contains(['\\', '\0', ':'])
-        && name
-            .split('/')
-            .all(|part| !part.is_empty() && part != "." && part != "..")
+        && name.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
 }
 
 /// One line of RECORD: `path,sha256=digest,size`, the path in quotes when it holds a comma or a quote.
 fn recorded(line: &str) -> Option<(String, Recorded)> {
     let (name, rest) = match line.strip_prefix('"') {
-        None => line
-            .split_once(',')
-            .map(|(name, rest)| (name.to_string(), rest))?,
+        None => line.split_once(',').map(|(name, rest)| (name.to_string(), rest))?,
         Some(quoted) => {
             let end = quoted.find("\",")?;
             (quoted[..end].replace("\"\"", "\""), &quoted[end + 2..])
         }
     };
     let (digest, size) = rest.trim_end().rsplit_once(',')?;
-    let sha256 = digest
-        .strip_prefix("sha256=")?
-        .trim_end_matches('=')
-        .to_string();
-    Some((
-        name,
-        Recorded {
-            sha256,
-            size: size.parse().ok(),
-        },
-    ))
+    let sha256 = digest.strip_prefix("sha256=")?.trim_end_matches('=').to_string();
+    Some((name, Recorded { sha256, size: size.parse().ok() }))
 }
 
 /// URL-safe base64 without padding, as RECORD writes digests.
@@ -185,11 +144,8 @@ fn base64(bytes: &[u8]) -> String {
     bytes
         .chunks(3)
         .flat_map(|chunk| {
-            let group = (0..3).fold(0u32, |group, at| {
-                group << 8 | u32::from(chunk.get(at).copied().unwrap_or(0))
-            });
-            (0..=chunk.len())
-                .map(move |at| char::from(LETTERS[(group >> (18 - 6 * at)) as usize & 63]))
+            let group = (0..3).fold(0u32, |group, at| group << 8 | u32::from(chunk.get(at).copied().unwrap_or(0)));
+            (0..=chunk.len()).map(move |at| char::from(LETTERS[(group >> (18 - 6 * at)) as usize & 63]))
         })
         .collect()
 }
@@ -212,13 +168,8 @@ mod tests {
 
     #[test]
     fn digests_are_written_as_record_writes_them() {
-        for (bytes, text) in [
-            (&b""[..], ""),
-            (b"f", "Zg"),
-            (b"fo", "Zm8"),
-            (b"foo", "Zm9v"),
-            (b"\xfb\xff\xfe", "-__-"),
-        ] {
+        for (bytes, text) in [(&b""[..], ""), (b"f", "Zg"), (b"fo", "Zm8"), (b"foo", "Zm9v"), (b"\xfb\xff\xfe", "-__-")]
+        {
             assert_eq!(base64(bytes), text);
         }
     }
@@ -226,10 +177,7 @@ mod tests {
     #[test]
     fn record_lines() {
         let (name, recorded) = recorded("\"a, \"\"b\"\".h\",sha256=xyz=,12\r").unwrap();
-        assert_eq!(
-            (name.as_str(), recorded.sha256.as_str(), recorded.size),
-            ("a, \"b\".h", "xyz", Some(12))
-        );
+        assert_eq!((name.as_str(), recorded.sha256.as_str(), recorded.size), ("a, \"b\".h", "xyz", Some(12)));
         assert!(super::recorded("x.dist-info/RECORD,,").is_none());
         assert!(super::recorded("").is_none());
     }
@@ -239,11 +187,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.whl");
         let content = (0..700_000u32).map(|i| (i % 251) as u8).collect::<Vec<_>>();
-        make::wheel(
-            &path,
-            "w-1",
-            &[("w/x", content.clone()), ("w/empty", Vec::new())],
-        );
+        make::wheel(&path, "w-1", &[("w/x", content.clone()), ("w/empty", Vec::new())]);
         assert_eq!(take(&path, "w/x").unwrap(), content);
         assert_eq!(take(&path, "w/empty").unwrap(), b"");
     }
@@ -254,26 +198,13 @@ mod tests {
         let path = folder.path().join("w.whl");
         let files = [("w/x", b"content".to_vec()), ("../escape", b"out".to_vec())];
         make::wheel(&path, "w-1", &files);
-        assert!(
-            Wheel::open(&path).is_ok_and(|wheel| wheel.names() == ["w/x", "w-1.dist-info/RECORD"])
-        );
+        assert!(Wheel::open(&path).is_ok_and(|wheel| wheel.names() == ["w/x", "w-1.dist-info/RECORD"]));
         make::wheel_with_record(&path, "w-1", &files, "w/x,sha256=AAAA,7\n");
-        assert_eq!(
-            take(&path, "w/x").unwrap_err(),
-            "w/x: its SHA-256 is not the one in RECORD"
-        );
+        assert_eq!(take(&path, "w/x").unwrap_err(), "w/x: its SHA-256 is not the one in RECORD");
         make::wheel_with_record(&path, "w-1", &files, "w/x,sha256=AAAA,3\n");
-        assert!(
-            take(&path, "w/x")
-                .unwrap_err()
-                .contains("longer than the 3 bytes")
-        );
+        assert!(take(&path, "w/x").unwrap_err().contains("longer than the 3 bytes"));
         make::wheel_with_record(&path, "w-1", &files, "w/x,sha256=AAAA,9\n");
-        assert!(
-            take(&path, "w/x")
-                .unwrap_err()
-                .contains("7 bytes where RECORD says 9")
-        );
+        assert!(take(&path, "w/x").unwrap_err().contains("7 bytes where RECORD says 9"));
         make::wheel_with_record(&path, "w-1", &files, "other,,\n");
         assert!(take(&path, "w/x").unwrap_err().contains("not in RECORD"));
         fs::write(&path, "<html>busy</html>").unwrap();

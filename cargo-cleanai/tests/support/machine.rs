@@ -73,29 +73,18 @@ pub struct Machine {
 
 impl Machine {
     pub fn new() -> Machine {
-        let machine = Machine {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let machine = Machine { folder: tempfile::tempdir().unwrap() };
         for name in ["bin", "wheels", "first", "here", "cache"] {
             fs::create_dir(machine.path(name)).unwrap();
         }
         machine.program("bin/python3", PYTHON);
         machine.program("cargo", CARGO);
-        machine.wheel(
-            "wheels/torch-2.13.0-cp312-cp312-manylinux_2_28.whl",
-            &["libcudart.so.13", "libcupti.so.13"],
-        );
-        for (package, library) in [
-            ("nvidia_cuda_runtime", "libcudart.so.13"),
-            ("nvidia_cuda_cupti", "libcupti.so.13"),
-        ] {
+        machine.wheel("wheels/torch-2.13.0-cp312-cp312-manylinux_2_28.whl", &["libcudart.so.13", "libcupti.so.13"]);
+        for (package, library) in [("nvidia_cuda_runtime", "libcudart.so.13"), ("nvidia_cuda_cupti", "libcupti.so.13")]
+        {
             let path = machine.path(&format!("wheels/{package}-13.0.9-py3-none-any.whl"));
             let name = format!("nvidia/cu13/lib/{library}");
-            wheel(
-                &path,
-                &format!("{package}-13.0.9"),
-                &[(name.as_str(), elf(native(), &[]))],
-            );
+            wheel(&path, &format!("{package}-13.0.9"), &[(name.as_str(), elf(native(), &[]))]);
         }
         machine
     }
@@ -119,14 +108,8 @@ impl Machine {
             ("torch/include/torch/script.h", b"//".to_vec()),
             ("torch/include/ATen/ATen.h", b"//".to_vec()),
             ("torch/lib/libtorch_cpu.so", elf(native(), &needed)),
-            (
-                "torch/lib/libc10.so",
-                [elf(native(), &[]), b"__cxx11".to_vec()].concat(),
-            ),
-            (
-                "torch/lib/libtorch.so",
-                elf(native(), &["libtorch_cpu.so", "libtorch_cuda.so"]),
-            ),
+            ("torch/lib/libc10.so", [elf(native(), &[]), b"__cxx11".to_vec()].concat()),
+            ("torch/lib/libtorch.so", elf(native(), &["libtorch_cpu.so", "libtorch_cuda.so"])),
             ("torch/lib/libtorch_cuda.so", elf(native(), &[])),
             ("torch/__init__.py", b"".to_vec()),
         ];
@@ -147,11 +130,8 @@ impl Machine {
 
     pub fn project(&self) -> PathBuf {
         let root = self.path("here");
-        fs::write(
-            root.join("Cargo.toml"),
-            "[package]\nname = \"user\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
-        )
-        .unwrap();
+        fs::write(root.join("Cargo.toml"), "[package]\nname = \"user\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+            .unwrap();
         fs::create_dir_all(root.join("src")).unwrap();
         fs::write(root.join("src/lib.rs"), "").unwrap();
         root
@@ -159,29 +139,14 @@ impl Machine {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-cleanai"));
-        for name in [
-            "LIBTORCH",
-            "LIBTORCH_USE_PYTORCH",
-            "VIRTUAL_ENV",
-            "LD_LIBRARY_PATH",
-            "CARGO_TARGET_DIR",
-        ] {
+        for name in ["LIBTORCH", "LIBTORCH_USE_PYTORCH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "CARGO_TARGET_DIR"] {
             command.env_remove(name);
         }
         let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
-        command
-            .env("PATH", path)
-            .env("FAKE", self.folder.path())
-            .env("XDG_CACHE_HOME", self.path("cache"));
+        command.env("PATH", path).env("FAKE", self.folder.path()).env("XDG_CACHE_HOME", self.path("cache"));
         let real = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        command
-            .env("CARGO", self.path("cargo"))
-            .env("REAL_CARGO", real)
-            .env("CARGO_PKG_NAME", "leaked");
-        command
-            .current_dir(self.path("here"))
-            .args(arguments)
-            .stdin(Stdio::null());
+        command.env("CARGO", self.path("cargo")).env("REAL_CARGO", real).env("CARGO_PKG_NAME", "leaked");
+        command.current_dir(self.path("here")).args(arguments).stdin(Stdio::null());
         command
     }
 
@@ -191,11 +156,7 @@ impl Machine {
     }
 
     pub fn log(&self, name: &str) -> Vec<String> {
-        fs::read_to_string(self.path(name))
-            .unwrap_or_default()
-            .lines()
-            .map(str::to_string)
-            .collect()
+        fs::read_to_string(self.path(name)).unwrap_or_default().lines().map(str::to_string).collect()
     }
 
     pub fn place(&self) -> PathBuf {
@@ -207,41 +168,25 @@ impl Machine {
         let mut libraries = names(&self.place().join("lib"));
         libraries.retain(|name| !name.starts_with("libcu"));
         assert_eq!(libraries, ["libc10.so", "libtorch.so", "libtorch_cpu.so"]);
-        assert_eq!(
-            fs::read_to_string(self.place().join("build-version")).unwrap(),
-            "2.13.0+cpu\n"
-        );
-        assert_eq!(
-            names(&self.path("cache/cleanai")),
-            ["libtorch-2.13.0-cpu", "libtorch-2.13.0-cpu.lock"]
-        );
+        assert_eq!(fs::read_to_string(self.place().join("build-version")).unwrap(), "2.13.0+cpu\n");
+        assert_eq!(names(&self.path("cache/cleanai")), ["libtorch-2.13.0-cpu", "libtorch-2.13.0-cpu.lock"]);
     }
 }
 
 pub fn native() -> u16 {
-    if cfg!(target_arch = "x86_64") {
-        X86_64
-    } else {
-        AARCH64
-    }
+    if cfg!(target_arch = "x86_64") { X86_64 } else { AARCH64 }
 }
 
 pub fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
 
 #[track_caller]
 pub fn said(output: Output, code: i32) -> String {
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{text}");
     assert!(!text.contains("panicked"), "{text}");
     text

@@ -2,6 +2,8 @@
 
 use super::reader::{Table, Value};
 use crate::Result;
+use crate::criteria::registry;
+use crate::declare::nearest::did_you_mean;
 use crate::declare::{BaselinePolicy, CriterionSpec, OnImprovement};
 
 pub(super) fn read(value: Value<'_>) -> Result<BaselinePolicy> {
@@ -35,6 +37,11 @@ fn tolerances(value: Value<'_>, policy: &mut BaselinePolicy) -> Result<()> {
         }
         let criterion = CriterionSpec::parse(&key.text)
             .map_err(|error| key.error(format!("`{}` is no criterion: {}", key.text, error.what())))?;
+        // Only with a namespace may it be another crate's, of which this process need not know.
+        if !criterion.name.contains("::") && !registry::names().contains(&criterion.name.as_str()) {
+            let help = did_you_mean(&criterion.name, registry::names());
+            return Err(key.error(format!("unknown criterion `{}`", criterion.name)).with_help(help));
+        }
         if policy.per_criterion.insert(criterion.to_string(), tolerance).is_some() {
             return Err(key.error(format!("`{criterion}` has a tolerance already")));
         }

@@ -70,10 +70,16 @@ mod tests {
             shown("a = 1\nlärm = 2\n", 12..13),
             "wrong\n  at cleanai.toml:2:6\n    |\n  2 | lärm = 2\n    |      ^"
         );
-        assert_eq!(shown("a = \"\"\"x\ny\"\"\"\r\n", 4..13), "wrong\n  at cleanai.toml:1:5\n    |\n  1 | a = \"\"\"x\n    |     ^^^^");
+        assert_eq!(
+            shown("a = \"\"\"x\ny\"\"\"\r\n", 4..13),
+            "wrong\n  at cleanai.toml:1:5\n    |\n  1 | a = \"\"\"x\n    |     ^^^^"
+        );
         assert_eq!(shown("", 0..0), "wrong\n  at cleanai.toml:1:1\n    |\n  1 | \n    | ^");
         assert_eq!(shown("a\n", 2..9), "wrong\n  at cleanai.toml:2:1\n    |\n  2 | \n    | ^");
-        assert_eq!(shown("a\u{1b}[2J\tb", 6..7), "wrong\n  at cleanai.toml:1:7\n    |\n  1 | a\u{fffd}[2J b\n    |       ^");
+        assert_eq!(
+            shown("a\u{1b}[2J\tb", 6..7),
+            "wrong\n  at cleanai.toml:1:7\n    |\n  1 | a\u{fffd}[2J b\n    |       ^"
+        );
     }
 
     #[test]

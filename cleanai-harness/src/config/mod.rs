@@ -133,7 +133,11 @@ impl Config {
 }
 
 /// `[tables.NAME]`, each read by `read`.
-fn named<'d, T>(top: &mut Table<'d>, tables: &'static str, read: impl Fn(Value<'d>) -> Result<T>) -> Result<BTreeMap<String, T>> {
+fn named<'d, T>(
+    top: &mut Table<'d>,
+    tables: &'static str,
+    read: impl Fn(Value<'d>) -> Result<T>,
+) -> Result<BTreeMap<String, T>> {
     let Some(mut value) = top.take(tables) else { return Ok(BTreeMap::new()) };
     value.name = format!("[{tables}]");
     let mut all = BTreeMap::new();

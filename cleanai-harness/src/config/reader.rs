@@ -38,7 +38,8 @@ impl<'d> Table<'d> {
         entries: DeTable<'d>,
         known: &'static [&'static str],
     ) -> Result<Self> {
-        let unknown = entries.keys().filter(|key| !known.contains(&key.get_ref().as_ref())).min_by_key(|key| key.span().start);
+        let unknown =
+            entries.keys().filter(|key| !known.contains(&key.get_ref().as_ref())).min_by_key(|key| key.span().start);
         match unknown {
             None => Ok(Self { document, name, span, known, entries }),
             Some(key) => {
@@ -90,7 +91,8 @@ impl<'d> Value<'d> {
     /// An error about the text in this value, at its place within the file where the quoted text is the plain one.
     pub fn syntax_error(&self, error: &SyntaxError) -> Error {
         let written = self.document.text.get(self.span.clone()).unwrap_or_default();
-        let quotes = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quotes| written.starts_with(quotes)).unwrap_or_default();
+        let quotes =
+            ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quotes| written.starts_with(quotes)).unwrap_or_default();
         let inside = written.get(quotes.len()..written.len().saturating_sub(quotes.len()));
         let span = match inside {
             // With an escape in it, or its first line break left out, the text's bytes are not the file's.
@@ -148,7 +150,8 @@ impl<'d> Value<'d> {
     /// A whole number.
     pub fn integer(&self) -> Result<i64> {
         let DeValue::Integer(integer) = &self.value else { return Err(self.wrong_type("a whole number")) };
-        i64::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| self.error(format!("{} is out of range", self.name)))
+        i64::from_str_radix(integer.as_str(), integer.radix())
+            .map_err(|_| self.error(format!("{} is out of range", self.name)))
     }
 
     /// One of some words.
@@ -192,7 +195,10 @@ impl<'d> Value<'d> {
             .into_iter()
             .map(|(key, value)| {
                 let named = format!("`{}` in {name}", key.get_ref());
-                (Key { document, span: key.span(), text: key.into_inner().into_owned() }, Self::new(document, named, value))
+                (
+                    Key { document, span: key.span(), text: key.into_inner().into_owned() },
+                    Self::new(document, named, value),
+                )
             })
             .collect();
         entries.sort_by_key(|(key, _)| key.span.start);

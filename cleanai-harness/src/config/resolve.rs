@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{Config, DataTable, ModelTable, TestTable, header};
-use crate::declare::nearest::{did_you_mean, listed, nearest};
+use crate::declare::nearest::{did_you_mean, listed, nearest, nearest_file};
 use crate::declare::{
-    DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, Requirement, Selector, TestIdentity,
+    DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, Requirement, Selector,
+    TestIdentity,
 };
 use crate::private::Registration;
 use crate::{Error, ErrorKind, Place, Result};
@@ -33,8 +34,12 @@ fn merge(registration: &Registration, config: &Config) -> Result<Declaration> {
     let layered = [table, &config.defaults];
     let requirements = requirements(registration, layered)?;
     if requirements.is_empty() && registration.body.is_none() {
-        return Err(wrong(format!("`{name}` declares nothing: it has no requirements and no body"))
-            .with_help(format!("add a requirement such as `nc >= 0.4` to the attribute, or `require` to {}", header("tests", table_name))));
+        return Err(wrong(format!("`{name}` declares nothing: it has no requirements and no body")).with_help(
+            format!(
+                "add a requirement such as `nc >= 0.4` to the attribute, or `require` to {}",
+                header("tests", table_name)
+            ),
+        ));
     }
     let model = find_model(registration, config)?;
     let attribute_device = registration.device.map(str::parse::<DeviceChoice>).transpose()?;
@@ -49,7 +54,10 @@ fn merge(registration: &Registration, config: &Config) -> Result<Declaration> {
         layers: layers.unwrap_or_default(),
         neurons: registration.neurons.or_else(|| layered.iter().find_map(|table| table.neurons)).unwrap_or_default(),
         batch: registration.batch.or_else(|| layered.iter().find_map(|table| table.batch)).unwrap_or(DEFAULT_BATCH),
-        non_finite: registration.non_finite.or_else(|| layered.iter().find_map(|table| table.non_finite)).unwrap_or_default(),
+        non_finite: registration
+            .non_finite
+            .or_else(|| layered.iter().find_map(|table| table.non_finite))
+            .unwrap_or_default(),
         requirements,
         baseline: config.baseline.clone(),
         test: TestIdentity {
@@ -86,13 +94,16 @@ fn requirements(registration: &Registration, layered: [&TestTable; 2]) -> Result
     for text in registration.requirements {
         let requirement: Requirement = text.parse()?;
         if let Some(first) = all.iter().find(|first| first.replaces(&requirement)) {
-            return Err(wrong(format!("`{requirement}` bounds what `{first}` bounds already")).with_help("keep one of them"));
+            return Err(
+                wrong(format!("`{requirement}` bounds what `{first}` bounds already")).with_help("keep one of them")
+            );
         }
         all.push(requirement);
     }
     for table in layered {
         // One table has no two of a kind, so what replaces is always from a level above.
-        let new: Vec<_> = table.require.iter().filter(|new| !all.iter().any(|above| above.replaces(new))).cloned().collect();
+        let new: Vec<_> =
+            table.require.iter().filter(|new| !all.iter().any(|above| above.replaces(new))).cloned().collect();
         all.extend(new);
     }
     Ok(all)
@@ -113,15 +124,21 @@ fn find_model(registration: &Registration, config: &Config) -> Result<FoundModel
             return Ok(found);
         }
         let what = format!("the model of {} does not exist: {}", header("models", written), found.path.display());
-        return Err(Error::new(ErrorKind::Model, what).with_help(format!("correct its `path` in {}", file_name(config))));
+        let correct = format!("correct its `path` in {}", file_name(config));
+        return Err(Error::new(ErrorKind::Model, what).with_help(match nearest_file(&found.path) {
+            Some(near) => format!("{correct}; did you mean {}?", near.display()),
+            None => correct,
+        }));
     }
     if !is_path(written) {
         let error = wrong(format!("there is no model `{written}`"));
         return Err(match nearest(written, config.models.keys().map(String::as_str)) {
             Some(near) => error.with_help(format!("did you mean `{near}`?")),
-            None if config.models.is_empty() => {
-                error.with_help(format!("add {} with its `path` to {}, or name a file, `{written}.pt`", header("models", written), file_name(config)))
-            }
+            None if config.models.is_empty() => error.with_help(format!(
+                "add {} with its `path` to {}, or name a file, `{written}.pt`",
+                header("models", written),
+                file_name(config)
+            )),
             None => error.with_help(format!("known: {}", listed(config.models.keys().map(String::as_str)))),
         });
     }
@@ -129,11 +146,16 @@ fn find_model(registration: &Registration, config: &Config) -> Result<FoundModel
     let mut places = vec![package.join(written)];
     places.extend(folder.map(|folder| folder.join(written)).filter(|place| *place != places[0]));
     if let Some(path) = places.iter().find(|place| place.is_file()) {
-        let device = config.models.values().find(|table| same_file(&join(folder, &table.path), path)).and_then(|table| table.device);
+        let device = config
+            .models
+            .values()
+            .find(|table| same_file(&join(folder, &table.path), path))
+            .and_then(|table| table.device);
         return Ok(FoundModel { path: path.clone(), device });
     }
     // `lenet5.pt` may stand for the one model of that file name, `models/lenet5.pt`.
-    let named: Vec<_> = config.models.values().filter(|table| table.path.file_name() == Some(written.as_ref())).collect();
+    let named: Vec<_> =
+        config.models.values().filter(|table| table.path.file_name() == Some(written.as_ref())).collect();
     if let [only] = named.as_slice()
         && of_table(only).path.is_file()
     {
@@ -144,7 +166,9 @@ fn find_model(registration: &Registration, config: &Config) -> Result<FoundModel
     let known = config.models.keys().map(String::as_str);
     Err(match Path::new(written).file_stem().and_then(|stem| nearest(stem.to_str()?, known)) {
         Some(near) => error.with_help(format!("did you mean `{near}` of [models]?")),
-        None if named.len() > 1 => error.with_help("several models have this file name; name one by its key in [models]"),
+        None if named.len() > 1 => {
+            error.with_help("several models have this file name; name one by its key in [models]")
+        }
         None => error.with_help("paths start at the package's folder or that of cleanai.toml"),
     })
 }
@@ -178,11 +202,15 @@ fn find_data(registration: &Registration, layered: [&TestTable; 2], config: &Con
         None if config.data.len() == 1 => known().next().unwrap_or_default(),
         None if config.data.is_empty() => {
             let example = "[data.digits]` with `test = \"data/test\"`";
-            return Err(wrong("there is no data to measure on".to_owned()).with_help(format!("add `{example} to {}", file_name(config))));
+            return Err(wrong("there is no data to measure on".to_owned())
+                .with_help(format!("add `{example} to {}", file_name(config))));
         }
         None => {
             let what = format!("the data is not chosen; there are {}", listed(known()));
-            return Err(wrong(what).with_help(format!("add `data = \"…\"` to the attribute, to {} or to [defaults]", header("tests", registration.name))));
+            return Err(wrong(what).with_help(format!(
+                "add `data = \"…\"` to the attribute, to {} or to [defaults]",
+                header("tests", registration.name)
+            )));
         }
     };
     let Some(table) = config.data.get(name) else {
@@ -197,7 +225,10 @@ fn find_data(registration: &Registration, layered: [&TestTable; 2], config: &Con
 }
 
 fn choice(name: &str, table: &DataTable, config: &Config) -> DataChoice {
-    let location = |path: &String| DataLocation { path: path.clone(), root: config.folder().map(Path::to_owned).unwrap_or_default() };
+    let location = |path: &String| DataLocation {
+        path: path.clone(),
+        root: config.folder().map(Path::to_owned).unwrap_or_default(),
+    };
     DataChoice {
         name: name.to_owned(),
         profile: table.profile.as_ref().map(location),

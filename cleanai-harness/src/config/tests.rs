@@ -66,7 +66,9 @@ fn requirements(value: Value<'_>) -> Result<Vec<Requirement>> {
     if !value.is_list() {
         let name = value.name.clone();
         return Err(match value.text() {
-            Ok(text) => value.error(format!("{name} must be a list")).with_help(format!("write `require = [{text:?}]`")),
+            Ok(text) => {
+                value.error(format!("{name} must be a list")).with_help(format!("write `require = [{text:?}]`"))
+            }
             Err(_) => value.error(format!("{name} must be a list of strings")),
         });
     }

@@ -70,7 +70,10 @@ json = false
     )
     .expect("a good file");
     assert_eq!(config.folder(), Some(Path::new("/p")));
-    assert_eq!(config.models["lenet5"], ModelTable { path: "models/lenet5.pt".into(), device: Some(DeviceChoice::Cuda(1)) });
+    assert_eq!(
+        config.models["lenet5"],
+        ModelTable { path: "models/lenet5.pt".into(), device: Some(DeviceChoice::Cuda(1)) }
+    );
     assert_eq!(config.models["other"], ModelTable { path: "b.pt2".into(), device: None });
     assert_eq!(
         config.data["digits"],
@@ -85,7 +88,9 @@ json = false
         config.tests["lenet5_digits"],
         TestTable {
             data: Some("digits".into()),
-            require: ["kmnc(k=1000) >= 0.5", "nbc <= 0.2", "accuracy >= 0.98", "kmnc(k=1000)@conv2 >= 0.4"].map(requirement).to_vec(),
+            require: ["kmnc(k=1000) >= 0.5", "nbc <= 0.2", "accuracy >= 0.98", "kmnc(k=1000)@conv2 >= 0.4"]
+                .map(requirement)
+                .to_vec(),
             layers: Some(Selector::Any(vec![Selector::Glob("conv1".into()), Selector::Class("ReLU".into())])),
             neurons: Some(NeuronKind::Unit),
             batch: Some(16),
@@ -168,28 +173,98 @@ fn every_key_and_value_is_checked() {
         ("[models.a]\npath = 3", "`path` in [models.a] must be a string, not a whole number", "3", None),
         ("[models.a]\npath = ' '", "`path` in [models.a] is empty", "' '", None),
         ("[models.'a b']\npath = []", "`path` in [models.\"a b\"] must be a string, not a list", "[]", None),
-        ("[models]\npath = 'a.pt'", "`path` in [models] must be a table", "path", some("write [models.NAME] and its keys below")),
+        (
+            "[models]\npath = 'a.pt'",
+            "`path` in [models] must be a table",
+            "path",
+            some("write [models.NAME] and its keys below"),
+        ),
         ("models = 3", "[models] must be a table, not a whole number", "3", None),
         ("[[report]]", "[report] must be a table, not a list", "[[report]]", None),
         ("[models.'']\npath='a'", "a name in [models] is empty", "''", None),
-        ("[models.a]\npath='a'\ndevice='gpu'", "`device` in [models.a]: unknown device `gpu`", "'gpu'", some("a GPU is `cuda`, or `cuda:1` for the second")),
+        (
+            "[models.a]\npath='a'\ndevice='gpu'",
+            "`device` in [models.a]: unknown device `gpu`",
+            "'gpu'",
+            some("a GPU is `cuda`, or `cuda:1` for the second"),
+        ),
         ("[data.a]\nprofile='a'", "[data.a] lacks `test`", "[data.a]", some("add `test = \"data/test\"`")),
-        ("[data.a]\ntest='a'\non_bad_input='skp'", "`on_bad_input` in [data.a] cannot be `skp`", "'skp'", some("did you mean `skip`?")),
-        ("[data.a]\ntest='a'\ntransform='grayscale'", "`transform` in [data.a] must be a list, not a string", "'grayscale'", None),
-        ("[tests.a]\ndata='a'", "`data` in [tests.a] names no data: there is no [data.a]", "'a'", some("add it: [data.a] with `test = \"data/test\"`")),
-        ("[tests.a]\nrequire='nc >= 0.4'", "`require` in [tests.a] must be a list", "'nc >= 0.4'", some("write `require = [\"nc >= 0.4\"]`")),
+        (
+            "[data.a]\ntest='a'\non_bad_input='skp'",
+            "`on_bad_input` in [data.a] cannot be `skp`",
+            "'skp'",
+            some("did you mean `skip`?"),
+        ),
+        (
+            "[data.a]\ntest='a'\ntransform='grayscale'",
+            "`transform` in [data.a] must be a list, not a string",
+            "'grayscale'",
+            None,
+        ),
+        (
+            "[tests.a]\ndata='a'",
+            "`data` in [tests.a] names no data: there is no [data.a]",
+            "'a'",
+            some("add it: [data.a] with `test = \"data/test\"`"),
+        ),
+        (
+            "[tests.a]\nrequire='nc >= 0.4'",
+            "`require` in [tests.a] must be a list",
+            "'nc >= 0.4'",
+            some("write `require = [\"nc >= 0.4\"]`"),
+        ),
         ("[tests.a]\nrequire=3", "`require` in [tests.a] must be a list of strings", "3", None),
-        ("[tests.a]\nrequire=[0.4]", "an element of `require` in [tests.a] must be a string, not a number", "0.4", None),
-        ("[tests.a]\nrequire=[\"nc >= high\"]", "an element of `require` in [tests.a]: expected a number after `>=`, found `high`", "high", None),
-        ("[tests.a]\nrequire=['nc > 1', 'nc() >= 2']", "`nc >= 2` bounds what `nc > 1` bounds already", "'nc() >= 2'", some("keep one of them")),
+        (
+            "[tests.a]\nrequire=[0.4]",
+            "an element of `require` in [tests.a] must be a string, not a number",
+            "0.4",
+            None,
+        ),
+        (
+            "[tests.a]\nrequire=[\"nc >= high\"]",
+            "an element of `require` in [tests.a]: expected a number after `>=`, found `high`",
+            "high",
+            None,
+        ),
+        (
+            "[tests.a]\nrequire=['nc > 1', 'nc() >= 2']",
+            "`nc >= 2` bounds what `nc > 1` bounds already",
+            "'nc() >= 2'",
+            some("keep one of them"),
+        ),
         // With an escape the text's bytes are not the file's: the whole string is marked.
-        ("[tests.a]\nrequire=[\"nc\\u0020>= high\"]", "an element of `require` in [tests.a]: expected a number after `>=`, found `high`", "\"nc\\u0020>= high\"", None),
-        ("[tests.a]\nrequire=['''nc >= high''']", "an element of `require` in [tests.a]: expected a number after `>=`, found `high`", "high", None),
-        ("[tests.a]\nlayers='a['", "`layers` in [tests.a]: `a[` is no glob: unclosed character class; missing ']'", "a[", None),
+        (
+            "[tests.a]\nrequire=[\"nc\\u0020>= high\"]",
+            "an element of `require` in [tests.a]: expected a number after `>=`, found `high`",
+            "\"nc\\u0020>= high\"",
+            None,
+        ),
+        (
+            "[tests.a]\nrequire=['''nc >= high''']",
+            "an element of `require` in [tests.a]: expected a number after `>=`, found `high`",
+            "high",
+            None,
+        ),
+        (
+            "[tests.a]\nlayers='a['",
+            "`layers` in [tests.a]: `a[` is no glob: unclosed character class; missing ']'",
+            "a[",
+            None,
+        ),
         ("[tests.a]\nlayers=[]", "`layers` in [tests.a] names no layers", "[]", None),
-        ("[tests.a]\nlayers=['a', 1]", "an element of `layers` in [tests.a] must be a string, not a whole number", "1", None),
+        (
+            "[tests.a]\nlayers=['a', 1]",
+            "an element of `layers` in [tests.a] must be a string, not a whole number",
+            "1",
+            None,
+        ),
         ("[tests.a]\nlayers=1.5", "`layers` in [tests.a] must be a string, not a number", "1.5", None),
-        ("[tests.a]\nneurons='units'", "`neurons` in [tests.a] cannot be `units`", "'units'", some("did you mean `unit`?")),
+        (
+            "[tests.a]\nneurons='units'",
+            "`neurons` in [tests.a] cannot be `units`",
+            "'units'",
+            some("did you mean `unit`?"),
+        ),
         ("[tests.a]\nbatch=0", "`batch` in [tests.a] must be from 1 to 65536", "0", None),
         ("[tests.a]\nbatch=65537", "`batch` in [tests.a] must be from 1 to 65536", "65537", None),
         ("[tests.a]\nbatch=-1", "`batch` in [tests.a] must be from 1 to 65536", "-1", None),
@@ -199,12 +274,23 @@ fn every_key_and_value_is_checked() {
         ("[baseline]\ntolerance=nan", "`tolerance` in [baseline] must be finite", "nan", None),
         ("[baseline]\ntolerance=inf", "`tolerance` in [baseline] must be finite", "inf", None),
         ("[baseline]\ntolerance=1e999", "`tolerance` in [baseline] must be finite", "1e999", None),
-        ("[baseline]\ntolerance=-0.1", "`tolerance` in [baseline] must not be negative", "-0.1", some("0 lets nothing fall")),
+        (
+            "[baseline]\ntolerance=-0.1",
+            "`tolerance` in [baseline] must not be negative",
+            "-0.1",
+            some("0 lets nothing fall"),
+        ),
         ("[baseline]\ntolerance='a'", "`tolerance` in [baseline] must be a number, not a string", "'a'", None),
         ("[baseline.tolerance]\n'nc(' = 0.1", "`nc(` is no criterion: `(` is not closed", "'nc('", None),
+        ("[baseline.tolerance]\nkmcn = 0.1", "unknown criterion `kmcn`", "kmcn", some("did you mean `kmnc`?")),
         ("[baseline.tolerance]\n'nc()' = 0.1\nnc = 0.1", "`nc` has a tolerance already", "nc", None),
         ("[baseline.tolerance]\nnc = nan", "`nc` in `tolerance` in [baseline] must be finite", "nan", None),
-        ("[baseline]\non_improvement='fial'", "`on_improvement` in [baseline] cannot be `fial`", "'fial'", some("did you mean `fail`?")),
+        (
+            "[baseline]\non_improvement='fial'",
+            "`on_improvement` in [baseline] cannot be `fial`",
+            "'fial'",
+            some("did you mean `fail`?"),
+        ),
         ("[baseline]\nenabled=1", "`enabled` in [baseline] must be true or false, not a whole number", "1", None),
         ("[report]\npdf=1", "`pdf` in [report] must be true, false or a path", "1", None),
         ("[report]\npdf=''", "`pdf` in [report] is empty", "''", None),
@@ -279,7 +365,8 @@ struct Package {
 impl Package {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        for path in ["models/lenet5.pt", "models/other.pt2", "package/local.pt", "package/x/twin.pt", "models/twin.pt"] {
+        for path in ["models/lenet5.pt", "models/other.pt2", "package/local.pt", "package/x/twin.pt", "models/twin.pt"]
+        {
             let path = folder.path().join(path);
             fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
             fs::write(path, "model").expect("a file");
@@ -338,9 +425,15 @@ fn the_attribute_wins_over_the_test_over_the_defaults() {
     assert_eq!((declaration.batch, declaration.neurons), (8, NeuronKind::Unit));
     assert_eq!((declaration.layers.clone(), declaration.non_finite), (Selector::Logits, NonFinite::Ignore));
     assert_eq!(declaration.model.device, DeviceChoice::Cuda(1), "the model's own device is nearer than the defaults");
-    assert_eq!((declaration.model.name.as_str(), declaration.model.path.clone()), ("lenet5", package.path("models/lenet5.pt")));
+    assert_eq!(
+        (declaration.model.name.as_str(), declaration.model.path.clone()),
+        ("lenet5", package.path("models/lenet5.pt"))
+    );
     assert_eq!(declaration.data.name, "digits");
-    assert_eq!((declaration.data.test.path.as_str(), declaration.data.test.root.as_path()), ("d", package.folder.path()));
+    assert_eq!(
+        (declaration.data.test.path.as_str(), declaration.data.test.root.as_path()),
+        ("d", package.folder.path())
+    );
     assert_eq!(declaration.data.profile.as_ref().map(|profile| profile.path.as_str()), Some("t"));
     assert_eq!(declaration.test.name, "deep::lenet");
     assert_eq!((declaration.test.line, declaration.test.target.as_str()), (7, "coverage"));
@@ -352,13 +445,17 @@ fn the_attribute_wins_over_the_test_over_the_defaults() {
     registration.neurons = Some(NeuronKind::Channel);
     registration.non_finite = Some(NonFinite::Error);
     let declaration = resolve(&registration, &config).expect("a declaration");
-    assert_eq!((declaration.batch, declaration.neurons, declaration.non_finite), (2, NeuronKind::Channel, NonFinite::Error));
+    assert_eq!(
+        (declaration.batch, declaration.neurons, declaration.non_finite),
+        (2, NeuronKind::Channel, NonFinite::Error)
+    );
     assert_eq!(declaration.model.device, DeviceChoice::Cuda(0));
     assert_eq!(declaration.layers.to_string(), "[\"conv1\", \"class:ReLU\"]");
 
     let plain = resolve(&package.registration(), &package.config(BASE)).expect("a declaration");
     assert_eq!((plain.batch, plain.neurons, plain.layers), (DEFAULT, NeuronKind::Channel, Selector::Default));
-    let auto = resolve(&package.registration(), &package.config(&BASE.replace("device='cuda:1'\n", ""))).expect("a declaration");
+    let auto = resolve(&package.registration(), &package.config(&BASE.replace("device='cuda:1'\n", "")))
+        .expect("a declaration");
     assert_eq!(auto.model.device, DeviceChoice::Auto);
 }
 
@@ -374,7 +471,8 @@ fn a_test_is_named_by_its_module_first() {
 #[test]
 fn models_are_found() {
     let package = Package::new();
-    let config = package.config(&format!("{BASE}[models.a]\npath='models/twin.pt'\n[models.b]\npath='package/x/twin.pt'\n"));
+    let config =
+        package.config(&format!("{BASE}[models.a]\npath='models/twin.pt'\n[models.b]\npath='package/x/twin.pt'\n"));
     let found = |model: &'static str| {
         let registration = Registration { model, ..package.registration() };
         resolve(&registration, &config).map(|declaration| (declaration.model.path, declaration.model.device))
@@ -390,7 +488,10 @@ fn models_are_found() {
 
     let said = |model| found(model).unwrap_err().to_string().replace(&*package.folder.path().to_string_lossy(), "ROOT");
     assert_eq!(said("lenet"), "there is no model `lenet`\n  at tests/coverage.rs:7:3\n  help: did you mean `lenet5`?");
-    assert_eq!(said("resnet"), "there is no model `resnet`\n  at tests/coverage.rs:7:3\n  help: known: `a`, `b` and `lenet5`");
+    assert_eq!(
+        said("resnet"),
+        "there is no model `resnet`\n  at tests/coverage.rs:7:3\n  help: known: `a`, `b` and `lenet5`"
+    );
     assert_eq!(
         said("lenet6.pt"),
         "there is no model lenet6.pt: looked for ROOT/package/lenet6.pt and ROOT/lenet6.pt\n  at tests/coverage.rs:7:3\n  \
@@ -447,7 +548,10 @@ fn something_must_be_declared() {
     );
     registration.body = Some(|_| Ok(()));
     assert!(resolve(&registration, &package.config(BASE)).is_ok());
-    let registration = Registration { requirements: &["nc >= 0.4", "nc@\"[\\\"a\\\"]\" >= 1", "nc(layers=[\"a\"]) >= 2"], ..package.registration() };
+    let registration = Registration {
+        requirements: &["nc >= 0.4", "nc@\"[\\\"a\\\"]\" >= 1", "nc(layers=[\"a\"]) >= 2"],
+        ..package.registration()
+    };
     let error = resolve(&registration, &package.config(BASE)).unwrap_err();
     assert_eq!(error.what(), "`nc(layers=[\"a\"]) >= 2` bounds what `nc(layers=[\"a\"]) >= 1` bounds already");
 }

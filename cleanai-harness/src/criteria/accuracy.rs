@@ -19,10 +19,8 @@ use super::{BatchEnd, Criterion, Direction, Figures, LayerValues, Needs, Start, 
 ///
 /// ```
 /// use cleanai_harness::criteria::{BatchEnd, Start, registry};
-/// use cleanai_harness::declare::CriterionSpec;
 ///
-/// let spec = CriterionSpec { name: "accuracy".into(), parameters: Default::default() };
-/// let mut state = registry::criterion(&spec)?.start(Start { layers: &[], neurons: &[], profile: None })?;
+/// let mut state = registry::criterion(&"accuracy".parse()?)?.start(Start { layers: &[], neurons: &[], profile: None })?;
 /// let logits = [2.0, 1.0, 0.5, 0.5]; // two inputs of two classes
 /// state.end_batch(BatchEnd { first: 0, inputs: 2, classes: 2, logits: &logits, labels: Some(&[0, 1]) });
 /// assert_eq!(state.figures().value, Some(0.5));

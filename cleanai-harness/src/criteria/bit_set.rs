@@ -28,8 +28,7 @@ impl BitSet {
     pub(crate) fn is_full(&self) -> bool {
         let whole = self.length / 64;
         let rest = self.length % 64;
-        self.words[..whole].iter().all(|word| *word == u64::MAX)
-            && (rest == 0 || self.words[whole] == (1 << rest) - 1)
+        self.words[..whole].iter().all(|word| *word == u64::MAX) && (rest == 0 || self.words[whole] == (1 << rest) - 1)
     }
 
     /// Puts in all of `other`, which has the same length.

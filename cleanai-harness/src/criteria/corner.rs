@@ -33,16 +33,14 @@ const SIGMA: ParameterDescription = ParameterDescription {
 ///
 /// ```
 /// use cleanai_harness::criteria::{LayerProfile, LayerValues, Start, registry};
-/// use cleanai_harness::declare::CriterionSpec;
 /// use cleanai_harness::model::LayerInfo;
 ///
-/// let spec = CriterionSpec { name: "nbc".into(), parameters: Default::default() };
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![2], channel_axis: 0,
 /// };
 /// let profile = LayerProfile { low: vec![0.0, 0.0], high: vec![1.0, 1.0], std: vec![0.5, 0.5] };
 /// let start = Start { layers: &[layer], neurons: &[2], profile: Some(&[profile]) };
-/// let mut state = registry::criterion(&spec)?.start(start)?;
+/// let mut state = registry::criterion(&"nbc".parse()?)?.start(start)?;
 /// let values = [1.1, -0.1, 1.0, 0.0]; // two inputs; on the bound is not beyond it
 /// state.observe(LayerValues { layer: 0, first: 0, inputs: 2, neurons: 2, values: &values, scaled: None });
 /// assert_eq!(state.figures().value, Some(0.5));
@@ -66,16 +64,14 @@ pub const NBC: CriterionDescription = CriterionDescription {
 ///
 /// ```
 /// use cleanai_harness::criteria::{LayerProfile, LayerValues, Start, registry};
-/// use cleanai_harness::declare::{CriterionSpec, Value};
 /// use cleanai_harness::model::LayerInfo;
 ///
-/// let spec = CriterionSpec { name: "snac".into(), parameters: [("sigma".into(), Value::Number(1.0))].into() };
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![2], channel_axis: 0,
 /// };
 /// let profile = LayerProfile { low: vec![0.0, 0.0], high: vec![1.0, 1.0], std: vec![0.5, 0.5] };
 /// let start = Start { layers: &[layer], neurons: &[2], profile: Some(&[profile]) };
-/// let mut state = registry::criterion(&spec)?.start(start)?;
+/// let mut state = registry::criterion(&"snac(sigma=1.0)".parse()?)?.start(start)?;
 /// let values = [1.5, 1.6]; // the first lies on the bound
 /// state.observe(LayerValues { layer: 0, first: 0, inputs: 1, neurons: 2, values: &values, scaled: None });
 /// assert_eq!(state.figures().covered, Some(1));
@@ -176,7 +172,9 @@ impl State for CornerState {
     fn observe(&mut self, values: LayerValues<'_>) {
         let LayerCorners { upper, lower, .. } = &mut self.layers[values.layer];
         let bound = &upper.bound;
-        mark(values.values, values.neurons, Extreme::Largest, &mut upper.covered, |neuron, value| value > bound[neuron]);
+        mark(values.values, values.neurons, Extreme::Largest, &mut upper.covered, |neuron, value| {
+            value > bound[neuron]
+        });
         if let Some(lower) = lower {
             let bound = &lower.bound;
             mark(values.values, values.neurons, Extreme::Smallest, &mut lower.covered, |neuron, value| {
@@ -213,7 +211,8 @@ impl State for CornerState {
         figures.details.insert("unknown_neurons".to_owned(), unknown.into());
         if self.layers.iter().any(|layer| layer.lower.is_some()) {
             let upper: u64 = self.layers.iter().map(|layer| layer.upper.covered.count()).sum();
-            let lower: u64 = self.layers.iter().filter_map(|layer| layer.lower.as_ref()).map(|own| own.covered.count()).sum();
+            let lower: u64 =
+                self.layers.iter().filter_map(|layer| layer.lower.as_ref()).map(|own| own.covered.count()).sum();
             figures.details.insert("upper".to_owned(), upper.into());
             figures.details.insert("lower".to_owned(), lower.into());
         }

@@ -8,7 +8,7 @@ mod bit_set;
 mod columns;
 pub mod corner;
 mod double_double;
-mod parameters;
+pub(crate) mod parameters;
 mod pattern_set;
 pub mod profile;
 pub mod registry;

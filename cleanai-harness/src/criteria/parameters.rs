@@ -1,7 +1,9 @@
 //! What a criterion says of its parameters, and the check of what a user wrote against it.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
+use crate::declare::nearest::{listed, nearest};
 use crate::declare::{CriterionSpec, NeuronKind, Selector, Value};
 use crate::{Error, ErrorKind, Result};
 
@@ -29,7 +31,7 @@ impl CriterionDescription {
     }
 
     /// All it accepts: its own parameters, then the common ones.
-    pub fn accepted(&self) -> impl Iterator<Item = &'static ParameterDescription> + use<> {
+    pub fn accepted(&self) -> impl Iterator<Item = &'static ParameterDescription> + Clone + use<> {
         self.parameters.iter().chain(COMMON_PARAMETERS)
     }
 }
@@ -136,32 +138,19 @@ pub const COMMON_PARAMETERS: &[ParameterDescription] = &[
 pub fn layers_of(spec: &CriterionSpec) -> Result<Option<Selector>> {
     match (spec.parameters.get("layers"), spec.parameters.get("layer")) {
         (None, None) => Ok(None),
-        (Some(_), Some(_)) => Err(Error::new(
-            ErrorKind::Configuration,
-            format!("`{}` is given both `layers` and `layer`", spec.name),
-        )
-        .with_help("they are the same parameter: keep one of them")),
+        (Some(_), Some(_)) => {
+            Err(Error::new(ErrorKind::Configuration, format!("`{}` is given both `layers` and `layer`", spec.name))
+                .with_help("they are the same parameter: keep one of them"))
+        }
         (Some(value), None) => selector(spec, "layers", value).map(Some),
         (None, Some(value)) => selector(spec, "layer", value).map(Some),
     }
 }
 
 fn selector(spec: &CriterionSpec, parameter: &str, value: &Value) -> Result<Selector> {
-    let parse = |text: &String| {
-        text.parse::<Selector>().map_err(|error| error.context(format!("parameter `{parameter}` of `{}`", spec.name)))
-    };
-    match value {
-        Value::Text(text) => parse(text),
-        Value::List(items) if !items.is_empty() => items
-            .iter()
-            .map(|item| match item {
-                Value::Text(text) => parse(text),
-                other => Err(wrong_value(spec, parameter, ParameterKind::Layers, other)),
-            })
-            .collect::<Result<Vec<_>>>()
-            .map(Selector::Any),
-        other => Err(wrong_value(spec, parameter, ParameterKind::Layers, other)),
-    }
+    Selector::from_value(value).map_err(|error| {
+        error.into_error(&value.to_string()).context(format!("parameter `{parameter}` of `{}`", spec.name))
+    })
 }
 
 /// The neuron kind a criterion names itself; `None` where it leaves it to the test.
@@ -171,8 +160,10 @@ fn selector(spec: &CriterionSpec, parameter: &str, value: &Value) -> Result<Sele
 pub fn neurons_of(spec: &CriterionSpec) -> Result<Option<NeuronKind>> {
     match spec.parameters.get("neurons") {
         None => Ok(None),
-        Some(Value::Text(text)) if text == "channel" => Ok(Some(NeuronKind::Channel)),
-        Some(Value::Text(text)) if text == "unit" => Ok(Some(NeuronKind::Unit)),
+        Some(Value::Text(text)) => match text.parse() {
+            Ok(kind) => Ok(Some(kind)),
+            Err(error) => Err(error.context(format!("parameter `neurons` of `{}`", spec.name))),
+        },
         Some(other) => Err(wrong_value(spec, "neurons", ParameterKind::Neurons, other)),
     }
 }
@@ -261,6 +252,24 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// A range of whole numbers.
+    ///
+    /// # Errors
+    /// If the description has no such parameter or its default is no range.
+    pub fn range(&self, name: &str) -> Result<RangeInclusive<i64>> {
+        match self.spec.parameters.get(name) {
+            Some(Value::Range { from, to }) => Ok(*from..=*to),
+            Some(other) => Err(self.wrong(name, other)),
+            None => {
+                let (from, to) = self.default_text(name).and_then(|text| text.split_once("..=")).unwrap_or_default();
+                match (from.parse(), to.parse()) {
+                    (Ok(from), Ok(to)) => Ok(from..=to),
+                    _ => Err(self.no_default(name)),
+                }
+            }
+        }
+    }
+
     fn wrong(&self, name: &str, value: &Value) -> Error {
         match self.description.parameter(name) {
             Some(parameter) => wrong_value(self.spec, name, parameter.kind, value),
@@ -269,16 +278,16 @@ impl<'a> Arguments<'a> {
     }
 
     fn default<T: std::str::FromStr>(&self, name: &str) -> Result<T> {
-        self.description
-            .parameter(name)
-            .and_then(|parameter| parameter.default_text)
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Criterion,
-                    format!("criterion `{}` describes no usable default for its parameter `{name}`", self.spec.name),
-                )
-            })
+        self.default_text(name).and_then(|text| text.parse().ok()).ok_or_else(|| self.no_default(name))
+    }
+
+    fn default_text(&self, name: &str) -> Option<&'static str> {
+        self.description.parameter(name)?.default_text
+    }
+
+    fn no_default(&self, name: &str) -> Error {
+        let what = format!("criterion `{}` describes no usable default for its parameter `{name}`", self.spec.name);
+        Error::new(ErrorKind::Criterion, what)
     }
 }
 
@@ -306,39 +315,21 @@ fn check_value(spec: &CriterionSpec, parameter: &ParameterDescription, value: &V
 fn wrong_value(spec: &CriterionSpec, parameter: &str, kind: ParameterKind, value: &Value) -> Error {
     Error::new(
         ErrorKind::Configuration,
-        format!("parameter `{parameter}` of `{}` must be {kind}, not {}", spec.name, text_of(value)),
+        format!("parameter `{parameter}` of `{}` must be {kind}, not {value}", spec.name),
     )
 }
 
 fn unknown_parameter(description: &CriterionDescription, name: &str) -> Error {
-    let accepted: Vec<&str> = description.accepted().map(|parameter| parameter.name).collect();
-    let suggestion = match nearest(name, accepted.iter().copied()) {
-        Some(nearest) => format!("did you mean `{nearest}`? "),
-        None => String::new(),
-    };
-    Error::new(ErrorKind::Configuration, format!("`{}` has no parameter `{name}`", description.name))
-        .with_help(format!("{suggestion}it accepts {}", accepted.join(", ")))
+    let accepted = || description.accepted().map(|parameter| parameter.name);
+    let what = format!("`{}` has no parameter `{name}`", description.name);
+    Error::new(ErrorKind::Configuration, what).with_help(suggest(name, "it accepts", accepted()))
 }
 
-/// A value as a user would write it.
-fn text_of(value: &Value) -> String {
-    match value {
-        Value::Bool(value) => value.to_string(),
-        Value::Integer(value) => value.to_string(),
-        Value::Number(value) => format!("{value:?}"),
-        Value::Range { from, to } => format!("{from}..={to}"),
-        Value::Text(value) => format!("{value:?}"),
-        Value::List(items) => format!("[{}]", items.iter().map(text_of).collect::<Vec<_>>().join(", ")),
+/// Help for a name that is not known: the nearest one, if one is near, and all there are.
+pub(super) fn suggest<'n>(name: &str, known_are: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
+    let all = format!("{known_are} {}", listed(known.clone()));
+    match nearest(name, known) {
+        Some(nearest) => format!("did you mean `{nearest}`? {all}"),
+        None => all,
     }
-}
-
-/// The known word nearest to what was written, if it is near enough to have been meant.
-pub(super) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let written = written.to_lowercase();
-    known
-        .map(|word| (strsim::damerau_levenshtein(&written, &word.to_lowercase()), word))
-        // More than half of the word wrong is another word.
-        .filter(|(distance, word)| 2 * distance <= word.chars().count().max(written.chars().count()))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
 }

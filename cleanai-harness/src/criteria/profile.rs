@@ -161,7 +161,7 @@ impl LayerState {
                 .places()
                 .map(|(block, place, count)| {
                     // Exactly 0 for a constant, and for a neuron without any value.
-                    if !(block.low[place] < block.high[place]) {
+                    if block.low[place] >= block.high[place] {
                         return 0.0;
                     }
                     let around_mean = block.squares[place].minus(block.sum[place].squared().over(count));
@@ -182,7 +182,7 @@ impl Block {
         // Values that were f32 have exact squares in f64, which saves half the work; NaN and infinity fail the test.
         let exact = row.iter().fold(true, |all, &value| {
             let short = value as f32;
-            all & (short - short == 0.0) & (f64::from(short) == value)
+            all & short.is_finite() & (f64::from(short) == value)
         });
         if exact {
             self.take(row, |squares, value| squares.plus(value * value));

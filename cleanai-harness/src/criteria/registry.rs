@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
-use super::parameters::nearest;
+use super::parameters::suggest;
 use super::{Criterion, accuracy, corner, section, threshold, top_k};
 
 pub use super::parameters::{
@@ -59,8 +59,7 @@ pub use super::parameters::{
 /// }
 ///
 /// assert!(registry::names().contains(&"acme::inputs"));
-/// let spec = CriterionSpec { name: "acme::inputs".into(), parameters: Default::default() };
-/// assert_eq!(registry::criterion(&spec)?.spec().name, "acme::inputs");
+/// assert_eq!(registry::criterion(&"acme::inputs".parse()?)?.spec().name, "acme::inputs");
 /// # Ok::<(), cleanai_harness::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
@@ -93,13 +92,10 @@ static BUILT_IN: &[CriterionRegistration] = &[
 ///
 /// ```
 /// use cleanai_harness::criteria::registry;
-/// use cleanai_harness::declare::{CriterionSpec, Value};
 ///
-/// let spec = CriterionSpec { name: "kmnc".into(), parameters: [("k".into(), Value::Integer(10))].into() };
-/// assert!(registry::criterion(&spec)?.needs().profile);
+/// assert!(registry::criterion(&"kmnc(k=10)".parse()?)?.needs().profile);
 ///
-/// let wrong = CriterionSpec { name: "kmcn".into(), parameters: Default::default() };
-/// let error = registry::criterion(&wrong).err().expect("no such criterion");
+/// let error = registry::criterion(&"kmcn".parse()?).err().expect("no such criterion");
 /// assert!(error.help().unwrap().starts_with("did you mean `kmnc`?"));
 /// # Ok::<(), cleanai_harness::Error>(())
 /// ```
@@ -134,7 +130,7 @@ fn known() -> Result<&'static [&'static CriterionRegistration]> {
 }
 
 /// The built-in criteria and those of users, whose names are checked.
-fn with_users(
+pub(super) fn with_users(
     users: impl IntoIterator<Item = &'static CriterionRegistration>,
 ) -> Result<Vec<&'static CriterionRegistration>> {
     let mut users: Vec<_> = users.into_iter().collect();
@@ -177,11 +173,10 @@ fn is_word(text: &str) -> bool {
 }
 
 fn unknown_criterion(name: &str, known: &[&CriterionRegistration]) -> Error {
-    let names = || known.iter().map(|registration| registration.description.name);
-    let suggestion = match nearest(name, names()) {
-        Some(nearest) => format!("did you mean `{nearest}`? "),
-        None => String::new(),
-    };
-    Error::new(ErrorKind::Configuration, format!("there is no criterion `{name}`"))
-        .with_help(format!("{suggestion}known are {}", names().collect::<Vec<_>>().join(", ")))
+    let names = known.iter().map(|registration| registration.description.name);
+    Error::new(ErrorKind::Configuration, format!("there is no criterion `{name}`")).with_help(suggest(
+        name,
+        "known are",
+        names,
+    ))
 }

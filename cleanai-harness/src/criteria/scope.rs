@@ -59,7 +59,10 @@ impl Scope {
         if fits {
             Ok(profile)
         } else {
-            Err(Error::new(ErrorKind::Criterion, format!("the profile given to `{}` is of other layers", self.spec.name)))
+            Err(Error::new(
+                ErrorKind::Criterion,
+                format!("the profile given to `{}` is of other layers", self.spec.name),
+            ))
         }
     }
 
@@ -118,7 +121,12 @@ impl Scope {
 
     /// An object `{layer name: value}` for the details.
     pub(crate) fn by_layer(&self, values: impl IntoIterator<Item = u64>) -> serde_json::Value {
-        self.names.iter().cloned().zip(values.into_iter().map(serde_json::Value::from)).collect::<serde_json::Map<_, _>>().into()
+        self.names
+            .iter()
+            .cloned()
+            .zip(values.into_iter().map(serde_json::Value::from))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     }
 }
 

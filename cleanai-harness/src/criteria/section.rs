@@ -26,16 +26,14 @@ use super::{Criterion, Direction, Figures, LayerProfile, LayerValues, Needs, Sta
 ///
 /// ```
 /// use cleanai_harness::criteria::{LayerProfile, LayerValues, Start, registry};
-/// use cleanai_harness::declare::{CriterionSpec, Value};
 /// use cleanai_harness::model::LayerInfo;
 ///
-/// let spec = CriterionSpec { name: "kmnc".into(), parameters: [("k".into(), Value::Integer(4))].into() };
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![1], channel_axis: 0,
 /// };
 /// let profile = LayerProfile { low: vec![0.0], high: vec![1.0], std: vec![0.5] };
 /// let start = Start { layers: &[layer], neurons: &[1], profile: Some(&[profile]) };
-/// let mut state = registry::criterion(&spec)?.start(start)?;
+/// let mut state = registry::criterion(&"kmnc(k=4)".parse()?)?.start(start)?;
 /// let values = [0.25, 1.0, 1.5]; // three inputs: the second section, the last, none
 /// state.observe(LayerValues { layer: 0, first: 0, inputs: 3, neurons: 1, values: &values, scaled: None });
 /// assert_eq!(state.figures().value, Some(0.5));
@@ -90,7 +88,9 @@ impl Criterion for Sections {
         }
         let layers = profile
             .iter()
-            .map(|layer| LayerSections::new(layer, words).ok_or_else(|| too_large(&self.spec, self.sections, neurons, bytes)))
+            .map(|layer| {
+                LayerSections::new(layer, words).ok_or_else(|| too_large(&self.spec, self.sections, neurons, bytes))
+            })
             .collect::<Result<_>>()?;
         Ok(Box::new(SectionState { scope, sections: self.sections, layers }))
     }
@@ -130,10 +130,12 @@ impl LayerSections {
         let (mut low, mut high) = (profile.low.clone(), profile.high.clone());
         let mut constant = 0;
         for (low, high) in low.iter_mut().zip(&mut high) {
-            if !(*high > *low) {
-                (*low, *high) = (f64::NAN, f64::NAN);
-                constant += 1;
+            // So written that NaN, from a profile of the caller's own making, counts as no range.
+            if *high > *low {
+                continue;
             }
+            (*low, *high) = (f64::NAN, f64::NAN);
+            constant += 1;
         }
         Some(Self {
             low,
@@ -223,9 +225,11 @@ impl State for SectionState {
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
         let other: Self = self.scope.same_family(other)?;
         self.scope.agrees(&other.scope)?;
-        let same_ranges = self.layers.iter().zip(&other.layers).all(|(own, others)| {
-            same_numbers(&own.low, &others.low) && same_numbers(&own.high, &others.high)
-        });
+        let same_ranges = self
+            .layers
+            .iter()
+            .zip(&other.layers)
+            .all(|(own, others)| same_numbers(&own.low, &others.low) && same_numbers(&own.high, &others.high));
         if !same_ranges {
             return Err(self.scope.does_not_merge("a state with the ranges of another profile"));
         }

@@ -24,14 +24,12 @@ const ANY_NUMBER: ParameterKind = ParameterKind::Number { at_least: f64::NEG_INF
 ///
 /// ```
 /// use cleanai_harness::criteria::{LayerValues, Start, registry};
-/// use cleanai_harness::declare::{CriterionSpec, Value};
 /// use cleanai_harness::model::LayerInfo;
 ///
-/// let spec = CriterionSpec { name: "nc".into(), parameters: [("threshold".into(), Value::Number(0.5))].into() };
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![3], channel_axis: 0,
 /// };
-/// let mut state = registry::criterion(&spec)?.start(Start { layers: &[layer], neurons: &[3], profile: None })?;
+/// let mut state = registry::criterion(&"nc(threshold=0.5)".parse()?)?.start(Start { layers: &[layer], neurons: &[3], profile: None })?;
 /// // One input: its values, and the same scaled.
 /// let (values, scaled) = ([-1.0, 3.0, 1.0], [0.0, 1.0, 0.5]);
 /// state.observe(LayerValues { layer: 0, first: 0, inputs: 1, neurons: 3, values: &values, scaled: Some(&scaled) });
@@ -60,14 +58,12 @@ pub const NC: CriterionDescription = CriterionDescription {
 ///
 /// ```
 /// use cleanai_harness::criteria::{LayerValues, Start, registry};
-/// use cleanai_harness::declare::CriterionSpec;
 /// use cleanai_harness::model::LayerInfo;
 ///
-/// let spec = CriterionSpec { name: "nac".into(), parameters: Default::default() };
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![3], channel_axis: 0,
 /// };
-/// let mut state = registry::criterion(&spec)?.start(Start { layers: &[layer], neurons: &[3], profile: None })?;
+/// let mut state = registry::criterion(&"nac".parse()?)?.start(Start { layers: &[layer], neurons: &[3], profile: None })?;
 /// let values = [0.0, 0.1, -1.0, 0.0, -0.1, 2.0]; // two inputs
 /// state.observe(LayerValues { layer: 0, first: 0, inputs: 2, neurons: 3, values: &values, scaled: None });
 /// assert_eq!(state.figures().value, Some(2.0 / 3.0));
@@ -121,8 +117,8 @@ impl Criterion for Threshold {
     }
 }
 
-#[derive(Debug, PartialEq)]
-struct ThresholdState {
+#[derive(Debug)]
+pub(super) struct ThresholdState {
     scope: Scope,
     scaled: bool,
     threshold: f64,

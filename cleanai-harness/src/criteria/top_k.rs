@@ -26,14 +26,12 @@ const PLACES: ParameterKind = ParameterKind::Integer { at_least: 1, at_most: 1_0
 ///
 /// ```
 /// use cleanai_harness::criteria::{LayerValues, Start, registry};
-/// use cleanai_harness::declare::{CriterionSpec, Value};
 /// use cleanai_harness::model::LayerInfo;
 ///
-/// let spec = CriterionSpec { name: "tknc".into(), parameters: [("k".into(), Value::Integer(2))].into() };
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![4], channel_axis: 0,
 /// };
-/// let mut state = registry::criterion(&spec)?.start(Start { layers: &[layer], neurons: &[4], profile: None })?;
+/// let mut state = registry::criterion(&"tknc(k=2)".parse()?)?.start(Start { layers: &[layer], neurons: &[4], profile: None })?;
 /// let values = [0.5, 0.9, 0.5, 0.5]; // the second, and of the three equal ones the first
 /// state.observe(LayerValues { layer: 0, first: 0, inputs: 1, neurons: 4, values: &values, scaled: None });
 /// assert_eq!(state.figures().value, Some(0.5));
@@ -62,14 +60,12 @@ pub const TKNC: CriterionDescription = CriterionDescription {
 ///
 /// ```
 /// use cleanai_harness::criteria::{BatchEnd, LayerValues, Start, registry};
-/// use cleanai_harness::declare::{CriterionSpec, Value};
 /// use cleanai_harness::model::LayerInfo;
 ///
-/// let spec = CriterionSpec { name: "tknp".into(), parameters: [("k".into(), Value::Integer(1))].into() };
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![2], channel_axis: 0,
 /// };
-/// let mut state = registry::criterion(&spec)?.start(Start { layers: &[layer], neurons: &[2], profile: None })?;
+/// let mut state = registry::criterion(&"tknp(k=1)".parse()?)?.start(Start { layers: &[layer], neurons: &[2], profile: None })?;
 /// let values = [1.0, 0.0, 0.0, 1.0, 3.0, 2.0]; // three inputs: {0}, {1}, {0}
 /// state.observe(LayerValues { layer: 0, first: 0, inputs: 3, neurons: 2, values: &values, scaled: None });
 /// state.end_batch(BatchEnd { first: 0, inputs: 3, classes: 0, logits: &[], labels: None });
@@ -280,11 +276,8 @@ pub(super) struct PatternState {
 
 impl PatternState {
     fn new(scope: Scope, places: usize) -> Self {
-        let sets = scope
-            .neurons
-            .iter()
-            .map(|width| PatternSet::new(Writing::of(*width, places).length(*width)))
-            .collect();
+        let sets =
+            scope.neurons.iter().map(|width| PatternSet::new(Writing::of(*width, places).length(*width))).collect();
         let patterns = PatternSet::new(4 * scope.neurons.len());
         Self { scope, places, sets, patterns, under_way: Vec::new() }
     }
@@ -327,7 +320,8 @@ impl State for PatternState {
             .map(|(own, others)| (0..others.len()).map(|number| own.insert(others.pattern(number))).collect())
             .collect();
         for pattern in 0..other.patterns.len() {
-            let numbers = other.patterns.pattern(pattern).as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
+            let numbers =
+                other.patterns.pattern(pattern).as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
             self.insert(numbers.zip(&renumbered).map(|(number, own)| own[number as usize]));
         }
         Ok(())

@@ -29,7 +29,9 @@ impl FromStr for DeviceChoice {
             _ => {
                 let index = text.strip_prefix("cuda:").ok_or_else(unknown)?;
                 match index.parse::<usize>() {
-                    Ok(index) if index <= MAX_INDEX && text.len() <= "cuda:127".len() && !text.contains('+') => Ok(Self::Cuda(index)),
+                    Ok(index) if index <= MAX_INDEX && text.len() <= "cuda:127".len() && !text.contains('+') => {
+                        Ok(Self::Cuda(index))
+                    }
                     _ => Err(Error::new(ErrorKind::Configuration, format!("`{text}` does not name a GPU"))
                         .with_help(format!("the index is a number from 0 to {MAX_INDEX}, as in `cuda:1`"))),
                 }

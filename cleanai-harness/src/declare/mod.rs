@@ -11,8 +11,8 @@ mod tests;
 
 use std::path::PathBuf;
 
-pub(crate) use parse::criterion_and_figure;
 pub use parse::SyntaxError;
+pub(crate) use parse::criterion_and_figure;
 pub use selector::Selector;
 pub use spec::{Comparison, CriterionSpec, Requirement, Value};
 
@@ -142,7 +142,12 @@ pub struct BaselinePolicy {
 
 impl Default for BaselinePolicy {
     fn default() -> Self {
-        Self { tolerance: 0.002, per_criterion: Default::default(), on_improvement: OnImprovement::Ignore, enabled: true }
+        Self {
+            tolerance: 0.002,
+            per_criterion: Default::default(),
+            on_improvement: OnImprovement::Ignore,
+            enabled: true,
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! "Did you mean": the known name nearest to one that is not known.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 /// The candidate nearest to `name`, if one is near enough to be meant.
 ///
 /// Near enough is a third of the longer name in edits (a swap of neighbours is one), at least one; ties go to the
@@ -16,6 +19,16 @@ pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c s
         }
     }
     best.map(|(_, candidate)| candidate)
+}
+
+/// The file beside a missing one that is nearest to it by name.
+pub(crate) fn nearest_file(missing: &Path) -> Option<PathBuf> {
+    let wanted = missing.file_name()?.to_str()?;
+    let folder = missing.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = entries.collect();
+    names.sort_unstable();
+    nearest(wanted, names.iter().map(String::as_str)).map(|name| folder.join(name))
 }
 
 /// `` `a`, `b` and `c` ``, for help that lists what there is.

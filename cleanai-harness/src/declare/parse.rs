@@ -83,7 +83,10 @@ pub(super) fn criterion(text: &str) -> Result<CriterionSpec, SyntaxError> {
         (criterion, None) => Ok(criterion),
         (_, Some(figure)) => {
             let start = text.rfind(&format!(".{figure}")).unwrap_or(0);
-            Err(SyntaxError::new(format!("`.{figure}` names a figure where a criterion is wanted"), start..start + figure.len() + 1))
+            Err(SyntaxError::new(
+                format!("`.{figure}` names a figure where a criterion is wanted"),
+                start..start + figure.len() + 1,
+            ))
         }
     }
 }
@@ -171,7 +174,11 @@ impl<'t> Parser<'t> {
             return Ok(());
         }
         let error = self.expected(&format!("nothing after {after}"));
-        Err(if self.peek() == Some('%') { error.with_help("a share is a number from 0 to 1: 40 % is `0.4`") } else { error })
+        Err(if self.peek() == Some('%') {
+            error.with_help("a share is a number from 0 to 1: 40 % is `0.4`")
+        } else {
+            error
+        })
     }
 
     fn criterion(&mut self) -> Result<(CriterionSpec, Option<String>), SyntaxError> {
@@ -198,7 +205,8 @@ impl<'t> Parser<'t> {
                 self.space();
                 let Some(word) = self.word() else { return Err(self.expected("the name of a figure after `.`")) };
                 if figure.replace(word.to_owned()).is_some() {
-                    return Err(SyntaxError::new("a second figure", start..self.at).with_help("a requirement bounds one figure"));
+                    return Err(SyntaxError::new("a second figure", start..self.at)
+                        .with_help("a requirement bounds one figure"));
                 }
             } else {
                 return Ok((CriterionSpec { name, parameters }, figure));
@@ -236,7 +244,9 @@ impl<'t> Parser<'t> {
             let name_span = start..self.at;
             self.space();
             if !self.eat("=") {
-                return Err(self.expected(&format!("`=` after `{word}`")).with_help("a parameter is written `name = value`"));
+                return Err(self
+                    .expected(&format!("`=` after `{word}`"))
+                    .with_help("a parameter is written `name = value`"));
             }
             self.space();
             let value_start = self.at;
@@ -276,7 +286,8 @@ impl<'t> Parser<'t> {
             Value::Text(text) if text.is_empty() => return Err(self.expected("layers after `@`")),
             value => Selector::from_value(value),
         };
-        let selector = selector.map_err(|error| error.over(start..start + self.text[start..self.at].trim_end().len()))?;
+        let selector =
+            selector.map_err(|error| error.over(start..start + self.text[start..self.at].trim_end().len()))?;
         Ok(layers_value(&selector, value))
     }
 
@@ -339,8 +350,11 @@ impl<'t> Parser<'t> {
                     Some(c) => text.push(c),
                     None => {
                         let end = self.next_span().end;
-                        return Err(SyntaxError::new(format!("unknown escape `{}`", &self.text[start..end]), start..end)
-                            .with_help("a backslash is written `\\\\`"));
+                        return Err(SyntaxError::new(
+                            format!("unknown escape `{}`", &self.text[start..end]),
+                            start..end,
+                        )
+                        .with_help("a backslash is written `\\\\`"));
                     }
                 },
                 c => text.push(c),
@@ -398,7 +412,9 @@ impl<'t> Parser<'t> {
                 .with_help(format!("`{from}..={to}` includes {to}")));
         }
         if from > to {
-            return Err(SyntaxError::new("the range is empty", span).with_help(format!("did you mean `{to}..={from}`?")));
+            return Err(
+                SyntaxError::new("the range is empty", span).with_help(format!("did you mean `{to}..={from}`?"))
+            );
         }
         Ok(Value::Range { from, to })
     }
@@ -482,7 +498,9 @@ impl<'t> Parser<'t> {
         let start = self.at;
         match self.peek() {
             Some(c) if c.is_ascii_digit() || matches!(c, '-' | '.') => {}
-            Some('i' | 'n' | 'N') if self.rest().starts_with("inf") || self.rest().to_lowercase().starts_with("nan") => {
+            Some('i' | 'n' | 'N')
+                if self.rest().starts_with("inf") || self.rest().to_lowercase().starts_with("nan") =>
+            {
                 return Err(SyntaxError::new("a bound must be finite", self.next_span()));
             }
             _ => return Err(self.expected(&format!("a number after `{comparison}`"))),
@@ -500,7 +518,9 @@ impl<'t> Parser<'t> {
 /// The canonical value of a selector: a list stays one however it was written, a text is trimmed.
 fn layers_value(selector: &Selector, written: Value) -> Value {
     match (selector, written) {
-        (Selector::Any(selectors), _) => Value::List(selectors.iter().map(|one| Value::Text(one.to_string())).collect()),
+        (Selector::Any(selectors), _) => {
+            Value::List(selectors.iter().map(|one| Value::Text(one.to_string())).collect())
+        }
         (one, Value::Text(_)) => Value::Text(one.to_string()),
         (_, other) => other,
     }

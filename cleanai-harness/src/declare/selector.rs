@@ -64,7 +64,8 @@ impl Selector {
             "logits" => Ok(Self::Logits),
             _ => match trimmed.strip_prefix("class:") {
                 Some(class) if class.trim().is_empty() => {
-                    Err(SyntaxError::new("`class:` needs the name of a class", span).with_help("for example `class:ReLU`"))
+                    Err(SyntaxError::new("`class:` needs the name of a class", span)
+                        .with_help("for example `class:ReLU`"))
                 }
                 Some(class) => Ok(Self::Class(class.trim().to_owned())),
                 None => match globset::Glob::new(trimmed) {
@@ -91,11 +92,15 @@ impl Selector {
                 .iter()
                 .map(|item| match item {
                     Value::Text(text) => Self::parse_nested(text, depth),
-                    other => Err(SyntaxError::new(format!("a layer is named by a string, not by {}", other.kind()), 0..0)),
+                    other => {
+                        Err(SyntaxError::new(format!("a layer is named by a string, not by {}", other.kind()), 0..0))
+                    }
                 })
                 .collect::<Result<_, _>>()
                 .map(Self::Any),
-            other => Err(SyntaxError::new(format!("layers are a string or a list of strings, not {}", other.kind()), 0..0)),
+            other => {
+                Err(SyntaxError::new(format!("layers are a string or a list of strings, not {}", other.kind()), 0..0))
+            }
         }
     }
 }

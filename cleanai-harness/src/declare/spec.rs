@@ -164,9 +164,14 @@ impl CriterionSpec {
     pub fn neurons(&self) -> Result<Option<NeuronKind>, Error> {
         match self.parameters.get("neurons") {
             None => Ok(None),
-            Some(Value::Text(text)) => text.parse().map(Some).map_err(|error: Error| error.context(format!("`{self}`"))),
-            Some(other) => Err(Error::new(ErrorKind::Configuration, format!("`{self}`: neurons are a string, not {}", other.kind()))
-                .with_help("write `neurons=\"channel\"` or `neurons=\"unit\"`")),
+            Some(Value::Text(text)) => {
+                text.parse().map(Some).map_err(|error: Error| error.context(format!("`{self}`")))
+            }
+            Some(other) => Err(Error::new(
+                ErrorKind::Configuration,
+                format!("`{self}`: neurons are a string, not {}", other.kind()),
+            )
+            .with_help("write `neurons=\"channel\"` or `neurons=\"unit\"`")),
         }
     }
 }

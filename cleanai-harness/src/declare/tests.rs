@@ -32,7 +32,10 @@ fn canonical_text() {
         ("nc(layers=[\"a\", \"b\"]) > 0", "nc(layers=[\"a\",\"b\"]) > 0"),
         ("nc@[ab]* > 0", "nc(layers=\"[ab]*\") > 0"),
         ("cleanai::nc >= 0.1", "cleanai::nc >= 0.1"),
-        ("acme::deep::thing(a=-3, b=-1e-3, c=true, d=2..=4, e=[1, [2.0, \"x\"]]) > 10.0", "acme::deep::thing(a=-3,b=-0.001,c=true,d=2..=4,e=[1,[2.0,\"x\"]]) > 10"),
+        (
+            "acme::deep::thing(a=-3, b=-1e-3, c=true, d=2..=4, e=[1, [2.0, \"x\"]]) > 10.0",
+            "acme::deep::thing(a=-3,b=-0.001,c=true,d=2..=4,e=[1,[2.0,\"x\"]]) > 10",
+        ),
         ("x::y(z = 10.0, w = 1e300, v = 0) > 1e300", "x::y(v=0,w=1e300,z=10.0) > 1e300"),
         ("src(untrusted=\"x\").auroc >= 0.95", "src(untrusted=\"x\").auroc >= 0.95"),
         ("src.auroc >= 0.95", "src.auroc >= 0.95"),
@@ -166,7 +169,10 @@ fn settings_of_a_criterion() {
     assert_eq!(spec.neurons().unwrap(), Some(NeuronKind::Unit));
     assert_eq!(spec.layers().unwrap(), Some(Selector::Logits));
     let wrong = |text: &str| text.parse::<CriterionSpec>().unwrap().neurons().unwrap_err().to_string();
-    assert_eq!(wrong("nc(neurons=\"units\")"), "`nc(neurons=\"units\")`: unknown neurons `units`\n  help: did you mean `unit`?");
+    assert_eq!(
+        wrong("nc(neurons=\"units\")"),
+        "`nc(neurons=\"units\")`: unknown neurons `units`\n  help: did you mean `unit`?"
+    );
     assert_eq!(
         wrong("nc(neurons=3)"),
         "`nc(neurons=3)`: neurons are a string, not an integer\n  help: write `neurons=\"channel\"` or `neurons=\"unit\"`"

@@ -144,15 +144,18 @@ impl<'a> Gate<'a> {
         let not_finite: Vec<&str> = self.observed.not_finite().collect();
         if !not_finite.is_empty() {
             self.mark_referenced();
-            let next = format!("{} must become a number: nothing was written, the baseline stays", not_finite.join(", "));
+            let next =
+                format!("{} must become a number: nothing was written, the baseline stays", not_finite.join(", "));
             return Ok(self.unwritten(BaselineStatus::NotFinite, next));
         }
         if !holds || self.too_large() {
             self.mark_referenced();
             let next = match (&self.stored, holds) {
                 (Stored::Unreadable(why), _) => format!("{why}: restore the file from version control, or delete it"),
-                (Stored::Missing, _) => "one is proposed once everything else holds".to_owned(),
-                (Stored::Text(_), _) => "no new figures are proposed until everything else holds".to_owned(),
+                (Stored::Missing, _) => "meet the requirements first: then a baseline is proposed".to_owned(),
+                (Stored::Text(_), _) => {
+                    "meet the requirements first: figures that miss one cannot become the baseline".to_owned()
+                }
             };
             return Ok(self.unwritten(self.stored_status(), next));
         }
@@ -253,13 +256,17 @@ impl<'a> Gate<'a> {
             (true, _) => format!("accept the figures with `cargo insta review` and commit {shown}"),
             (false, _) => {
                 let why = why_nothing_was_written();
-                format!("nothing was written ({why}): run `cargo insta test --review` on your machine and commit {shown}")
+                format!(
+                    "nothing was written ({why}): run `cargo insta test --review` on your machine and commit {shown}"
+                )
             }
         };
         Some(match (after.status, seen.and_then(|it| it.unreadable.as_ref())) {
             (BaselineStatus::Unchanged, _) => format!("a full match is asked for and the snapshot differs: {accept}"),
             (BaselineStatus::Unreadable, Some(why)) => format!("{why}: restore the file, or {accept}"),
-            (BaselineStatus::Unreadable, None) => format!("insta cannot read its header: restore the file, or {accept}"),
+            (BaselineStatus::Unreadable, None) => {
+                format!("insta cannot read its header: restore the file, or {accept}")
+            }
             _ => accept,
         })
     }

@@ -309,3 +309,6 @@ fn finite_range(raw: &[f32]) -> (f32, f32) {
         Some(first) => (finite().fold(first, f32::min), finite().fold(first, f32::max)),
     }
 }
+
+#[cfg(test)]
+mod tests;

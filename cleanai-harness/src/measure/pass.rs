@@ -11,7 +11,7 @@ use crate::criteria::profile::ProfileState;
 use crate::criteria::{BatchEnd, LayerProfile, Needs, Start, State, registry};
 use crate::data::transform;
 use crate::data::{Batch, DataSet};
-use crate::declare::{CriterionSpec, Declaration, DataChoice, ModelChoice, NeuronKind, NonFinite, Selector};
+use crate::declare::{CriterionSpec, DataChoice, Declaration, ModelChoice, NeuronKind, NonFinite, Selector};
 use crate::model::{LayerInfo, Model, Observed, tensor};
 use crate::{Error, ErrorKind, Result};
 
@@ -126,14 +126,16 @@ pub(super) fn run(job: &Job) -> Result<Measured> {
         None => None,
     };
     seconds.profile = if profile_set.is_some() { profile_started.elapsed().as_secs_f64() } else { 0.0 };
-    let (profile_inputs, profile_skipped) = (profile_set.as_ref().map(|_| watch.inputs), profile_set.as_ref().map(|_| watch.skipped));
+    let (profile_inputs, profile_skipped) =
+        (profile_set.as_ref().map(|_| watch.inputs), profile_set.as_ref().map(|_| watch.skipped));
 
     watch = Watch { reader: watch.reader, ..Watch::default() };
     let mut states = start(job, &layers, &selected, profile.as_ref())?;
     test_pass(job, &mut model, &test, batch, &layers, &selected, &mut states, &mut watch)?;
 
     let finishing = Instant::now();
-    let results = job.items.iter().zip(&states).map(|(item, state)| result(item, state.as_ref())).collect::<Result<Vec<_>>>()?;
+    let results =
+        job.items.iter().zip(&states).map(|(item, state)| result(item, state.as_ref())).collect::<Result<Vec<_>>>()?;
     seconds.decode = watch.decode;
     seconds.forward = watch.forward;
     seconds.criteria = watch.criteria + finishing.elapsed().as_secs_f64();
@@ -181,7 +183,8 @@ fn select(model: &Model, item: &Item) -> Result<Vec<usize>> {
 }
 
 fn open(job: &Job, location: &crate::declare::DataLocation, role: &str) -> Result<DataSet> {
-    DataSet::open(location, &job.data.transform, job.data.on_bad_input).map_err(|error| error.context(format!("{role} data")))
+    DataSet::open(location, &job.data.transform, job.data.on_bad_input)
+        .map_err(|error| error.context(format!("{role} data")))
 }
 
 fn open_profile(job: &Job) -> Result<DataSet> {
@@ -189,8 +192,11 @@ fn open_profile(job: &Job) -> Result<DataSet> {
         Some(location) => open(job, location, "profile"),
         None => {
             let wants = job.items.iter().find(|item| item.needs.profile).map_or("a criterion", |item| &item.text);
-            Err(Error::new(ErrorKind::Configuration, format!("{wants} needs ranges from a profile set, and the data names none"))
-                .with_help("give the training inputs: `profile = \"data/train\"` in the data's table, or `--profile`"))
+            Err(Error::new(
+                ErrorKind::Configuration,
+                format!("{wants} needs ranges from a profile set, and the data names none"),
+            )
+            .with_help("give the training inputs: `profile = \"data/train\"` in the data's table, or `--profile`"))
         }
     }
 }
@@ -199,9 +205,11 @@ fn open_profile(job: &Job) -> Result<DataSet> {
 fn check_needs(job: &Job, model: &Model, test: &DataSet) -> Result<()> {
     for item in &job.items {
         if item.needs.labels && test.labels().is_none() {
-            return Err(Error::new(ErrorKind::Data, format!("{} needs labels, and {} has none", item.text, job.data.test.path)).with_help(
-                "put images into one folder per class, or give an array `y` (npz) or a labels file (idx)",
-            ));
+            return Err(Error::new(
+                ErrorKind::Data,
+                format!("{} needs labels, and {} has none", item.text, job.data.test.path),
+            )
+            .with_help("put images into one folder per class, or give an array `y` (npz) or a labels file (idx)"));
         }
         if item.needs.logits && !model.has_logits() {
             return Err(Error::new(
@@ -221,7 +229,8 @@ fn batch_size(job: &Job, model: &Model) -> usize {
 /// Shapes of the layers, from a run of the first input.
 fn probe(model: &mut Model, set: &DataSet, batch: usize) -> Result<Vec<LayerInfo>> {
     let first = set.batches(batch).next().unwrap_or_else(|| {
-        Err(Error::new(ErrorKind::Data, "no input could be decoded").with_help("see the first ones with on_bad_input = \"fail\""))
+        Err(Error::new(ErrorKind::Data, "no input could be decoded")
+            .with_help("see the first ones with on_bad_input = \"fail\""))
     })?;
     let input = input(model, &first)?;
     model.shapes(&input)
@@ -262,7 +271,11 @@ struct Profiles {
 impl Profiles {
     fn of(&self, kind: NeuronKind, layers: &[usize]) -> Vec<LayerProfile> {
         let (indices, profiles) = &self.by_kind[kind_index(kind)];
-        layers.iter().filter_map(|layer| indices.iter().position(|known| known == layer)).map(|at| profiles[at].clone()).collect()
+        layers
+            .iter()
+            .filter_map(|layer| indices.iter().position(|known| known == layer))
+            .map(|at| profiles[at].clone())
+            .collect()
     }
 }
 
@@ -287,20 +300,33 @@ fn profile_pass(
         let neurons: Vec<usize> = wanted[kind].iter().map(|layer| layers[*layer].neurons(KINDS[kind])).collect();
         ProfileState::new(&neurons)
     });
-    each_batch(model, set, batch, layers, watch, &mut |layer, read| {
-        for (kind, state) in states.iter_mut().enumerate() {
-            if let Some(at) = wanted[kind].iter().position(|known| *known == layer) {
-                state.observe(read.values(at, KINDS[kind], false)?);
+    each_batch(
+        model,
+        set,
+        batch,
+        layers,
+        watch,
+        &mut |layer, read| {
+            for (kind, state) in states.iter_mut().enumerate() {
+                if let Some(at) = wanted[kind].iter().position(|known| *known == layer) {
+                    state.observe(read.values(at, KINDS[kind], false)?);
+                }
             }
-        }
-        Ok(())
-    }, &mut |_, _, _| {})?;
+            Ok(())
+        },
+        &mut |_, _, _| {},
+    )?;
     let mut wanted = wanted.into_iter();
     let by_kind = states.map(|state| (wanted.next().unwrap_or_default(), state.finish()));
     Ok(Profiles { by_kind })
 }
 
-fn start(job: &Job, layers: &[LayerInfo], selected: &[Vec<usize>], profiles: Option<&Profiles>) -> Result<Vec<Box<dyn State>>> {
+fn start(
+    job: &Job,
+    layers: &[LayerInfo],
+    selected: &[Vec<usize>],
+    profiles: Option<&Profiles>,
+) -> Result<Vec<Box<dyn State>>> {
     let items = job.items.iter().zip(selected);
     items
         .map(|(item, selection)| {
@@ -332,19 +358,28 @@ fn test_pass(
         }
     }
     let states = std::cell::RefCell::new(states);
-    each_batch(model, set, batch, layers, watch, &mut |layer, read| {
-        for (item, at) in &readers[layer] {
-            let Item { needs, neurons, .. } = &job.items[*item];
-            let values = read.values(*at, *neurons, needs.scaled)?;
-            states.borrow_mut()[*item].observe(values);
-        }
-        Ok(())
-    }, &mut |batch, classes, logits| {
-        let end = BatchEnd { first: batch.first, inputs: batch.inputs, classes, logits, labels: batch.labels.as_deref() };
-        for state in states.borrow_mut().iter_mut() {
-            state.end_batch(end);
-        }
-    })
+    each_batch(
+        model,
+        set,
+        batch,
+        layers,
+        watch,
+        &mut |layer, read| {
+            for (item, at) in &readers[layer] {
+                let Item { needs, neurons, .. } = &job.items[*item];
+                let values = read.values(*at, *neurons, needs.scaled)?;
+                states.borrow_mut()[*item].observe(values);
+            }
+            Ok(())
+        },
+        &mut |batch, classes, logits| {
+            let end =
+                BatchEnd { first: batch.first, inputs: batch.inputs, classes, logits, labels: batch.labels.as_deref() };
+            for state in states.borrow_mut().iter_mut() {
+                state.end_batch(end);
+            }
+        },
+    )
 }
 
 /// Runs a data set batch by batch; `on_layer` gets each layer, `on_end` each batch with its logits.
@@ -381,10 +416,14 @@ fn each_batch(
             match observed {
                 Observed::Layer(layer) => {
                     if tensor::shape(output).get(1..) != Some(&layers[layer].shape[..]) {
-                        return Err(Error::new(ErrorKind::Model, format!("layer {} changes its shape from batch to batch", layers[layer].name)));
+                        return Err(Error::new(
+                            ErrorKind::Model,
+                            format!("layer {} changes its shape from batch to batch", layers[layer].name),
+                        ));
                     }
                     reader.next_layer();
-                    let mut read = LayerRead { reader, info: &layers[layer], raw, first: batch.first, inputs: batch.inputs, set };
+                    let mut read =
+                        LayerRead { reader, info: &layers[layer], raw, first: batch.first, inputs: batch.inputs, set };
                     on_layer(layer, &mut read)?;
                 }
                 Observed::Logits => {
@@ -410,6 +449,9 @@ fn shape_error(observed: Observed, layers: &[LayerInfo], rows: usize, size: usiz
         Observed::Layer(layer) => layers[layer].name.as_str(),
         Observed::Logits => "the logits",
     };
-    Error::new(ErrorKind::Model, format!("layer {name} gives {rows} rows for a batch of {size} inputs; its first axis is no batch axis"))
-        .with_help("was the model exported for one batch size? Export it with a dynamic batch dimension, or set `batch`")
+    Error::new(
+        ErrorKind::Model,
+        format!("layer {name} gives {rows} rows for a batch of {size} inputs; its first axis is no batch axis"),
+    )
+    .with_help("was the model exported for one batch size? Export it with a dynamic batch dimension, or set `batch`")
 }

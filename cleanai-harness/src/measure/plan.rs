@@ -46,13 +46,17 @@ impl Plan {
                 jobs.push(job);
                 jobs.len() - 1
             });
-            let specs: Vec<CriterionSpec> = declaration.requirements.iter().map(|requirement| requirement.criterion.clone()).collect();
-            let items = items(&declaration, &specs).map(|items| items.into_iter().map(|item| jobs[group].add(item)).collect());
+            let specs: Vec<CriterionSpec> =
+                declaration.requirements.iter().map(|requirement| requirement.criterion.clone()).collect();
+            let items =
+                items(&declaration, &specs).map(|items| items.into_iter().map(|item| jobs[group].add(item)).collect());
             parts.push((declaration, items, group));
         }
-        let groups: Vec<Arc<Group>> = jobs.into_iter().map(|job| Arc::new(Group { job, result: OnceLock::new() })).collect();
+        let groups: Vec<Arc<Group>> =
+            jobs.into_iter().map(|job| Arc::new(Group { job, result: OnceLock::new() })).collect();
         let parts = parts.into_iter();
-        let parts = parts.map(|(declaration, items, group)| Part { declaration, items, group: Arc::clone(&groups[group]) });
+        let parts =
+            parts.map(|(declaration, items, group)| Part { declaration, items, group: Arc::clone(&groups[group]) });
         Self { parts: parts.collect() }
     }
 
@@ -61,7 +65,10 @@ impl Plan {
     /// # Errors
     /// Whatever stands in the way: the declaration, the model, the data, a criterion.
     pub fn measure(&self, index: usize) -> Result<Measurement> {
-        let part = self.parts.get(index).ok_or_else(|| Error::new(ErrorKind::Configuration, format!("no declaration {index} in this plan")))?;
+        let part = self
+            .parts
+            .get(index)
+            .ok_or_else(|| Error::new(ErrorKind::Configuration, format!("no declaration {index} in this plan")))?;
         let items = part.items.clone()?;
         let measured = part.group.result.get_or_init(|| pass::run(&part.group.job)).as_ref().map_err(Clone::clone)?;
         measured.measurement(&part.declaration, &items)

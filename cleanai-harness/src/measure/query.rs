@@ -15,7 +15,9 @@ impl Measurement {
     pub fn criterion(&self, criterion: &str) -> Result<&CriterionResult, Failed> {
         match self.find(criterion)? {
             (result, None) => Ok(result),
-            (_, Some(figure)) => Err(Failed::from(format!("`{criterion}` is one figure; ask for it by `value`, or leave out `.{figure}`"))),
+            (_, Some(figure)) => Err(Failed::from(format!(
+                "`{criterion}` is one figure; ask for it by `value`, or leave out `.{figure}`"
+            ))),
         }
     }
 
@@ -26,14 +28,19 @@ impl Measurement {
     pub fn value(&self, criterion: &str) -> Result<f64, Failed> {
         let (result, figure) = self.find(criterion)?;
         let Some(figure) = figure else {
-            return result.value.ok_or_else(|| Failed::from(format!("`{criterion}` has no value: there was nothing to cover")));
+            return result
+                .value
+                .ok_or_else(|| Failed::from(format!("`{criterion}` has no value: there was nothing to cover")));
         };
         let numbers = || result.details.iter().filter(|(_, detail)| detail.is_number()).map(|(name, _)| name.as_str());
         result.details.get(&figure).and_then(serde_json::Value::as_f64).ok_or_else(|| {
             let known: Vec<_> = numbers().collect();
             match known.is_empty() {
                 true => Failed::from(format!("`{criterion}`: it has no figures beside its value")),
-                false => Failed::from(format!("`{criterion}`: no figure `{figure}`; {}", did_you_mean(&figure, known.iter().copied()))),
+                false => Failed::from(format!(
+                    "`{criterion}`: no figure `{figure}`; {}",
+                    did_you_mean(&figure, known.iter().copied())
+                )),
             }
         })
     }
@@ -135,7 +142,13 @@ mod tests {
         };
         Measurement {
             schema: 1,
-            model: ModelFacts { path: "m.pt".into(), sha256: String::new(), format: "torchscript".into(), parameters: 0, layers: vec![] },
+            model: ModelFacts {
+                path: "m.pt".into(),
+                sha256: String::new(),
+                format: "torchscript".into(),
+                parameters: 0,
+                layers: vec![],
+            },
             data: DataFacts {
                 path: "d".into(),
                 inputs: 1,
@@ -158,7 +171,15 @@ mod tests {
             criteria: BTreeMap::from([
                 (
                     "kmnc(k=1000)".to_owned(),
-                    result(Some(0.5), vec![layer("a", Some(0.5)), layer("dead", None), layer("b", Some(0.25)), layer("c", Some(0.25))]),
+                    result(
+                        Some(0.5),
+                        vec![
+                            layer("a", Some(0.5)),
+                            layer("dead", None),
+                            layer("b", Some(0.25)),
+                            layer("c", Some(0.25)),
+                        ],
+                    ),
                 ),
                 ("nc".to_owned(), result(None, vec![])),
             ]),

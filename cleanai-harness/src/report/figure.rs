@@ -38,11 +38,14 @@ pub(crate) fn value(value: Option<f64>, style: Style) -> String {
     value.map_or_else(|| "-".to_string(), |value| number(value, style, DECIMALS))
 }
 
-/// The difference to the baseline with its sign; `=` where there is none at all.
+/// Baselines hold six decimals; a difference below half of the last says nothing.
+const BASELINE_ROUNDING: f64 = 5.000001e-7;
+
+/// The difference to the baseline with its sign; `=` where there is none that six decimals show.
 pub(crate) fn delta(observed: Option<f64>, baseline: Option<f64>, style: Style) -> String {
     let (Some(observed), Some(baseline)) = (observed, baseline) else { return "-".to_string() };
     let difference = observed - baseline;
-    if difference == 0.0 {
+    if difference.abs() <= BASELINE_ROUNDING {
         return "=".to_string();
     }
     let text = number(difference, style, DECIMALS);
@@ -162,7 +165,8 @@ mod tests {
         assert_eq!(delta(Some(0.25), Some(0.3), Style::Decimal), "-0.0500");
         assert_eq!(delta(Some(0.3), Some(0.25), Style::Decimal), "+0.0500");
         assert_eq!(delta(Some(0.3), Some(0.3), Style::Decimal), "=");
-        assert_eq!(delta(Some(0.3000001), Some(0.3), Style::Decimal), "+1.00e-7");
+        assert_eq!(delta(Some(0.300001), Some(0.3), Style::Decimal), "+0.0000010");
+        assert_eq!(delta(Some(0.7245762711), Some(0.724576), Style::Decimal), "=");
         assert_eq!(delta(Some(409.0), Some(411.0), Style::Count), "-2");
         assert_eq!(delta(None, Some(0.3), Style::Decimal), "-");
     }

@@ -110,6 +110,24 @@ pub(crate) fn shape(shape: &[usize]) -> String {
     if shape.is_empty() { "scalar".to_string() } else { join(shape, " x ") }
 }
 
+/// A criterion's detail in one line: `relu3 32, relu4 17`, shares as `59 / 60`, entries that are 0 left out.
+pub(crate) fn detail(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(items) => items.iter().map(detail).collect::<Vec<_>>().join(", "),
+        serde_json::Value::Object(entries) => {
+            let part = ["correct", "covered"].iter().find_map(|key| entries.get(*key));
+            if let (Some(part), Some(total), 2) = (part, entries.get("total"), entries.len()) {
+                return format!("{part} / {total}");
+            }
+            let shown = entries.iter().filter(|(_, value)| value.as_f64() != Some(0.0));
+            let shown: Vec<String> = shown.map(|(name, value)| format!("{name} {}", detail(value))).collect();
+            if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
+        }
+        other => other.to_string(),
+    }
+}
+
 /// The items with `separator` between them.
 pub(crate) fn join<T: Display>(items: &[T], separator: &str) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(separator)
@@ -118,6 +136,16 @@ pub(crate) fn join<T: Display>(items: &[T], separator: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn details_are_read_not_parsed() {
+        let layers = serde_json::json!({ "relu1": 0, "relu3": 32, "relu4": 17 });
+        assert_eq!(detail(&layers), "relu3 32, relu4 17");
+        assert_eq!(detail(&serde_json::json!({ "relu1": 0 })), "none");
+        let classes = serde_json::json!({ "0": { "correct": 59, "total": 60 } });
+        assert_eq!(detail(&classes), "0 59 / 60");
+        assert_eq!(detail(&serde_json::json!([1, "b"])), "1, b");
+    }
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {

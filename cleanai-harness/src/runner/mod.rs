@@ -49,12 +49,15 @@ pub struct Test {
     /// Whether it runs only when asked for.
     pub ignored: bool,
     /// Resolves attribute, `[tests.NAME]` and `[defaults]`.
-    pub declare: Box<dyn Fn(&Config) -> Result<Declaration> + Send + Sync>,
+    pub declare: Declare,
     /// What else must hold, as text where it does not.
     pub body: Option<Body>,
     /// Asserts the snapshot from the user's crate.
     pub assert_snapshot: fn(name: &str, text: &str),
 }
+
+/// Resolves what one test declares.
+pub type Declare = Box<dyn Fn(&Config) -> Result<Declaration> + Send + Sync>;
 
 /// The body of a test.
 pub type Body = Box<dyn Fn(&Measurement) -> Result<(), String> + Send + Sync>;
@@ -80,7 +83,7 @@ pub struct Reporters {
     /// A test's block, with ANSI styles.
     pub render: fn(&Outcome) -> String,
     /// The closing lines: counts, and where each report (by its format's name) lies.
-    pub summary: fn(&[Outcome], &[(&str, &Path)]) -> String,
+    pub summary: Summarise,
     /// The PDF; `None` in a build without it.
     pub pdf: Option<WriteReport>,
     /// JUnit XML.
@@ -92,6 +95,9 @@ pub struct Reporters {
     /// Reads all fragments of a folder, in the order of the source.
     pub read_fragments: fn(folder: &Path) -> Result<Vec<Outcome>>,
 }
+
+/// The closing lines on several tests, and on the reports (format and file) written about them.
+pub type Summarise = fn(&[Outcome], &[(&str, &Path)]) -> String;
 
 /// Writes a report on several tests.
 pub type WriteReport = fn(&[Outcome], &Path) -> Result<()>;
@@ -124,7 +130,7 @@ fn run_tests(parts: Parts, invocation: &Invocation) -> Result<u8> {
     let arguments = &invocation.arguments;
     let selected: Vec<bool> = tests
         .iter()
-        .map(|test| listed(test))
+        .map(listed)
         .map(|trial| !arguments.list && !arguments.is_filtered_out(&trial) && !arguments.is_ignored(&trial))
         .collect();
     let Some(first) = tests.iter().zip(&selected).find_map(|(test, selected)| selected.then_some(test)) else {

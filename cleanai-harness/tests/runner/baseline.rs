@@ -116,7 +116,10 @@ fn regression() {
     // In CI the same, but nothing is written, and a stale pending snapshot is not taken for one of this run.
     fs::write(sandbox.pending(), "---\n---\nnc: 0.440000\n").unwrap();
     let (code, outcome) = sandbox.lenet5(&figures(0.45), &[CI]);
-    assert_eq!((code, outcome.baseline.status, outcome.baseline.pending.is_some()), (101, BaselineStatus::Regressed, false));
+    assert_eq!(
+        (code, outcome.baseline.status, outcome.baseline.pending.is_some()),
+        (101, BaselineStatus::Regressed, false)
+    );
     assert!(next(&outcome).contains("nothing was written (CI)"), "{}", next(&outcome));
     // And where nothing shall be updated.
     let (code, outcome) = sandbox.lenet5(&figures(0.45), &[("INSTA_UPDATE", "no")]);
@@ -233,7 +236,11 @@ fn updates_in_place() {
         let sandbox = Sandbox::new();
         let mode = [("INSTA_UPDATE", mode)];
         let (code, outcome) = sandbox.lenet5(&figures(0.5), &mode);
-        assert_eq!((code, outcome.baseline.status, outcome.baseline.fails), (0, BaselineStatus::Missing, false), "{mode:?}");
+        assert_eq!(
+            (code, outcome.baseline.status, outcome.baseline.fails),
+            (0, BaselineStatus::Missing, false),
+            "{mode:?}"
+        );
         assert!(next(&outcome).contains("written in place"), "{}", next(&outcome));
         assert_eq!(Sandbox::figures(&sandbox.baseline()).as_deref(), Some(AT_HALF));
         let (code, outcome) = sandbox.lenet5(&figures(0.45), &mode);
@@ -300,7 +307,11 @@ fn garbled() {
     fs::write(sandbox.baseline(), header).unwrap();
     let (code, outcome) = sandbox.lenet5(&figures(0.5), &[]);
     assert_eq!((code, outcome.baseline.status, outcome.baseline.fails), (101, BaselineStatus::Unreadable, true));
-    assert!(next(&outcome).contains("line 2 of the baseline") && next(&outcome).contains("<<<<<<< HEAD"), "{}", next(&outcome));
+    assert!(
+        next(&outcome).contains("line 2 of the baseline") && next(&outcome).contains("<<<<<<< HEAD"),
+        "{}",
+        next(&outcome)
+    );
     sandbox.accept();
     assert_eq!(sandbox.lenet5(&figures(0.5), &[]).0, 0);
     // Something else altogether is neither read nor rewritten.

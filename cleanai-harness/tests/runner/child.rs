@@ -9,8 +9,8 @@ use std::sync::Arc;
 use cleanai_harness::config::{Config, ReportFile, ReportTable};
 use cleanai_harness::criteria::Direction;
 use cleanai_harness::declare::{
-    BaselinePolicy, Comparison, CriterionSpec, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, NeuronKind, NonFinite,
-    OnBadInput, OnImprovement, Requirement, Selector, TestIdentity,
+    BaselinePolicy, Comparison, CriterionSpec, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice,
+    NeuronKind, NonFinite, OnBadInput, OnImprovement, Requirement, Selector, TestIdentity,
 };
 use cleanai_harness::measure::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
 use cleanai_harness::report::{Outcome, fragment};
@@ -53,7 +53,8 @@ pub enum ReportSetting {
 
 pub fn main(scenario: &str) -> ExitCode {
     let scenario: Arc<Scenario> = Arc::new(serde_json::from_str(scenario).expect("a scenario"));
-    let mut tests = vec![test(&scenario, "deep::second", 20), test(&scenario, "slow", 30), test(&scenario, "lenet5", 10)];
+    let mut tests =
+        vec![test(&scenario, "deep::second", 20), test(&scenario, "slow", 30), test(&scenario, "lenet5", 10)];
     if scenario.twice {
         tests.push(test(&scenario, "lenet5", 40));
     }
@@ -189,7 +190,8 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
 const REPORTERS: Reporters = Reporters {
     render: |outcome| {
         let seconds = if outcome.seconds < 0.0 { "negative" } else { "" };
-        let said = [outcome.body.clone(), outcome.error.as_ref().map(ToString::to_string), outcome.baseline.next.clone()];
+        let said =
+            [outcome.body.clone(), outcome.error.as_ref().map(ToString::to_string), outcome.baseline.next.clone()];
         let said: Vec<_> = said.into_iter().flatten().collect();
         format!("\u{1b}[1mBLOCK {}\u{1b}[0m {:?} {seconds}\n{}\n", outcome.test.name, outcome.status, said.join("\n"))
     },

@@ -74,13 +74,25 @@ impl Inspect {
         let dim = Style::new().dimmed();
         anstream::println!("{bold}{}{bold:#}  {}", model.path().display(), model.format());
         anstream::println!("sha256 {}", model.sha256());
-        anstream::println!("{} parameters, {} modules, {} layers", model.graph().parameters, model.graph().modules.len(), model.layers().len());
+        anstream::println!(
+            "{} parameters, {} modules, {} layers",
+            model.graph().parameters,
+            model.graph().modules.len(),
+            model.layers().len()
+        );
         match input {
             Some(input) => anstream::println!("input (N, {}), {}", text(&input.shape), input.source),
             None => anstream::println!("input shape unknown: give --input-shape to see shapes and neurons"),
         }
         let name_width = model.layers().iter().map(|layer| layer.name.chars().count()).max().unwrap_or(0).max(5);
-        anstream::println!("\n{bold}{:>3}  {:name_width$}  {:14}  {:>9}  {:>10}  output{bold:#}", "#", "layer", "class", "channels", "units");
+        anstream::println!(
+            "\n{bold}{:>3}  {:name_width$}  {:14}  {:>9}  {:>10}  output{bold:#}",
+            "#",
+            "layer",
+            "class",
+            "channels",
+            "units"
+        );
         let (mut channels, mut units) = (0, 0);
         for (index, layer) in model.layers().iter().enumerate() {
             let info = layers.map(|layers| &layers[index]);
@@ -89,13 +101,27 @@ impl Inspect {
                 Some(info) => {
                     channels += info.channels();
                     units += info.units();
-                    let axis = if info.shape.len() > 1 { format!(", channels on axis {}", info.channel_axis + 1) } else { String::new() };
+                    let axis = if info.shape.len() > 1 {
+                        format!(", channels on axis {}", info.channel_axis + 1)
+                    } else {
+                        String::new()
+                    };
                     anstream::println!(
                         "{index:>3}  {:name_width$}  {:14}  {:>9}  {:>10}  (N, {}){dim}{axis}{mark}{dim:#}",
-                        layer.name, layer.class, info.channels(), info.units(), text(&info.shape)
+                        layer.name,
+                        layer.class,
+                        info.channels(),
+                        info.units(),
+                        text(&info.shape)
                     );
                 }
-                None => anstream::println!("{index:>3}  {:name_width$}  {:14}  {:>9}  {:>10}  ?{dim}{mark}{dim:#}", layer.name, layer.class, "?", "?"),
+                None => anstream::println!(
+                    "{index:>3}  {:name_width$}  {:14}  {:>9}  {:>10}  ?{dim}{mark}{dim:#}",
+                    layer.name,
+                    layer.class,
+                    "?",
+                    "?"
+                ),
             }
         }
         if layers.is_some() {
@@ -110,7 +136,10 @@ fn guess(model: &mut Model) -> (Option<Input>, Option<Vec<LayerInfo>>) {
         for channels in [1, 3] {
             let shape = vec![channels, *side, *side];
             if let Ok(layers) = model.layer_shapes(&shape) {
-                return (Some(Input { shape, source: "assumed: it runs; give --input-shape if it is another" }), Some(layers));
+                return (
+                    Some(Input { shape, source: "assumed: it runs; give --input-shape if it is another" }),
+                    Some(layers),
+                );
             }
         }
     }
@@ -142,5 +171,6 @@ fn json(model: &Model, input: Option<&Input>, layers: Option<&[LayerInfo]>) -> R
         "input": input.map(|input| serde_json::json!({ "shape": input.shape, "source": input.source })),
         "layers": layers,
     });
-    serde_json::to_string_pretty(&all).map_err(|why| Error::new(ErrorKind::Io, format!("the result cannot be written as JSON: {why}")))
+    serde_json::to_string_pretty(&all)
+        .map_err(|why| Error::new(ErrorKind::Io, format!("the result cannot be written as JSON: {why}")))
 }

@@ -10,7 +10,11 @@ use clap::{Parser, Subcommand};
 use cleanai_harness::{Error, ErrorKind};
 
 #[derive(Parser)]
-#[command(name = "cleanai-engine", version, about = "Looks into models and measures their coverage; run through `cargo cleanai`.")]
+#[command(
+    name = "cleanai-engine",
+    version,
+    about = "Looks into models and measures their coverage; run through `cargo cleanai`."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

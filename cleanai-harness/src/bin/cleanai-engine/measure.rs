@@ -7,8 +7,8 @@ use anstyle::Style;
 use clap::Args;
 use cleanai_harness::data::transform;
 use cleanai_harness::declare::{
-    BaselinePolicy, CriterionSpec, DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, NeuronKind, NonFinite,
-    OnBadInput, Selector, TestIdentity,
+    BaselinePolicy, CriterionSpec, DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice,
+    NeuronKind, NonFinite, OnBadInput, Selector, TestIdentity,
 };
 use cleanai_harness::measure::{self, Measurement};
 use cleanai_harness::{Error, ErrorKind, Result, report};
@@ -57,10 +57,21 @@ pub struct Measure {
 impl Measure {
     /// Measures, prints a table and writes the JSON.
     pub fn run(&self) -> Result<()> {
-        let criteria = self.criteria.iter().map(|text| text.parse::<CriterionSpec>()).collect::<Result<Vec<_>>>()?;
-        let measurement = measure::once(&self.declaration()?, &criteria)?;
+        let texts = self.criteria.iter().map(|text| text.trim());
+        let asked = texts.map(|text| Ok((text, text.parse()?))).collect::<Result<Vec<(&str, CriterionSpec)>>>()?;
+        let specs: Vec<CriterionSpec> = asked.iter().map(|(_, spec)| spec.clone()).collect();
+        let mut measurement = measure::once(&self.declaration()?, &specs)?;
+        // Results stand under the words they were asked for with, not under their canonical form.
+        let results = std::mem::take(&mut measurement.criteria);
+        for (text, spec) in &asked {
+            if let Some(result) = results.get(&spec.to_string()) {
+                measurement.criteria.insert((*text).to_owned(), result.clone());
+            }
+        }
         match &self.json {
-            Some(path) if path.as_os_str() == "-" => anstream::println!("{}", report::json::measurement_json(&measurement)),
+            Some(path) if path.as_os_str() == "-" => {
+                anstream::println!("{}", report::json::measurement_json(&measurement))
+            }
             Some(path) => {
                 print(&measurement);
                 report::file::write(path, report::json::measurement_json(&measurement).as_bytes())?;
@@ -73,14 +84,23 @@ impl Measure {
 
     fn declaration(&self) -> Result<Declaration> {
         if self.batch == 0 || self.batch > 65_536 {
-            return Err(Error::new(ErrorKind::Configuration, format!("--batch {} is not between 1 and 65536", self.batch)));
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                format!("--batch {} is not between 1 and 65536", self.batch),
+            ));
         }
         let root = std::env::current_dir()
             .map_err(|why| Error::new(ErrorKind::Io, format!("the current folder cannot be found: {why}")))?;
         let location = |path: &str| DataLocation { path: path.to_owned(), root: root.clone() };
         let device: DeviceChoice = self.device.parse()?;
         Ok(Declaration {
-            test: TestIdentity { name: "measure".into(), package: String::new(), target: String::new(), file: PathBuf::new(), line: 0 },
+            test: TestIdentity {
+                name: "measure".into(),
+                package: String::new(),
+                target: String::new(),
+                file: PathBuf::new(),
+                line: 0,
+            },
             model: ModelChoice { name: self.model.display().to_string(), path: self.model.clone(), device },
             data: DataChoice {
                 name: self.data.clone(),
@@ -94,7 +114,12 @@ impl Measure {
             batch: self.batch,
             non_finite: if self.non_finite == "ignore" { NonFinite::Ignore } else { NonFinite::Error },
             requirements: Vec::new(),
-            baseline: BaselinePolicy { tolerance: 0.0, per_criterion: BTreeMap::new(), enabled: false, ..BaselinePolicy::default() },
+            baseline: BaselinePolicy {
+                tolerance: 0.0,
+                per_criterion: BTreeMap::new(),
+                enabled: false,
+                ..BaselinePolicy::default()
+            },
         })
     }
 }
@@ -102,7 +127,13 @@ impl Measure {
 fn print(measurement: &Measurement) {
     let bold = Style::new().bold();
     let Measurement { model, data, settings, seconds, .. } = measurement;
-    anstream::println!("{bold}{}{bold:#}  {} parameters, {} layers, on {}", model.path, model.parameters, model.layers.len(), settings.device);
+    anstream::println!(
+        "{bold}{}{bold:#}  {} parameters, {} layers, on {}",
+        model.path,
+        model.parameters,
+        model.layers.len(),
+        settings.device
+    );
     let profile = match (&data.profile, data.profile_inputs) {
         (Some(path), Some(inputs)) => format!(", profile {path} ({inputs} inputs)"),
         _ => String::new(),
@@ -123,6 +154,11 @@ fn print(measurement: &Measurement) {
     }
     anstream::println!(
         "\n{:.2} s: load {:.2}, profile {:.2}, decode {:.2}, forward {:.2}, criteria {:.2}",
-        seconds.total, seconds.load, seconds.profile, seconds.decode, seconds.forward, seconds.criteria
+        seconds.total,
+        seconds.load,
+        seconds.profile,
+        seconds.decode,
+        seconds.forward,
+        seconds.criteria
     );
 }

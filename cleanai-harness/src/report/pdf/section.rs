@@ -418,13 +418,10 @@ fn details(canvas: &mut Canvas, result: &CriterionResult) {
     }
     canvas.space(6.0);
     for (name, value) in &result.details {
-        let value = match value {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
+        let value = text::detail(value);
         canvas.ensure(12.0);
         let y = canvas.y();
-        let label = format!("{name}: ");
+        let label = format!("{}: ", name.replace('_', " "));
         let width = canvas.width(NOTE, &label).min(200.0);
         canvas.text(LEFT, y + 8.5, Align::Left, 200.0, NOTE, &label);
         canvas.text(LEFT + width, y + 8.5, Align::Left, RIGHT - LEFT - width, BODY, &value);

@@ -1,0 +1,128 @@
+//! Ranges, means and standard deviations.
+
+use proptest::prelude::*;
+
+use super::profile::ProfileState;
+use super::*;
+
+fn observe(state: &mut ProfileState, stream: &Stream, from: usize, to: usize) {
+    for (layer, (width, values)) in stream.layers.iter().enumerate() {
+        let (inputs, neurons, values) = (to - from, *width, &values[from * width..to * width]);
+        state.observe(LayerValues { layer, first: from, inputs, neurons, values, scaled: None });
+    }
+}
+
+#[test]
+fn by_hand() {
+    let stream =
+        Stream::one_layer(&[[1.0, 5.0, -0.1], [3.0, 5.0, 0.1], [1.0, 5.0, f64::NAN], [3.0, 5.0, f64::INFINITY]]);
+    let profile = &stream.profile()[0];
+    assert_eq!(profile.low, [1.0, 5.0, -0.1]);
+    assert_eq!(profile.high, [3.0, 5.0, 0.1]);
+    assert_eq!(profile.std, [1.0, 0.0, 0.1]);
+    let mut state = ProfileState::new(&[3]);
+    observe(&mut state, &stream, 0, 4);
+    assert_eq!(state.means(), [[2.0, 5.0, 0.0]]);
+    assert_eq!(profile.unknown(), 0);
+}
+
+#[test]
+fn a_neuron_without_values_is_unknown() {
+    let profile = &Stream::one_layer(&[[f64::NAN, 1.0]]).profile()[0];
+    assert!(!profile.is_known(0) && profile.is_known(1));
+    assert_eq!((profile.unknown(), profile.std[0]), (1, 0.0));
+    let nothing = &ProfileState::new(&[2, 0]).finish();
+    assert_eq!((nothing[0].unknown(), nothing[1].unknown()), (2, 0));
+    assert!(ProfileState::new(&[1]).means()[0][0].is_nan());
+}
+
+#[test]
+fn constants_vary_by_exactly_nothing() {
+    // No multiple of a power of two, so that sums round.
+    for value in [0.1, 1.0 / 3.0, 1e17 + 16.0, -7.3e-30, f64::from(f32::MAX)] {
+        let profile = &Stream::one_neuron(&[value; 977]).profile()[0];
+        assert_eq!((profile.low[0], profile.high[0], profile.std[0]), (value, value, 0.0));
+    }
+}
+
+#[test]
+fn small_variance_beside_a_large_mean_is_found() {
+    // Around 1e9, apart by 2^-10: in f64 the squares would round to steps of a hundred.
+    let step = 1.0 / f64::from(1 << 10);
+    let values: Vec<f64> = (0..1000).map(|index| 1e9 + f64::from(index % 2) * step).collect();
+    let std = Stream::one_neuron(&values).profile()[0].std[0];
+    assert!((std / (step / 2.0) - 1.0).abs() < 1e-6, "{std:e}");
+}
+
+#[test]
+fn profiles_of_other_layers_do_not_merge() {
+    let error = ProfileState::new(&[2]).merge(&ProfileState::new(&[3])).unwrap_err();
+    assert_eq!(error.to_string(), "a profile cannot take in one of other layers");
+    assert!(ProfileState::new(&[2]).merge(&ProfileState::new(&[2, 2])).is_err());
+}
+
+fn value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        3 => (-100i32..100).prop_map(|number| f64::from(number) / 3.0),
+        3 => any::<i16>().prop_map(f64::from),
+        2 => (-1f32..1.0).prop_map(f64::from),
+        1 => Just(f64::NAN),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn order_and_batches_do_not_show(
+        columns in (1usize..40).prop_flat_map(|inputs| proptest::collection::vec(proptest::collection::vec(value(), inputs), 1..80)),
+        cut in 0usize..40,
+    ) {
+        let (width, inputs) = (columns.len(), columns[0].len());
+        let cut = cut % (inputs + 1);
+        let values = (0..inputs).flat_map(|input| columns.iter().map(move |column| column[input])).collect();
+        let stream = Stream { inputs, layers: vec![(width, values)], ..Stream::default() };
+        let whole = &stream.profile()[0];
+
+        let mut first = ProfileState::new(&[width]);
+        let mut second = ProfileState::new(&[width]);
+        observe(&mut first, &stream, 0, cut);
+        (cut..inputs).for_each(|input| observe(&mut second, &stream, input, input + 1));
+        let mut forward = first.clone();
+        forward.merge(&second).unwrap();
+        second.merge(&first).unwrap();
+        prop_assert_eq!(&forward.finish()[0], whole);
+        prop_assert_eq!(&second.finish()[0], whole, "in the other order");
+
+        for (neuron, column) in columns.iter().enumerate() {
+            let known: Vec<f64> = column.iter().copied().filter(|value| !value.is_nan()).collect();
+            prop_assert_eq!(whole.is_known(neuron), !known.is_empty());
+            if known.is_empty() {
+                continue;
+            }
+            prop_assert_eq!(whole.low[neuron], known.iter().copied().fold(f64::INFINITY, f64::min));
+            prop_assert_eq!(whole.high[neuron], known.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+            let mean = known.iter().sum::<f64>() / known.len() as f64;
+            let variance = known.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / known.len() as f64;
+            // The plain way is itself off by the rounding of the mean.
+            let close = 1e-12 * variance.sqrt() + 1e-13 * mean.abs();
+            prop_assert!((whole.std[neuron] - variance.sqrt()).abs() <= close, "{} {}", whole.std[neuron], variance.sqrt());
+            prop_assert!((forward.means()[0][neuron] - mean).abs() <= 1e-12 * (1.0 + mean.abs()));
+        }
+    }
+}
+
+#[test]
+fn wide_layers_take_the_same_values_by_all_threads() {
+    let (inputs, width) = (40, 3_000);
+    let values: Vec<f64> = (0..inputs * width).map(|index| ((index * 7_919) % 10_007) as f64 / 3.0).collect();
+    let stream = Stream { inputs, layers: vec![(width, values)], ..Stream::default() };
+    let mut single = ProfileState::new(&[width]);
+    (0..inputs).for_each(|input| observe(&mut single, &stream, input, input + 1));
+    assert_eq!(single.finish(), stream.profile());
+}
+
+#[test]
+fn a_profile_can_be_stored() {
+    let profile = Stream::one_layer(&[[1.0, 0.1], [2.0, 1.0 / 3.0]]).profile();
+    let text = serde_json::to_string(&profile).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<LayerProfile>>(&text).unwrap(), profile);
+}

@@ -1,0 +1,222 @@
+//! Against the plain way: every position visited by its index, its rounding made good.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// The channel of every scalar of one input, found by taking its index apart.
+fn channel_of(shape: &[usize], channel_axis: usize, kind: NeuronKind, index: usize) -> usize {
+    match kind {
+        NeuronKind::Unit => index,
+        NeuronKind::Channel => {
+            let after: usize = shape.iter().skip(channel_axis + 1).product();
+            shape.get(channel_axis).map_or(0, |channels| index / after % channels)
+        }
+    }
+}
+
+fn neurons(shape: &[usize], channel_axis: usize, kind: NeuronKind) -> usize {
+    match kind {
+        NeuronKind::Unit => shape.iter().product(),
+        NeuronKind::Channel => shape.get(channel_axis).copied().unwrap_or(1),
+    }
+}
+
+/// Means per input and neuron of what `map` makes of each scalar, given the finite range of its input.
+fn plain(
+    raw: &[f32],
+    inputs: usize,
+    shape: &[usize],
+    channel_axis: usize,
+    kind: NeuronKind,
+    map: impl Fn(f64, f64, f64) -> f64,
+) -> Vec<f64> {
+    let units: usize = shape.iter().product();
+    let neurons = neurons(shape, channel_axis, kind);
+    let mut means = Vec::new();
+    for input in 0..inputs {
+        let own = &raw[input * units..(input + 1) * units];
+        let finite = || own.iter().copied().filter(|value| value.is_finite()).map(f64::from);
+        let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+        // Sum, what its rounding lost, and count.
+        let mut sums = vec![(0.0f64, 0.0, 0.0); neurons];
+        for (index, value) in own.iter().enumerate() {
+            let (sum, lost, count) = &mut sums[channel_of(shape, channel_axis, kind, index)];
+            let term = if value.is_finite() { map(f64::from(*value), low, high) } else { f64::NAN };
+            let next = *sum + term;
+            *lost += if sum.abs() >= term.abs() { (*sum - next) + term } else { (term - next) + *sum };
+            (*sum, *count) = (next, *count + 1.0);
+        }
+        means.extend(sums.iter().map(|(sum, lost, count)| (sum + lost) / count));
+    }
+    means
+}
+
+fn plain_scaled(value: f64, low: f64, high: f64) -> f64 {
+    if high > low { (value - low) / (high - low) } else { 0.0 }
+}
+
+fn assert_close(found: &[f64], expected: &[f64], scale: f64) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        let close = (found - expected).abs() <= 4e-15 * scale || (found.is_nan() && expected.is_nan());
+        assert!(close, "{found:e} for {expected:e}");
+    }
+}
+
+fn agrees(raw: &[f32], inputs: usize, shape: &[usize], channel_axis: usize, kind: NeuronKind) {
+    let mut values = vec![7.0; 3];
+    let largest = raw
+        .iter()
+        .filter(|value| value.is_finite())
+        .fold(0.0, |largest: f64, value| largest.max(f64::from(value.abs())));
+    let skipped = neuron_values(raw, inputs, shape, channel_axis, kind, &mut values);
+    let expected = plain(raw, inputs, shape, channel_axis, kind, |value, _, _| value);
+    assert_close(&values, &expected, largest);
+    assert_eq!(skipped, expected.iter().filter(|value| value.is_nan()).count());
+
+    let skipped_scaled = scaled_values(raw, inputs, shape, channel_axis, kind, &mut values);
+    assert_close(&values, &plain(raw, inputs, shape, channel_axis, kind, plain_scaled), 1.0);
+    assert_eq!(skipped_scaled, skipped);
+
+    let units: usize = shape.iter().product();
+    let expected = (0..raw.len())
+        .filter(|at| !raw[*at].is_finite())
+        .map(|at| (at / units, channel_of(shape, channel_axis, kind, at % units)))
+        .min();
+    let found = first_non_finite(raw, inputs, shape, channel_axis, kind);
+    assert_eq!(found.map(|found| (found.input, found.neuron)), expected);
+    assert!(found.is_none_or(|found| !found.value.is_finite()));
+}
+
+fn value() -> impl Strategy<Value = f32> {
+    prop_oneof![6 => -3f32..3.0, 2 => (-2i8..3).prop_map(f32::from), 1 => -1e30f32..1e30, 1 => any::<f32>()]
+}
+
+proptest! {
+    #[test]
+    fn values_are_those_of_the_plain_way(
+        (shape, inputs, raw) in (proptest::collection::vec(1usize..6, 0..4), 0usize..4, any::<bool>()).prop_flat_map(|(shape, inputs, wild)| {
+            let count = inputs * shape.iter().product::<usize>();
+            let value = if wild { value().boxed() } else { (-3f32..3.0).boxed() };
+            (Just(shape), Just(inputs), proptest::collection::vec(value, count))
+        }),
+        axis in 0usize..4,
+    ) {
+        for kind in [NeuronKind::Channel, NeuronKind::Unit] {
+            agrees(&raw, inputs, &shape, axis.min(shape.len()), kind);
+        }
+    }
+
+    #[test]
+    fn a_value_is_the_same_in_any_batch(
+        raw in proptest::collection::vec(value(), 5 * 3 * 40),
+        axis in 0usize..2,
+    ) {
+        let (shape, units) = ([3, 40], 120);
+        let mut whole = Vec::new();
+        let mut one = Vec::new();
+        for read in [neuron_values, scaled_values] {
+            read(&raw, 5, &shape, axis, NeuronKind::Channel, &mut whole);
+            let mut joined = Vec::new();
+            for raw in raw.chunks(units) {
+                read(raw, 1, &shape, axis, NeuronKind::Channel, &mut one);
+                joined.extend_from_slice(&one);
+            }
+            prop_assert!(joined.iter().zip(&whole).all(|(one, whole)| one.to_bits() == whole.to_bits()));
+        }
+    }
+}
+
+/// Numbers without a pattern in -1..1.
+fn scattered(count: usize) -> Vec<f32> {
+    (0..count).map(|index| ((index * 2_654_435_761) % 1_000_003) as f32 / 500_001.5 - 1.0).collect()
+}
+
+#[test]
+fn large_layers_are_read_the_same_by_all_threads() {
+    // Channels first, last and in the middle; fully connected; a long run.
+    for (shape, axis) in
+        [(vec![64, 28, 28], 0), (vec![197, 192], 1), (vec![5, 37, 64], 1), (vec![20_000], 0), (vec![1, 70_001], 0)]
+    {
+        let inputs = 9;
+        let raw = scattered(inputs * shape.iter().product::<usize>());
+        assert!(raw.len() > PARALLEL_FROM);
+        for kind in [NeuronKind::Channel, NeuronKind::Unit] {
+            agrees(&raw, inputs, &shape, axis, kind);
+            // Alone an input may take the path of small layers: no bit may differ.
+            let units: usize = shape.iter().product();
+            for read in [neuron_values, scaled_values] {
+                let (mut whole, mut one) = (Vec::new(), Vec::new());
+                read(&raw, inputs, &shape, axis, kind, &mut whole);
+                read(&raw[units..2 * units], 1, &shape, axis, kind, &mut one);
+                assert_eq!(whole[one.len()..2 * one.len()], one);
+            }
+        }
+    }
+}
+
+#[test]
+fn scaling_keeps_its_digits_where_the_range_is_small() {
+    // The range is one step of f32 beside the values: the mean less the minimum would have eight digits left.
+    let (low, high) = (1.0e6f32, 1.0e6f32.next_up());
+    let raw: Vec<f32> = (0..300).map(|index| if index % 3 == 0 { high } else { low }).collect();
+    let mut values = Vec::new();
+    scaled_values(&raw, 1, &[1, 300], 0, NeuronKind::Channel, &mut values);
+    assert!((values[0] - 1.0 / 3.0).abs() < 1e-15, "{}", values[0]);
+}
+
+#[test]
+fn scaled_ends_are_exact() {
+    let mut values = Vec::new();
+    // The second channel is the maximum everywhere, the first the minimum, the third exactly between.
+    let raw = [[-0.1f32; 7], [0.3; 7], [0.1; 7]].concat();
+    scaled_values(&raw, 1, &[3, 7], 0, NeuronKind::Channel, &mut values);
+    assert_eq!(values[..2], [0.0, 1.0]);
+    scaled_values(&[5.0; 12], 2, &[3, 2], 0, NeuronKind::Channel, &mut values);
+    assert_eq!(values, [0.0; 6]);
+    scaled_values(&[f32::MAX, f32::MIN, 0.0], 1, &[3], 0, NeuronKind::Unit, &mut values);
+    assert_eq!(values, [1.0, 0.0, 0.5]);
+}
+
+#[test]
+fn values_that_are_not_finite_are_counted_and_left_out_of_the_range() {
+    let (nan, infinity) = (f32::NAN, f32::INFINITY);
+    let raw = [1.0, nan, 0.0, 4.0, infinity, -infinity];
+    let mut values = Vec::new();
+    assert_eq!(neuron_values(&raw, 1, &[3, 2], 0, NeuronKind::Channel, &mut values), 2);
+    assert!(values[0].is_nan() && values[1] == 2.0 && values[2].is_nan());
+    assert_eq!(scaled_values(&raw, 1, &[3, 2], 0, NeuronKind::Channel, &mut values), 2);
+    assert!(values[0].is_nan() && values[1] == 0.5 && values[2].is_nan());
+    assert_eq!(scaled_values(&raw, 1, &[3, 2], 0, NeuronKind::Unit, &mut values), 3);
+    assert_eq!(values[3], 1.0);
+    assert_eq!(scaled_values(&[nan, infinity], 1, &[2], 0, NeuronKind::Unit, &mut values), 2);
+    let found = first_non_finite(&raw, 1, &[3, 2], 0, NeuronKind::Channel).unwrap();
+    assert!((found.input, found.neuron) == (0, 0) && found.value.is_nan());
+    // By channel the second step's first feature comes before the first step's second.
+    let found = first_non_finite(&[0.0, nan, infinity, 0.0], 1, &[2, 2], 1, NeuronKind::Channel).unwrap();
+    assert_eq!((found.neuron, found.value), (0, infinity));
+    assert_eq!(first_non_finite(&[0.0, f32::MAX], 2, &[1], 0, NeuronKind::Unit), None);
+}
+
+#[test]
+fn shapes_without_positions_or_channels() {
+    let mut values = vec![1.0];
+    assert_eq!(neuron_values(&[1.5, 2.5], 2, &[], 0, NeuronKind::Channel, &mut values), 0);
+    assert_eq!(values, [1.5, 2.5], "a scalar per input is one neuron");
+    assert_eq!(neuron_values(&[1.5, 2.5], 2, &[], 0, NeuronKind::Unit, &mut values), 0);
+    assert_eq!(values, [1.5, 2.5]);
+    assert_eq!(neuron_values(&[], 2, &[3, 0], 0, NeuronKind::Channel, &mut values), 6);
+    assert!(values.len() == 6 && values.iter().all(|value| value.is_nan()), "no mean over nothing");
+    assert_eq!(scaled_values(&[], 2, &[3, 0], 0, NeuronKind::Channel, &mut values), 6);
+    for shape in [vec![0], vec![0, 4], vec![4, 0]] {
+        let axis = shape.iter().position(|size| *size == 0).unwrap();
+        assert_eq!(neuron_values(&[], 2, &shape, axis, NeuronKind::Channel, &mut values), 0);
+        assert!(values.is_empty());
+        assert_eq!(scaled_values(&[], 2, &shape, axis, NeuronKind::Unit, &mut values), 0);
+        assert!(values.is_empty());
+    }
+    assert_eq!(neuron_values(&[], 0, &[3, 2], 0, NeuronKind::Channel, &mut values), 0);
+    assert!(values.is_empty());
+    assert_eq!(first_non_finite(&[], 2, &[3, 0], 0, NeuronKind::Channel), None);
+}
