@@ -1,7 +1,46 @@
-//! Coverage of neural networks in `cargo test`.
+//! Coverage of neural networks in `cargo test`: declare how thoroughly the test data must exercise a model, and the test
+//! fails when it falls short, or falls behind the figures a reviewer accepted.
 //!
-//! Data flows one way: [`declare`] what must hold, [`measure`] it by one pass of the [`data`] through the [`model`]
-//! into the [`criteria`], [`gate`] the result, [`report`] the outcome.
+//! # A file of coverage tests
+//!
+//! A test target with `harness = false`, a `cleanai.toml` ([`config`]) beside the package, and:
+//!
+//! ```no_run
+//! use cleanai_harness::prelude::*;
+//!
+//! #[cleanai::coverage(model = "models/lenet5.pt", nc >= 0.4, kmnc(k = 100)@conv2 >= 0.2)]
+//! fn lenet5() {}
+//!
+//! #[cleanai::coverage(model = "lenet5", kmnc(k = 1000) >= 0.1)]
+//! fn no_layer_is_untested(m: &Measurement) -> Result<(), Failed> {
+//!     let worst = m.layers("kmnc(k=1000)")?.min_by_value();
+//!     ensure!(worst.value > 0.05, "{} is nearly untested", worst.name);
+//!     Ok(())
+//! }
+//!
+//! cleanai_harness::main!();
+//! ```
+//!
+//! `cargo test`, `cargo nextest run` and `cargo insta test` run them; `cargo insta review` decides on baselines.
+//! What an attribute leaves open comes from `[tests.NAME]`, then `[defaults]`; requirements of the three add up, and the
+//! nearer one replaces a bound on the same figure.
+//!
+//! # How data flows
+//!
+//! One way, a module each: [`declare`] what must hold, [`measure::Plan`] the passes it takes (tests over one model and
+//! data share one), open the [`model`] and its layers, decode the [`data`], stream every layer's values into the
+//! [`criteria`], judge the measurement in the [`gate`], and [`report`] the outcome to the terminal, JUnit, PDF and JSON.
+//!
+//! # Criteria
+//!
+//! [`criteria::registry::descriptions`] lists them with parameters, defaults and the paper each comes from. A crate adds
+//! its own with [`criteria::registry::CriterionRegistration`], under a name with a namespace (`acme::spread`).
+//!
+//! # Features
+//!
+//! - `torch` (default): run models through libtorch, which `cargo cleanai setup` provides. Without it the crate reads
+//!   declarations, data, states and reports only.
+//! - `pdf` (default): the PDF report.
 
 mod body;
 pub mod config;
