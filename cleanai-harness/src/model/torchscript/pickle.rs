@@ -107,7 +107,7 @@ impl Reader<'_> {
         match code {
             b'(' => self.push(Value::Mark),
             b'0' => drop(self.pop()?),
-            b'1' => drop(self.to_mark()?),
+            b'1' => drop(self.take_marked()?),
             b'2' => {
                 let top = *self.stack.last().ok_or("its stack is empty")?;
                 self.stack.push(top);
@@ -145,7 +145,7 @@ impl Reader<'_> {
             b')' => self.push(Value::Tuple(Vec::new())),
             b']' | b'}' => self.push(Value::Container(Vec::new())),
             b't' => {
-                let items = self.to_mark()?;
+                let items = self.take_marked()?;
                 self.push(Value::Tuple(items));
             }
             0x85..=0x87 => {
@@ -155,7 +155,7 @@ impl Reader<'_> {
                 self.push(Value::Tuple(items));
             }
             b'l' | b'd' => {
-                let items = self.to_mark()?;
+                let items = self.take_marked()?;
                 self.push(Value::Container(items));
             }
             b'a' => {
@@ -167,7 +167,7 @@ impl Reader<'_> {
                 self.extend(vec![key, value])?;
             }
             b'e' | b'u' => {
-                let items = self.to_mark()?;
+                let items = self.take_marked()?;
                 self.extend(items)?;
             }
             b'q' => {
@@ -296,7 +296,7 @@ impl Reader<'_> {
     }
 
     /// Everything above the last mark, which goes as well.
-    fn to_mark(&mut self) -> Result<Vec<Id>, String> {
+    fn take_marked(&mut self) -> Result<Vec<Id>, String> {
         let mark = self
             .stack
             .iter()
