@@ -26,7 +26,20 @@ fn baselines_are_reviewed_with_cargo_insta() {
     assert_eq!(fs::read_to_string(project.snapshot()).unwrap(), baseline);
     project.test(&["digits"], &[("CI", "true")]).expect(101);
 
-    // Accepted, the lower figures are the baseline.
+    // In a review the reviewer sees both figures, and accepts what she will.
+    #[cfg(target_os = "linux")]
+    {
+        project.test(&["digits"], &[]).expect(101);
+        project.review("r").expect(0).says("kmnc(k=100)").says("reject");
+        assert!(!project.pending().exists());
+        assert_eq!(fs::read_to_string(project.snapshot()).unwrap(), baseline);
+        project.test(&["digits"], &[]).expect(101);
+        project.review("a").expect(0);
+        project.test(&["digits"], &[("CI", "true")]).expect(0);
+        fs::write(project.snapshot(), &baseline).unwrap();
+    }
+
+    // Accepted at once, the lower figures are the baseline.
     project.cargo(&["insta", "test", "--accept", "--test", "coverage"], &[]);
     assert_ne!(fs::read_to_string(project.snapshot()).unwrap(), baseline);
     project.test(&["digits"], &[("CI", "true")]).expect(0);

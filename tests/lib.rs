@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
@@ -33,6 +33,14 @@ pub struct Run {
 }
 
 impl Run {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Fails, showing everything, unless the exit code is this.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
@@ -206,44 +214,50 @@ require = [{requirements}]
         target().join("cleanai").join(&self.name).join(file)
     }
 
-    /// Runs `cargo`; `environment` is set on top of a clean one (no `CI`, no variables of insta or nextest).
-    pub fn cargo<S: AsRef<OsStr>>(&self, arguments: &[S], environment: &[(&str, &str)]) -> Run {
-        let mut command = Command::new("cargo");
+    /// `cargo` in the project: a clean environment (no `CI`, no variables of insta or nextest), the tools it needs on the path.
+    fn command(&self, program: &str, tools: &[PathBuf]) -> Command {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            let inherited =
-                ["INSTA_", "NEXTEST", "CARGO_PKG_", "RUST_TEST", "RUST_BACKTRACE"].iter().any(|p| text.starts_with(p));
-            if inherited || ["CI", "TF_BUILD", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO"].contains(&&*text) {
+            let families = ["INSTA_", "NEXTEST", "CARGO_PKG_", "RUST_TEST", "RUST_BACKTRACE"];
+            let single = ["CI", "TF_BUILD", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO"];
+            if families.iter().any(|family| text.starts_with(family)) || single.contains(&&*text) {
                 command.env_remove(&name);
             }
         }
-        let first = arguments.first().map(|argument| argument.as_ref().to_string_lossy().into_owned());
-        let tools = match first.as_deref() {
-            Some("nextest") => vec![tool("cargo-nextest", NEXTEST)],
-            Some("insta") if arguments.iter().any(|argument| argument.as_ref() == "nextest") => {
-                vec![tool("cargo-insta", INSTA), tool("cargo-nextest", NEXTEST)]
-            }
-            Some("insta") => vec![tool("cargo-insta", INSTA)],
-            _ => Vec::new(),
-        };
         let paths = std::env::var_os("PATH").unwrap_or_default();
-        let paths = std::env::join_paths(std::env::split_paths(&paths).chain(tools)).expect("PATH can be joined");
-        let output = command
-            .args(arguments)
+        let paths = std::env::split_paths(&paths).chain(tools.iter().cloned());
+        command
             .current_dir(self.folder.path())
-            .env("PATH", paths)
+            .env("PATH", std::env::join_paths(paths).expect("PATH can be joined"))
             .env("CARGO_TARGET_DIR", target())
             .env("CARGO_NET_OFFLINE", "true")
-            .env("CARGO_TERM_COLOR", "never")
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .output()
-            .expect("cargo runs");
-        Run {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            .env("CARGO_TERM_COLOR", "never");
+        command
+    }
+
+    /// Runs `cargo`; `environment` is set on top of a clean one.
+    pub fn cargo<S: AsRef<OsStr>>(&self, arguments: &[S], environment: &[(&str, &str)]) -> Run {
+        let asks_for = |name: &str| arguments.iter().any(|argument| argument.as_ref() == name);
+        let mut tools = Vec::new();
+        if asks_for("insta") {
+            tools.push(tool("cargo-insta", INSTA));
         }
+        if asks_for("nextest") {
+            tools.push(tool("cargo-nextest", NEXTEST));
+        }
+        let mut command = self.command("cargo", &tools);
+        let output = command.args(arguments).envs(environment.iter().copied()).stdin(Stdio::null()).output();
+        Run::of(output.expect("cargo runs"))
+    }
+
+    /// `cargo insta review` in a terminal, with a reviewer who presses these keys.
+    #[cfg(target_os = "linux")]
+    pub fn review(&self, keys: &str) -> Run {
+        // `script` gives the command a terminal of its own; the pauses let it ask before it is answered.
+        let terminal = format!("(sleep 3; printf {keys}; sleep 3) | script -qec 'cargo insta review' /dev/null");
+        let output = self.command("sh", &[tool("cargo-insta", INSTA)]).args(["-c", &terminal]).output();
+        Run::of(output.expect("sh runs"))
     }
 
     /// `cargo test` with these arguments for the tests.
