@@ -91,6 +91,6 @@ fn non_finite(info: &LayerInfo, raw: &[f32], first: usize, inputs: usize, kind: 
         None => format!("layer {}: a neuron has no value", info.name),
     };
     Error::new(ErrorKind::Model, what).with_help(
-        "find out why the model overflows on this input, or set non_finite = \"ignore\" to skip and count such values",
+        "find out why the model gives no finite number for this input, or set non_finite = \"ignore\" to skip and count such values",
     )
 }

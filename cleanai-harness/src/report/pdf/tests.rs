@@ -69,7 +69,7 @@ fn everything_is_in_the_report() {
         "did you mean it?",
         "block1_relu is nearly untested",
         "3 more skipped because they could not be decoded",
-        "constant_neurons:",
+        "constant neurons:",
         "nothing to cover: every neuron",
         "2026-11-22 03:14 UTC",
         "PASS",
