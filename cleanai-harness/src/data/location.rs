@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::data::array::unreadable;
 use crate::data::range::InputRange;
-use crate::data::transform::nearest;
 use crate::data::{idx, npy};
 use crate::declare::DataLocation;
+use crate::declare::nearest::nearest;
 use crate::{Error, ErrorKind, Result};
 
 /// A location taken apart.

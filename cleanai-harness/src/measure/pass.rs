@@ -116,6 +116,16 @@ pub(super) fn run(job: &Job) -> Result<Measured> {
     check_needs(job, &model, &test)?;
     let batch = batch_size(job, &model);
     let profile_set = if job.items.iter().any(|item| item.needs.profile) { Some(open_profile(job)?) } else { None };
+    if let Some(profile) = profile_set.as_ref().filter(|profile| profile.shape() != test.shape()) {
+        let what = format!(
+            "after the transform a profile input has the shape {:?}, a test input {:?}",
+            profile.shape(),
+            test.shape()
+        );
+        return Err(
+            Error::new(ErrorKind::Data, what).with_help("add a resize to the transform, so that both are alike")
+        );
+    }
     let shape_of = profile_set.as_ref().unwrap_or(&test);
     let layers = probe(&mut model, shape_of, batch)?;
 

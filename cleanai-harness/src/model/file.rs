@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::container::Container;
+use crate::declare::nearest::nearest_file;
 use crate::{Error, ErrorKind, Result};
 
 /// The two formats that hold a whole model.
@@ -85,19 +86,10 @@ fn missing(path: &Path, why: &std::io::Error) -> Error {
     }
     let error = Error::new(ErrorKind::Model, format!("{} does not exist", path.display()));
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let wanted = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let entries = std::fs::read_dir(parent)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let nearest = entries.map(|name| (strsim::jaro_winkler(&name, &wanted), name)).max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest {
-        Some((likeness, name)) if likeness > 0.7 => {
-            error.with_help(format!("did you mean {}?", parent.join(name).display()))
-        }
-        _ if !parent.exists() => error.with_help(format!("its folder {} does not exist either", parent.display())),
-        _ => error,
+    match nearest_file(path) {
+        Some(near) => error.with_help(format!("did you mean {}?", near.display())),
+        None if !parent.exists() => error.with_help(format!("its folder {} does not exist either", parent.display())),
+        None => error,
     }
 }
 

@@ -34,7 +34,6 @@ use std::fmt;
 pub use read::parse;
 
 pub(crate) use apply::apply;
-pub(crate) use read::nearest;
 
 use crate::{Error, ErrorKind, Result};
 

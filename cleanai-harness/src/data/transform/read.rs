@@ -7,6 +7,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde::{Deserialize, Serialize as DeriveSerialize};
 
 use crate::data::transform::{ResizeFilter, TransformStep};
+use crate::declare::nearest::nearest;
 use crate::{Error, ErrorKind, Result};
 
 /// Every step with the way it is written.
@@ -35,16 +36,6 @@ pub fn parse(text: &str) -> Result<Vec<TransformStep>> {
         Error::new(ErrorKind::Configuration, format!("transform `{text}`: {}", why.message()))
             .with_help("a transform is a list such as `[{ resize = [28, 28] }, \"grayscale\", { normalize = { mean = [0.5], std = [0.5] } }]`")
     })
-}
-
-/// The nearest of `known` to what was written, if any is near.
-pub(crate) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&written.to_lowercase(), &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= 1.max(name.chars().count() / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
 }
 
 fn unknown<E: de::Error>(what: &str, written: &str, known: &[&str]) -> E {
