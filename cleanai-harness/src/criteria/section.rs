@@ -199,7 +199,7 @@ fn observe_block(
         }
         for (neuron, &value) in row.iter().enumerate() {
             if value >= low[neuron] && value <= high[neuron] {
-                let section = section[neuron] as usize;
+                let section = section[neuron] as u32 as usize;
                 covered[neuron * words + section / 64] |= 1 << (section % 64);
             } else {
                 below += u64::from(value < low[neuron]);

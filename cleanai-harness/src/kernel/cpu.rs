@@ -88,7 +88,10 @@ pub fn neuron_values(
 ) -> usize {
     let layout = Layout::new(shape, channel_axis, kind);
     layout.check(raw, inputs);
-    values.clear();
+    if layout.positions() == 0 {
+        values.clear();
+    }
+    // What stays from the last call is written over.
     values.resize(inputs * layout.channels, f64::NAN);
     if values.is_empty() || layout.positions() == 0 {
         return values.len();
@@ -133,7 +136,10 @@ pub fn scaled_values(
 ) -> usize {
     let layout = Layout::new(shape, channel_axis, kind);
     layout.check(raw, inputs);
-    values.clear();
+    if layout.positions() == 0 {
+        values.clear();
+    }
+    // What stays from the last call is written over.
     values.resize(inputs * layout.channels, f64::NAN);
     if values.is_empty() || layout.positions() == 0 {
         return values.len();
@@ -256,11 +262,16 @@ fn means_across(raw: &[f32], layout: Layout, values: &mut [f64], map: impl Fn(f6
 /// here came in.
 #[inline(always)]
 fn drop_non_finite(values: &mut [f64]) -> usize {
+    // As good as always there is none, which a look at all of them without a branch finds soonest.
+    if values.iter().fold(true, |finite, value| finite & value.is_finite()) {
+        return 0;
+    }
     let mut count = 0;
     for value in values {
-        let finite = value.is_finite();
-        *value = if finite { *value } else { f64::NAN };
-        count += usize::from(!finite);
+        if !value.is_finite() {
+            *value = f64::NAN;
+            count += 1;
+        }
     }
     count
 }
@@ -292,12 +303,18 @@ fn sum(run: &[f32], map: &impl Fn(f64) -> f64) -> f64 {
 fn finite_range(raw: &[f32]) -> (f32, f32) {
     let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
     let (whole, rest) = raw.as_chunks::<LANES>();
-    for values in whole.iter().map(<[f32; LANES]>::as_slice).chain(std::iter::once(rest)) {
-        // NaN fails both comparisons.
-        for ((low, high), &value) in low.iter_mut().zip(&mut high).zip(values) {
-            *low = if value < *low { value } else { *low };
-            *high = if value > *high { value } else { *high };
+    // NaN fails both comparisons.
+    let mut widen = |lane: usize, value: f32| {
+        low[lane] = if value < low[lane] { value } else { low[lane] };
+        high[lane] = if value > high[lane] { value } else { high[lane] };
+    };
+    for values in whole {
+        for (lane, &value) in values.iter().enumerate() {
+            widen(lane, value);
         }
+    }
+    for (lane, &value) in rest.iter().enumerate() {
+        widen(lane, value);
     }
     let range = (low.into_iter().fold(f32::INFINITY, f32::min), high.into_iter().fold(f32::NEG_INFINITY, f32::max));
     if range.0.is_finite() && range.1.is_finite() {
