@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
+use super::signature::Argument;
+
 /// The number a value (a result of a node, or an input) is known by; the same on the side that runs the graph.
 pub type ValueId = i64;
 
@@ -90,8 +92,10 @@ pub struct Module {
 pub struct Graph {
     /// Calls in execution order.
     pub nodes: Vec<Node>,
-    /// The values fed with data, in the order of `forward`'s arguments.
+    /// The values fed with data: one for each argument of `forward`, or (torch.export) one for each tensor in them, in order.
     pub inputs: Vec<ValueId>,
+    /// The arguments of `forward`.
+    pub signature: Vec<Argument>,
     /// The values returned.
     pub outputs: Vec<ValueId>,
     /// Modules in registration order, the root first.

@@ -21,6 +21,7 @@ pub mod layers;
 mod open;
 #[cfg(feature = "torch")]
 mod select;
+pub mod signature;
 #[cfg(feature = "torch")]
 pub(crate) mod tensor;
 #[cfg(feature = "torch")]

@@ -6,8 +6,9 @@ use serde_json::Value as Json;
 use tch::{Device, Kind, Tensor};
 
 use super::archive::Archive;
-use super::schema::{Argument, ExportedModel, ExportedNode, Payload, TensorMeta};
+use super::schema::{Argument as ExportedArgument, ExportedModel, ExportedNode, Payload, TensorMeta};
 use crate::model::graph::{Graph, Module, Node, ValueId};
+use crate::model::signature::{Argument, ArgumentType, TensorType};
 use crate::model::torchscript::ffi::{Constant, Element, Program};
 use crate::model::torchscript::{first_paragraph, unknown_operator};
 use crate::{Error, Result};
@@ -56,6 +57,7 @@ pub fn build(archive: &mut Archive, model: &ExportedModel, device: Option<usize>
     let graph = Graph {
         nodes: builder.nodes,
         inputs: inputs.iter().map(|(_, id)| *id).collect(),
+        signature: inputs.iter().map(|(name, _)| argument(name)).collect(),
         outputs,
         modules: modules.collect(),
         parameters,
@@ -224,7 +226,7 @@ impl Builder<'_> {
     }
 
     /// The value of an argument; the values it reads are added to `read`, flat, in order.
-    fn argument(&mut self, target: &str, argument: &Argument, read: &mut Vec<ValueId>) -> Result<ValueId> {
+    fn argument(&mut self, target: &str, argument: &ExportedArgument, read: &mut Vec<ValueId>) -> Result<ValueId> {
         let (kind, json) =
             single(argument).ok_or_else(|| self.archive.error(format!("{target} has an argument without a kind")))?;
         let unsupported = |archive: &Archive| {
@@ -382,6 +384,11 @@ impl Builder<'_> {
     }
 }
 
+/// A tensor by this name.
+fn argument(name: &str) -> Argument {
+    Argument { name: name.to_owned(), kind: ArgumentType::Tensor(TensorType::default()), has_default: false }
+}
+
 /// The only entry of a one-key object.
 fn single(object: &BTreeMap<String, Json>) -> Option<(&str, &Json)> {
     let mut entries = object.iter();
@@ -419,7 +426,7 @@ fn operator_of(target: &str) -> Option<String> {
     Some(format!("aten::{name}"))
 }
 
-fn output_names(outputs: &[Argument]) -> Vec<String> {
+fn output_names(outputs: &[ExportedArgument]) -> Vec<String> {
     let mut names = Vec::new();
     for output in outputs {
         let Some((_, json)) = single(output) else { continue };

@@ -63,6 +63,7 @@ pub(super) fn open(path: &Path, device: Option<usize>) -> Result<(Program, Graph
     let modules = description.modules.into_iter().map(|m| Module { class: plain_class(&m.class), ..m }).collect();
     let graph = Graph {
         nodes: nodes.collect(),
+        signature: Vec::new(),
         inputs: description.inputs,
         outputs: description.outputs,
         modules,
