@@ -57,10 +57,12 @@ pub fn build(archive: &mut Archive, model: &ExportedModel, device: Option<usize>
     let graph = Graph {
         nodes: builder.nodes,
         inputs: inputs.iter().map(|(_, id)| *id).collect(),
+        flat: true,
         signature: inputs.iter().map(|(name, _)| argument(name)).collect(),
         outputs,
         modules: modules.collect(),
         parameters,
+        weight_element: None,
         input_shape,
         fixed_batch,
     };
@@ -221,6 +223,7 @@ impl Builder<'_> {
             path,
             class,
             constant: None,
+            place: String::new(),
         });
         Ok(())
     }
