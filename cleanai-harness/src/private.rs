@@ -11,9 +11,9 @@ pub use crate::body::Failed;
 pub use crate::declare::{NeuronKind, NonFinite};
 pub use crate::measure::Measurement;
 #[cfg(feature = "torch")]
-pub use tch::Device;
-#[cfg(feature = "torch")]
 pub use crate::runner::registered::main;
+#[cfg(feature = "torch")]
+pub use tch::Device;
 
 /// A test's function in the form the runner calls.
 pub type Body = fn(&Measurement) -> Result<(), Failed>;

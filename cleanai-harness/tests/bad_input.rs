@@ -216,27 +216,27 @@ fn measured(case: &Case<'_>, criteria: &[&str], non_finite: NonFinite) -> Result
 const MEASURED: &[(&str, &str)] = &[
     (
         "rank, traced",
-        "fixtures/models/resnet.pt cannot run on an input of shape [64, 8]: Expected 4-dimensional input for 4-dimensional weight [8, 3, 3, 3], but got 2-dimensional input of size [64, 8] instead",
+        "fixtures/models/resnet.pt cannot run on an input of shape [2, 8]: Expected 4-dimensional input for 4-dimensional weight [8, 3, 3, 3], but got 2-dimensional input of size [2, 8] instead",
     ),
     (
         "rank, scripted",
-        "fixtures/models/resnet.scripted.pt cannot run on an input of shape [64, 8]: Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [64, 8]",
+        "fixtures/models/resnet.scripted.pt cannot run on an input of shape [2, 8]: Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [2, 8]",
     ),
     (
         "rank, exported",
-        "fixtures/models/resnet.pt2 cannot run on an input of shape [64, 8]: Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [64, 8]",
+        "fixtures/models/resnet.pt2 cannot run on an input of shape [2, 8]: Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [2, 8]",
     ),
     (
         "channels, traced",
-        "examples/digits/models/lenet5.pt cannot run on an input of shape [64, 3, 16, 16]: Given groups=1, weight of size [6, 1, 5, 5], expected input[64, 3, 16, 16] to have 1 channels, but got 3 channels instead",
+        "examples/digits/models/lenet5.pt cannot run on an input of shape [2, 3, 16, 16]: Given groups=1, weight of size [6, 1, 5, 5], expected input[2, 3, 16, 16] to have 1 channels, but got 3 channels instead",
     ),
     (
         "channels, scripted",
-        "fixtures/models/lenet5.scripted.pt cannot run on an input of shape [64, 3, 16, 16]: Given groups=1, weight of size [6, 1, 5, 5], expected input[64, 3, 16, 16] to have 1 channels, but got 3 channels instead",
+        "fixtures/models/lenet5.scripted.pt cannot run on an input of shape [2, 3, 16, 16]: Given groups=1, weight of size [6, 1, 5, 5], expected input[2, 3, 16, 16] to have 1 channels, but got 3 channels instead",
     ),
     (
         "channels, exported",
-        "examples/digits/models/lenet5.pt2 cannot run on an input of shape [64, 3, 16, 16]: Given groups=1, weight of size [6, 1, 5, 5], expected input[64, 3, 16, 16] to have 1 channels, but got 3 channels instead",
+        "examples/digits/models/lenet5.pt2 cannot run on an input of shape [2, 3, 16, 16]: Given groups=1, weight of size [6, 1, 5, 5], expected input[2, 3, 16, 16] to have 1 channels, but got 3 channels instead",
     ),
     ("nan, pt", "layer fc, neuron 0, input root_one_negative.npz:x[5]: the activation is NaN"),
     ("nan, scripted.pt", "layer fc, neuron 0, input root_one_negative.npz:x[5]: the activation is NaN"),
@@ -445,10 +445,13 @@ fn inputs_and_outputs_of_other_kinds_are_named_or_work() {
     let input = || Tensor::ones([4, 3], (Kind::Float, tch::Device::Cpu));
     let mut two = edited(code, b"x: Tensor)", b"x: Tensor, y: Tensor)").unwrap();
     let error = two.run(&[&input()], &mut |_, _| Ok(())).unwrap_err();
-    assert!(error.what().ends_with("root.pt takes 2 inputs, it is given 1"), "{error}");
+    assert!(error.what().ends_with("the data lacks the model's input `y`: it has x"), "{error}");
     assert!(two.run(&[&input(), &input()], &mut |_, _| Ok(())).is_ok(), "a caller may feed both");
-    let list = refused(code, b"x: Tensor) -> Tensor:\n", b"x: List[Tensor]) -> Tensor:\n    x = x[0]\n");
-    assert_eq!(list, "root.pt: forward takes an input of type Tensor[]; only tensors can be fed");
+    let mut list = edited(code, b"x: Tensor) -> Tensor:\n", b"x: List[Tensor]) -> Tensor:\n    x = x[0]\n").unwrap();
+    assert!(list.run(&[&input()], &mut |_, _| Ok(())).is_ok(), "a list of one");
+    let mut number = edited(code, b"x: Tensor) -> Tensor:\n", b"x: Tensor, n: int) -> Tensor:\n").unwrap();
+    let error = number.run(&[&input()], &mut |_, _| Ok(())).unwrap_err();
+    assert!(error.what().contains("takes `n`, of type int, without a default; only tensors can be fed"), "{error}");
     let old = b"-> Tensor:\n    fc = self.fc\n    same = self.same\n    _0 = (fc).forward(torch.sqrt((same).forward(x, )), )\n    return _0";
     let new = b"-> Tuple[Tensor, Tensor]:\n    fc = self.fc\n    return ((fc).forward(x, ), x)";
     let mut tuple = edited(code, old, new).unwrap();

@@ -30,7 +30,10 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStr
         [] => quote!(#ident()),
         [FnArg::Typed(_)] => quote!(#ident(device)),
         [first, ..] => {
-            return Err(syn::Error::new_spanned(first, "a model's constructor takes nothing or the device: `tch::Device`"));
+            return Err(syn::Error::new_spanned(
+                first,
+                "a model's constructor takes nothing or the device: `tch::Device`",
+            ));
         }
     };
     let cfgs = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
@@ -61,7 +64,10 @@ fn krate(arguments: TokenStream) -> syn::Result<Path> {
     }
     let parser = |input: syn::parse::ParseStream<'_>| {
         input.parse::<Token![crate]>().map_err(|error| {
-            syn::Error::new(error.span(), "#[model] takes nothing, or `crate = path` where cleanai-harness is re-exported")
+            syn::Error::new(
+                error.span(),
+                "#[model] takes nothing, or `crate = path` where cleanai-harness is re-exported",
+            )
         })?;
         input.parse::<Token![=]>()?;
         Path::parse_mod_style(input)

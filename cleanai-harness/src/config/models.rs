@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::reader::{Table, Value};
 use super::tests::device;
 use crate::Result;
-use crate::declare::{AxisChoice, DeviceChoice, StateChoice};
+use crate::declare::{AxisChoice, DeviceChoice, InputChoice, StateChoice};
 use crate::model::signature::ElementType;
 
 /// `[models.NAME]`
@@ -24,8 +24,8 @@ pub struct ModelTable {
     pub allow_files: bool,
     /// `state`
     pub state: StateChoice,
-    /// `inputs`, element types by name.
-    pub inputs: BTreeMap<String, ElementType>,
+    /// `inputs`, by name.
+    pub inputs: BTreeMap<String, InputChoice>,
     /// `axes`, by a glob on layer names.
     pub axes: Vec<AxisChoice>,
 }
@@ -42,7 +42,7 @@ pub(super) fn read(value: Value<'_>) -> Result<ModelTable> {
     let inputs = match table.take("inputs") {
         Some(value) => {
             let entries = value.entries()?.into_iter();
-            entries.map(|(key, value)| Ok((key.text, value.word(&ElementType::NAMES)?))).collect::<Result<_>>()?
+            entries.map(|(key, value)| Ok((key.text, input(value)?))).collect::<Result<_>>()?
         }
         None => BTreeMap::new(),
     };
@@ -53,7 +53,8 @@ pub(super) fn read(value: Value<'_>) -> Result<ModelTable> {
     let function = table.take("function");
     let path = match (&function, table.take("path")) {
         (Some(function), Some(_)) => {
-            return Err(function.error(format!("{} stands beside `path`", function.name))
+            return Err(function
+                .error(format!("{} stands beside `path`", function.name))
                 .with_help("keep one: `path` names a file, `function` a constructor"));
         }
         (Some(_), None) => None,
@@ -69,6 +70,18 @@ pub(super) fn read(value: Value<'_>) -> Result<ModelTable> {
         state: table.take("state").map(state).transpose()?.unwrap_or_default(),
         inputs,
         axes,
+    })
+}
+
+/// `"int64"`, or `{ type = "int64", batch = 1 }`.
+fn input(value: Value<'_>) -> Result<InputChoice> {
+    if !value.is_table() {
+        return Ok(InputChoice { element: Some(value.word(&ElementType::NAMES)?), batch: None });
+    }
+    let mut table = Table::open(value, &["type", "batch"])?;
+    Ok(InputChoice {
+        element: table.take("type").map(|value| value.word(&ElementType::NAMES)).transpose()?,
+        batch: table.take("batch").map(|value| value.integer()).transpose()?,
     })
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::{Config, DataTable, ModelTable, TestTable, header};
 use crate::declare::nearest::{did_you_mean, listed, nearest, nearest_file};
 use crate::declare::{
-    DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, ModelOptions, ModelSource, Requirement, Selector,
-    TestIdentity,
+    DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, ModelOptions, ModelSource,
+    Requirement, Selector, TestIdentity,
 };
 use crate::private::{Registration, is_registered_model};
 use crate::{Error, ErrorKind, Place, Result};
@@ -152,8 +152,11 @@ fn find_model(registration: &Registration, config: &Config) -> Result<FoundModel
         let path = path_of(table).unwrap_or_default();
         match &table.function {
             Some(function) if !is_registered_model(function) => {
-                return Err(wrong(format!("{} names the function `{function}`, which is no model", header("models", written)))
-                    .with_help(format!("mark it: #[cleanai::model] fn {function}(device: tch::Device) -> Result<Model>")));
+                return Err(wrong(format!(
+                    "{} names the function `{function}`, which is no model",
+                    header("models", written)
+                ))
+                .with_help(format!("mark it: #[cleanai::model] fn {function}(device: tch::Device) -> Result<Model>")));
             }
             Some(_) => return Ok(of_table(table, path)),
             None if path.is_file() => return Ok(of_table(table, path)),
@@ -192,17 +195,14 @@ fn find_model(registration: &Registration, config: &Config) -> Result<FoundModel
         let table = config.models.values().find(|table| path_of(table).is_some_and(|own| same_file(&own, path)));
         return Ok(match table {
             Some(table) => of_table(table, path.clone()),
-            None => FoundModel {
-                source: ModelSource::File(path.clone()),
-                device: None,
-                options: ModelOptions::default(),
-            },
+            None => {
+                FoundModel { source: ModelSource::File(path.clone()), device: None, options: ModelOptions::default() }
+            }
         });
     }
     // `lenet5.pt` may stand for the one model of that file name, `models/lenet5.pt`.
-    let is_named = |table: &&ModelTable| {
-        table.path.as_ref().is_some_and(|path| path.file_name() == Some(written.as_ref()))
-    };
+    let is_named =
+        |table: &&ModelTable| table.path.as_ref().is_some_and(|path| path.file_name() == Some(written.as_ref()));
     let named: Vec<_> = config.models.values().filter(is_named).collect();
     if let [only] = named.as_slice()
         && let Some(path) = path_of(only).filter(|path| path.is_file())

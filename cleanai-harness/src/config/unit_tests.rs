@@ -430,11 +430,12 @@ fn the_attribute_wins_over_the_test_over_the_defaults() {
     assert_eq!(texts, ["nc >= 0.4", "nac >= 0.2", "nc <= 0.95", "accuracy >= 0.9"]);
     assert_eq!((declaration.batch, declaration.neurons), (8, NeuronKind::Unit));
     assert_eq!((declaration.layers.clone(), declaration.non_finite), (Selector::Logits, NonFinite::Ignore));
-    assert_eq!(declaration.model.options.device, DeviceChoice::Cuda(1), "the model's own device is nearer than the defaults");
     assert_eq!(
-        (declaration.model.name.as_str(), file_of(&declaration)),
-        ("lenet5", package.path("models/lenet5.pt"))
+        declaration.model.options.device,
+        DeviceChoice::Cuda(1),
+        "the model's own device is nearer than the defaults"
     );
+    assert_eq!((declaration.model.name.as_str(), file_of(&declaration)), ("lenet5", package.path("models/lenet5.pt")));
     assert_eq!(declaration.data.name, "digits");
     assert_eq!(
         (declaration.data.test.path.as_str(), declaration.data.test.root.as_path()),

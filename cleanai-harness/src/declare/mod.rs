@@ -125,6 +125,16 @@ pub struct AxisChoice {
     pub channel: Option<i64>,
 }
 
+/// What an input of a model is, against what the file says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct InputChoice {
+    /// The type of its elements.
+    pub element: Option<ElementType>,
+    /// The axis the inputs of a batch lie along, 0 unless the model wants another: 1 for sequences with time first. Below zero
+    /// from the end.
+    pub batch: Option<i64>,
+}
+
 /// How a model is opened and fed, beside its file: the keys of `[models.NAME]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ModelOptions {
@@ -136,8 +146,8 @@ pub struct ModelOptions {
     pub allow_files: bool,
     /// The state a batch starts with.
     pub state: StateChoice,
-    /// Element types of inputs by name, against what the file says.
-    pub inputs: std::collections::BTreeMap<String, ElementType>,
+    /// What inputs are, by name, against what the file says.
+    pub inputs: std::collections::BTreeMap<String, InputChoice>,
     /// Axes of single layers.
     pub axes: Vec<AxisChoice>,
 }

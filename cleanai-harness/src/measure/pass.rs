@@ -11,7 +11,9 @@ use crate::criteria::profile::ProfileState;
 use crate::criteria::{BatchEnd, LayerProfile, Needs, Start, State, registry};
 use crate::data::transform;
 use crate::data::{Batch, DataSet};
-use crate::declare::{CriterionSpec, DataChoice, Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite, Selector};
+use crate::declare::{
+    CriterionSpec, DataChoice, Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite, Selector,
+};
 use crate::model::{LayerInfo, Model, Observed, constructor, tensor};
 use crate::{Error, ErrorKind, Result};
 

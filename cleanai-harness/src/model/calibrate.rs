@@ -75,7 +75,8 @@ impl Model {
     /// # Errors
     /// Why the model cannot take these inputs.
     pub fn calibrate(&mut self, inputs: &[(&str, &Tensor)]) -> Result<Vec<LayerInfo>> {
-        let mut owned = Some(inputs.iter().map(|(name, tensor)| ((*name).to_owned(), tensor.shallow_clone())).collect());
+        let mut owned =
+            Some(inputs.iter().map(|(name, tensor)| ((*name).to_owned(), tensor.shallow_clone())).collect());
         self.calibrate_on(&mut |_| owned.take().map(Ok))
     }
 
@@ -183,9 +184,11 @@ impl Model {
             let list = node.inputs.get(1).copied();
             let first = match list.and_then(|list| flow.constant(list)) {
                 Some(Constant::Integers(list)) => list.first().copied(),
-                _ => list.and_then(|list| flow.producer(list)).and_then(|made| match flow.constant(*made.inputs.first()?) {
-                    Some(Constant::Integer(size)) => Some(*size),
-                    _ => None,
+                _ => list.and_then(|list| flow.producer(list)).and_then(|made| {
+                    match flow.constant(*made.inputs.first()?) {
+                        Some(Constant::Integer(size)) => Some(*size),
+                        _ => None,
+                    }
                 }),
             };
             sizes.extend(first.filter(|size| (2..=LARGEST_FIXED).contains(size)));
@@ -247,7 +250,8 @@ impl Model {
         for (layer, call) in layers {
             let Found { shape, inputs, rows } = &seen.found[&call];
             let choice = overrides.iter().filter(|(matcher, ..)| matcher.is_match(&layer.name));
-            let (batch, channel) = choice.fold((None, None), |(b, c), (_, batch, channel)| (batch.or(b), channel.or(c)));
+            let (batch, channel) =
+                choice.fold((None, None), |(b, c), (_, batch, channel)| (batch.or(b), channel.or(c)));
             let rows = match batch {
                 Some(axis) => chosen(&layer, "batch", axis, shape).and_then(|axis| {
                     let per_input = shape[axis] / inputs.max(&1);
@@ -437,7 +441,8 @@ fn layer_info(layer: &Layer, shape: &[usize], rows: Rows, channel: usize) -> Lay
     // Axes of one input's part: the batch axis stays where several places on it belong to an input.
     let axes: Vec<usize> = (0..shape.len()).filter(|axis| *axis != rows.axis || rows.per_input > 1).collect();
     // Channels cannot lie along the batch: then it is the axis behind it, else the last.
-    let channel = axes.iter().position(|axis| *axis == channel).or_else(|| axes.iter().position(|axis| *axis > channel));
+    let channel =
+        axes.iter().position(|axis| *axis == channel).or_else(|| axes.iter().position(|axis| *axis > channel));
     LayerInfo {
         name: layer.name.clone(),
         class: layer.class.clone(),

@@ -19,7 +19,10 @@ pub fn build(name: &str, options: &ModelOptions) -> Result<Model> {
     if let Some(other) = other {
         return Err(Error::new(
             ErrorKind::Configuration,
-            format!("two functions are models named `{name}`: {}:{} and {}:{}", registration.file, registration.line, other.file, other.line),
+            format!(
+                "two functions are models named `{name}`: {}:{} and {}:{}",
+                registration.file, registration.line, other.file, other.line
+            ),
         )
         .with_help("give one of them another name"));
     }
@@ -27,6 +30,7 @@ pub fn build(name: &str, options: &ModelOptions) -> Result<Model> {
     let mut model = (registration.build)(device)
         .map_err(|why| Error::new(ErrorKind::Model, format!("the model `{name}` cannot be built: {why}")))?;
     model.options = ModelOptions { device: model.options.device, ..options.clone() };
+    model.find_batch_axes();
     model.path = name.into();
     Ok(model)
 }

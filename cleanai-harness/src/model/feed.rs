@@ -3,7 +3,8 @@
 use tch::Tensor;
 
 use super::Model;
-use super::signature::{self, ElementType};
+use super::graph::Flow;
+use super::signature::{self, ElementType, Leaf};
 use super::tensor;
 use crate::data::Batch;
 use crate::{Error, ErrorKind, Result};
@@ -20,9 +21,8 @@ impl Model {
             .and_then(|tensor| tensor.f_view(size.as_slice()))
             .and_then(|tensor| tensor.f_to_kind(tensor::kind(element)))
             .and_then(|tensor| tensor.f_to_device(self.device()));
-        let made = made.map_err(|why| {
-            Error::new(ErrorKind::Data, format!("a batch of shape {size:?} cannot be made: {why}"))
-        })?;
+        let made = made
+            .map_err(|why| Error::new(ErrorKind::Data, format!("a batch of shape {size:?} cannot be made: {why}")))?;
         Ok(vec![("x".to_owned(), made)])
     }
 
@@ -30,17 +30,36 @@ impl Model {
     /// inputs, and all others are of the weights' type.
     pub(super) fn element_of(&self, name: &str, whole: bool) -> ElementType {
         let leaves = signature::leaves(&self.graph.signature);
-        let required: Vec<_> = leaves.iter().filter(|leaf| leaf.required).collect();
-        let known = match &required[..] {
-            // The only input goes by any name.
-            [only] if !leaves.iter().any(|leaf| leaf.name == name) => Some((only.name.as_str(), only.tensor)),
-            _ => None,
-        };
-        let chosen = self.options.inputs.get(name).or_else(|| self.options.inputs.get(known?.0));
-        let told = known.map(|(_, tensor)| tensor).or_else(|| signature::type_of(&self.graph.signature, name));
-        chosen.copied().or_else(|| told?.element).unwrap_or(match whole && leaves.len() > 1 {
+        let name = self.fed_name(name, &leaves);
+        let chosen = self.options.inputs.get(name).and_then(|choice| choice.element);
+        let told = signature::type_of(&self.graph.signature, name).and_then(|tensor| tensor.element);
+        chosen.or(told).unwrap_or(match whole && leaves.len() > 1 {
             true => ElementType::Int64,
             false => self.graph.weight_element.unwrap_or(ElementType::Float32),
         })
+    }
+
+    /// Finds the inputs that the model has its batch elsewhere than in front of: as the table says, else where a recurrent layer reads
+    /// time first. Whoever feeds them has it in front.
+    pub(super) fn find_batch_axes(&mut self) {
+        let flow = Flow::new(&self.graph);
+        let leaves = signature::leaves(&self.graph.signature);
+        let matched = self.graph.inputs.len() == leaves.len();
+        let axes = leaves.iter().enumerate().filter_map(|(place, leaf)| {
+            let chosen = self.options.inputs.get(&leaf.name).and_then(|choice| choice.batch);
+            let time_first = || matched && flow.is_time_first(self.graph.inputs[place]);
+            let axis = chosen.or_else(|| time_first().then_some(1)).filter(|axis| *axis != 0)?;
+            Some((leaf.name.clone(), axis))
+        });
+        self.batch_axes = axes.collect();
+    }
+
+    /// The only input goes by any name.
+    pub(super) fn fed_name<'n>(&self, name: &'n str, leaves: &'n [Leaf<'_>]) -> &'n str {
+        let mut required = leaves.iter().filter(|leaf| leaf.required);
+        match (required.next(), required.next()) {
+            (Some(only), None) if !leaves.iter().any(|leaf| leaf.name == name) => &only.name,
+            _ => name,
+        }
     }
 }

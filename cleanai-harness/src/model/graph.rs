@@ -68,6 +68,7 @@ impl Node {
             self.kind.as_str(),
             "prim::ListConstruct"
                 | "prim::TupleConstruct"
+                | "prim::DictConstruct"
                 | "prim::TupleUnpack"
                 | "prim::ListUnpack"
                 | "prim::If"
@@ -273,6 +274,22 @@ impl<'a> Flow<'a> {
             }
         }
         self.first_live_input(node)
+    }
+
+    /// Whether a value is a tensor, as far as the graph tells.
+    pub fn is_tensor(&self, value: ValueId) -> bool {
+        let Some(node) = self.producer(value) else { return true };
+        let place = node.outputs.iter().position(|output| *output == value);
+        place.and_then(|place| node.tensors.get(place)).copied().unwrap_or(true)
+    }
+
+    /// Whether a value is read by a recurrent layer that has time on its first axis and the batch on its second.
+    pub fn is_time_first(&self, value: ValueId) -> bool {
+        self.readers(value).iter().any(|node| {
+            // lstm(input, state, weights, has_biases, layers, dropout, train, bidirectional, batch_first)
+            matches!(node.operator(), "lstm" | "gru" | "rnn_tanh" | "rnn_relu")
+                && node.inputs.last().is_some_and(|last| self.constant(*last) == Some(&Constant::Bool(false)))
+        })
     }
 
     /// The constant a value is, if it is one.

@@ -161,7 +161,14 @@ fn name(graph: &Graph, flow: &Flow<'_>, chosen: &[(&Node, ValueId)]) -> Vec<Laye
         } else {
             (format!("{}/{operator}", node.path), operator.clone())
         };
-        layers.push(Layer { name: String::new(), class, operator, value: *value, axis: channel_axis(flow, *value), base });
+        layers.push(Layer {
+            name: String::new(),
+            class,
+            operator,
+            value: *value,
+            axis: channel_axis(flow, *value),
+            base,
+        });
     }
     number(layers.iter_mut());
     layers
@@ -227,5 +234,5 @@ pub fn logits(graph: &Graph) -> Option<ValueId> {
         }
         value = flow.origin(flow.first_live_input(node)?);
     }
-    flow.is_live(value).then_some(value)
+    (flow.is_live(value) && flow.is_tensor(value)).then_some(value)
 }

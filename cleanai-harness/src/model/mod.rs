@@ -39,9 +39,9 @@ pub(crate) mod tensor;
 #[cfg(feature = "torch")]
 mod torchscript;
 
-pub use layer::LayerInfo;
 #[cfg(feature = "torch")]
 pub use calibrate::LeftOut;
+pub use layer::LayerInfo;
 #[cfg(feature = "torch")]
 pub use open::{Model, device_name, libtorch_version};
 #[cfg(feature = "torch")]

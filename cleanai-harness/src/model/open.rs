@@ -59,6 +59,8 @@ pub struct Model {
     pub(super) fixed_batch: Option<usize>,
     pub(super) branches_on_data: bool,
     pub(super) logits: Option<ValueId>,
+    /// The batch axis of each input that has it elsewhere than in front, by the name it is fed by.
+    pub(super) batch_axes: Vec<(String, i64)>,
 }
 
 impl Model {
@@ -108,7 +110,7 @@ impl Model {
             layers: declared.iter().position(|layer| layer.value == *value).map(Some).into_iter().collect(),
             logits: Some(*value) == logits,
         });
-        Ok(Self {
+        let mut model = Self {
             path,
             format,
             sha256,
@@ -125,7 +127,10 @@ impl Model {
             logits,
             program,
             graph,
-        })
+            batch_axes: Vec::new(),
+        };
+        model.find_batch_axes();
+        Ok(model)
     }
 
     /// A model written in Rust: `forward` is run on `example` and traced, so every input takes the course that the example took. What
@@ -186,7 +191,15 @@ impl Model {
             hasher.update(tensor::bytes(weight)?);
         }
         let options = ModelOptions { device: choice, ..ModelOptions::default() };
-        Self::assemble(PathBuf::from("a model written in Rust"), Format::Function, hex(hasher), device, &options, program, graph)
+        Self::assemble(
+            PathBuf::from("a model written in Rust"),
+            Format::Function,
+            hex(hasher),
+            device,
+            &options,
+            program,
+            graph,
+        )
     }
 
     /// The file.

@@ -129,15 +129,40 @@ impl Model {
         inputs: &[(&str, &Tensor)],
         observe: &mut dyn FnMut(usize, Tensor) -> Result<()>,
     ) -> Result<Vec<Tensor>> {
+        let moved;
+        let inputs = if self.batch_axes.is_empty() {
+            inputs
+        } else {
+            moved = self.batch_in_place(inputs)?;
+            &moved.iter().zip(inputs).map(|(tensor, (name, _))| (*name, tensor)).collect::<Vec<_>>()
+        };
         let bound = signature::bind(&self.graph.signature, inputs)
             .map_err(|error| error.context(format!("{}", self.path.display())))?;
         // torch.export flattens its arguments.
         let arguments = if self.graph.flat { bound.into_iter().flat_map(flatten).collect() } else { bound };
         let mut observer_failed = false;
-        let result = self.program.run(&arguments, &mut |slot, tensor| {
-            observe(slot, tensor).inspect_err(|_| observer_failed = true)
-        });
+        let result = self
+            .program
+            .run(&arguments, &mut |slot, tensor| observe(slot, tensor).inspect_err(|_| observer_failed = true));
         if observer_failed { result } else { result.map_err(|error| self.explain_run(inputs, &error)) }
+    }
+
+    /// Every input with its batch on the axis that the model has it on.
+    fn batch_in_place(&self, inputs: &[(&str, &Tensor)]) -> Result<Vec<Tensor>> {
+        let leaves = signature::leaves(&self.graph.signature);
+        let moved = inputs.iter().map(|(name, tensor)| {
+            let fed = self.fed_name(name, &leaves);
+            match self.batch_axes.iter().find(|(known, _)| known == fed) {
+                Some((_, axis)) => {
+                    tensor.f_movedim_int(0, *axis).and_then(|moved| moved.f_contiguous()).map_err(|_| {
+                        let what = format!("input {fed} of shape {:?} has no axis {axis} for the batch", tensor.size());
+                        Error::new(ErrorKind::Data, what)
+                    })
+                }
+                None => Ok(tensor.shallow_clone()),
+            }
+        });
+        moved.collect()
     }
 
     /// The only batch size there is, before libtorch has its own words for it.
@@ -206,7 +231,9 @@ impl Rows {
         let (axis, inputs) = (self.axis as usize, inputs as i64);
         let per_input = self.per_input as i64;
         if size.get(axis) != Some(&(inputs * per_input)) {
-            return Err(format!("has the shape {size:?} for {inputs} input(s), which does not fit what calibration showed"));
+            return Err(format!(
+                "has the shape {size:?} for {inputs} input(s), which does not fit what calibration showed"
+            ));
         }
         if axis == 0 && per_input == 1 {
             return Ok(tensor.shallow_clone());

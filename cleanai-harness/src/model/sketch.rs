@@ -31,7 +31,9 @@ impl Model {
     /// How often each operator stands in the graph, helpers of the language left out.
     pub fn operators(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
-        let helper = |kind: &str| (kind.starts_with("prim::") && !matches!(kind, "prim::If" | "prim::Loop")) || kind.starts_with("cleanai::");
+        let helper = |kind: &str| {
+            (kind.starts_with("prim::") && !matches!(kind, "prim::If" | "prim::Loop")) || kind.starts_with("cleanai::")
+        };
         for node in self.graph.nodes.iter().filter(|node| !helper(&node.kind)) {
             *counts.entry(node.kind.trim_start_matches("aten::").to_owned()).or_default() += 1;
         }

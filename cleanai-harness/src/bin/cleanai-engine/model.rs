@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use cleanai_harness::declare::{ModelOptions, StateChoice};
+use cleanai_harness::declare::{InputChoice, ModelOptions, StateChoice};
 use cleanai_harness::model::signature::ElementType;
 use cleanai_harness::{Error, ErrorKind, Result};
 
@@ -40,7 +40,7 @@ impl ModelArguments {
                 return Err(Error::new(ErrorKind::Configuration, format!("--input {text} is not NAME=TYPE"))
                     .with_help(format!("a type is one of {words}, as in tokens=int64")));
             };
-            inputs.insert(name.to_owned(), *element);
+            inputs.insert(name.to_owned(), InputChoice { element: Some(*element), batch: None });
         }
         Ok(ModelOptions {
             device: self.device.parse()?,

@@ -16,6 +16,8 @@ const LONGEST_CHAIN: usize = 10_000;
 /// Operators that reach for other files.
 const FILES: &[&str] = &["torch.save(", "aten.save(", "from_file("];
 
+const ALLOW: &str =
+    "if it comes from somebody you trust, allow it: allow_files = true in the model's table, or --allow-files";
 const EXPORT: &str =
     "copy the file again, or export it again: torch.jit.trace(model.eval(), example).save(\"model.pt\")";
 
@@ -61,7 +63,17 @@ pub fn check(path: &Path, allow_files: bool) -> Result<()> {
     for name in names.iter().filter(|name| name.starts_with(&code) && name.ends_with(".py")) {
         let shown = name.strip_prefix(&root).unwrap_or(name);
         let bytes = archive.read(name, shown, LARGEST_TEXT)?;
-        check_code(&bytes, allow_files).map_err(|why| archive.error(format!("{shown} {why}")).with_help(EXPORT))?;
+        let (why, help) = match check_code(&bytes) {
+            Ok(None) => (None, EXPORT),
+            Ok(Some(call)) if !allow_files => {
+                (Some(format!("calls {call}, which reaches for files outside the model")), ALLOW)
+            }
+            Ok(Some(_)) => (None, ALLOW),
+            Err(why) => (Some(why), EXPORT),
+        };
+        if let Some(why) = why {
+            return Err(archive.error(format!("{shown} {why}")).with_help(help));
+        }
         sources += 1;
     }
     if sources == 0 {
@@ -150,8 +162,8 @@ fn width(class: &str) -> Option<u64> {
     })
 }
 
-/// Refuses code that would exhaust the parser's stack, or that reaches for other files.
-fn check_code(code: &[u8], allow_files: bool) -> std::result::Result<(), String> {
+/// Refuses code that would exhaust the parser's stack, and gives the call in it that reaches for other files.
+fn check_code(code: &[u8]) -> std::result::Result<Option<&'static str>, String> {
     let (mut depth, mut chain, mut quote, mut line_start, mut indent) = (0usize, 0usize, None, true, 0usize);
     let (mut dense, mut bytes) = (Vec::with_capacity(code.len()), code.iter().copied());
     while let Some(byte) = bytes.next() {
@@ -202,13 +214,7 @@ fn check_code(code: &[u8], allow_files: bool) -> std::result::Result<(), String>
     if count(b"elif") > LONGEST_CHAIN {
         return Err(format!("has more than {LONGEST_CHAIN} branches"));
     }
-    if let Some(call) = FILES.iter().find(|call| !allow_files && count(call.as_bytes()) > 0) {
-        return Err(format!(
-            "calls {}, which reaches for files outside the model (allow_files = true in the model's table lets it)",
-            call.trim_end_matches('(')
-        ));
-    }
-    Ok(())
+    Ok(FILES.iter().find(|call| count(call.as_bytes()) > 0).map(|call| call.trim_end_matches('(')))
 }
 
 #[cfg(test)]
@@ -241,16 +247,16 @@ mod tests {
     #[test]
     fn code_is_bounded_in_depth() {
         assert_eq!(
-            check_code(b"def forward(self, x: Tensor) -> Tensor:\n  _0 = \"((((\"\n  return torch.relu(x)\n", false),
-            Ok(())
+            check_code(b"def forward(self, x: Tensor) -> Tensor:\n  _0 = \"((((\"\n  return torch.relu(x)\n"),
+            Ok(None)
         );
         let nested = format!("x = {}1{}", "(".repeat(300), ")".repeat(300));
-        assert!(check_code(nested.as_bytes(), false).unwrap_err().contains("200 deep"));
+        assert!(check_code(nested.as_bytes()).unwrap_err().contains("200 deep"));
         let chain = format!("x = {}1", "-".repeat(20_000));
-        assert!(check_code(chain.as_bytes(), false).unwrap_err().contains("operators"));
+        assert!(check_code(chain.as_bytes()).unwrap_err().contains("operators"));
         let list = format!("x = [{}]", "-1.5, ".repeat(20_000));
-        assert_eq!(check_code(list.as_bytes(), false), Ok(()));
-        assert!(check_code(b"  x = torch . save (y, \"/etc/passwd\")", false).unwrap_err().contains("torch.save"));
-        assert_eq!(check_code(b"x = \"torch.save(\"  # torch.save(\n", false), Ok(()));
+        assert_eq!(check_code(list.as_bytes()), Ok(None));
+        assert_eq!(check_code(b"  x = torch . save (y, \"/etc/passwd\")"), Ok(Some("torch.save")));
+        assert_eq!(check_code(b"x = \"torch.save(\"  # torch.save(\n"), Ok(None));
     }
 }

@@ -26,12 +26,7 @@ struct Token {
 }
 
 /// Flattens a value into tokens; `keys` keeps the texts they point to.
-fn write(
-    value: &Fed<&Tensor>,
-    key: *const c_char,
-    tokens: &mut Vec<Token>,
-    keys: &mut Vec<CString>,
-) -> Result<()> {
+fn write(value: &Fed<&Tensor>, key: *const c_char, tokens: &mut Vec<Token>, keys: &mut Vec<CString>) -> Result<()> {
     let (kind, count) = match value {
         Fed::Tensor(_) => (0, 0),
         Fed::None => (1, 0),
@@ -252,16 +247,15 @@ impl Program {
         let (mut raw, mut description) = (ptr::null_mut(), ptr::null_mut());
         let device = device.map_or(-1, |index| index as i64);
         // SAFETY: both out-pointers are valid for the call and are set when it succeeds.
-        check(unsafe { cleanai_torchscript_open(path.as_ptr(), device, keep_state.into(), &mut raw, &mut description) })?;
+        check(unsafe {
+            cleanai_torchscript_open(path.as_ptr(), device, keep_state.into(), &mut raw, &mut description)
+        })?;
         let program = Self { raw };
         Ok((program, take(description)))
     }
 
     /// Traces a function: its graph, with the weights it reads bound in the order given back, and a description (JSON) of it.
-    pub fn trace(
-        forward: &mut dyn FnMut(&Tensor) -> Tensor,
-        example: &Tensor,
-    ) -> Result<(Self, Vec<Tensor>, String)> {
+    pub fn trace(forward: &mut dyn FnMut(&Tensor) -> Tensor, example: &Tensor) -> Result<(Self, Vec<Tensor>, String)> {
         // SAFETY: no arguments; what is recorded is the C++ side's own and stopped right below.
         check(unsafe { cleanai_record_start() })?;
         let ran = catch_unwind(AssertUnwindSafe(|| tch::no_grad(|| drop(forward(example)))));

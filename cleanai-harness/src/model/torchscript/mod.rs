@@ -102,8 +102,9 @@ pub(super) fn trace(
     example: &Tensor,
     name: &dyn Fn(&Tensor) -> Option<String>,
 ) -> Result<(Program, Graph, Vec<Tensor>)> {
-    let (program, weights, text) = Program::trace(forward, example)
-        .map_err(|error| Error::new(ErrorKind::Model, format!("the model cannot be traced: {}", first_paragraph(error.what()))))?;
+    let (program, weights, text) = Program::trace(forward, example).map_err(|error| {
+        Error::new(ErrorKind::Model, format!("the model cannot be traced: {}", first_paragraph(error.what())))
+    })?;
     let description = Description::read(&text)?;
     let ids = description.weights.clone();
     let mut graph = description.graph();

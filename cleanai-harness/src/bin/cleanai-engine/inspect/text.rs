@@ -44,8 +44,7 @@ pub fn print(findings: &Findings) {
         Some(batch) => anstream::println!("runs batches of exactly {batch}: the file is fixed to it"),
         None => {}
     }
-    let operators: Vec<String> =
-        model.operators().into_iter().map(|(name, count)| format!("{count} {name}")).collect();
+    let operators: Vec<String> = model.operators().into_iter().map(|(name, count)| format!("{count} {name}")).collect();
     anstream::println!("operators: {}", operators.join(", "));
     layers(findings);
     for left in model.left_out() {
@@ -57,7 +56,11 @@ pub fn print(findings: &Findings) {
     }
     anstream::println!("\n{bold}graph{bold:#}: each layer, and what it reads");
     for (layer, reads) in model.layers().iter().zip(model.reads()) {
-        anstream::println!("  {}  <-  {}", layer.name, if reads.is_empty() { "-".to_owned() } else { reads.join(" + ") });
+        anstream::println!(
+            "  {}  <-  {}",
+            layer.name,
+            if reads.is_empty() { "-".to_owned() } else { reads.join(" + ") }
+        );
     }
 }
 
@@ -95,7 +98,12 @@ fn layers(findings: &Findings) {
         );
     }
     if findings.layers.is_some() {
-        anstream::println!("{bold}{:>3}  {:width$}  {:class_width$}  {channels:>9}  {units:>10}{bold:#}", "", "all", "");
+        anstream::println!(
+            "{bold}{:>3}  {:width$}  {:class_width$}  {channels:>9}  {units:>10}{bold:#}",
+            "",
+            "all",
+            ""
+        );
     }
 }
 

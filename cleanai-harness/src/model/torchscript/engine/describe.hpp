@@ -5,6 +5,7 @@
 #include "program.hpp"
 
 #include <set>
+#include <unordered_set>
 
 namespace {
 
@@ -184,7 +185,11 @@ std::string describe(Program& program, const Module* module) {
       quote(out, type->name() ? type->name()->qualifiedName() : std::string());
       out += "}";
     }
-    for (const at::Tensor& parameter : module->parameters()) parameters.push_back(parameter);
+    // A module under two names has its parameters once.
+    std::unordered_set<const c10::TensorImpl*> known;
+    for (const at::Tensor& parameter : module->parameters()) {
+      if (known.insert(parameter.unsafeGetTensorImpl()).second) parameters.push_back(parameter);
+    }
   } else {
     for (const c10::IValue& bound : program.bound) parameters.push_back(bound.toTensor());
   }
