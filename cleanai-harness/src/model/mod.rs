@@ -18,6 +18,8 @@ pub mod graph;
 #[cfg(feature = "torch")]
 pub mod layers;
 #[cfg(feature = "torch")]
+mod modules;
+#[cfg(feature = "torch")]
 mod open;
 #[cfg(feature = "torch")]
 mod select;
@@ -27,5 +29,7 @@ pub(crate) mod tensor;
 mod torchscript;
 
 pub use layer::LayerInfo;
+#[cfg(feature = "torch")]
+pub use modules::ActivationModule;
 #[cfg(feature = "torch")]
 pub use open::{Model, Observed, device_name, libtorch_version};
