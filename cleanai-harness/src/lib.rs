@@ -42,6 +42,8 @@
 //!   declarations, data, states and reports only.
 //! - `pdf` (default): the PDF report.
 
+#[cfg(feature = "torch")]
+mod allocator;
 mod body;
 pub mod config;
 pub mod criteria;

@@ -7,6 +7,8 @@ pub use std::format;
 // `assert_snapshot!` must expand in the user's crate: it looks for snapshots beside the file it stands in.
 pub use insta;
 
+#[cfg(feature = "torch")]
+pub use crate::allocator::keep_freed_memory;
 pub use crate::body::Failed;
 pub use crate::declare::{NeuronKind, NonFinite};
 pub use crate::measure::Measurement;

@@ -26,6 +26,8 @@ pub mod layers;
 #[cfg(feature = "torch")]
 mod libraries;
 #[cfg(feature = "torch")]
+mod modules;
+#[cfg(feature = "torch")]
 mod open;
 #[cfg(feature = "torch")]
 mod run;
@@ -42,6 +44,8 @@ mod torchscript;
 #[cfg(feature = "torch")]
 pub use calibrate::LeftOut;
 pub use layer::LayerInfo;
+#[cfg(feature = "torch")]
+pub use modules::ActivationModule;
 #[cfg(feature = "torch")]
 pub use open::{Model, device_name, libtorch_version};
 #[cfg(feature = "torch")]

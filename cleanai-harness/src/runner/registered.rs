@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::{Measure, Parts, Reporters, Test};
+use crate::allocator::keep_freed_memory;
 use crate::config::{self, Config};
 use crate::declare::TestIdentity;
 use crate::measure::Plan;
@@ -13,6 +14,7 @@ use crate::report;
 
 /// Runs the registered tests that the process's arguments ask for.
 pub fn main() -> ExitCode {
+    keep_freed_memory();
     let parts = Parts {
         tests: inventory::iter::<Registration>().map(test).collect(),
         configuration: Config::find,

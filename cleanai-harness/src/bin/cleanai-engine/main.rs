@@ -30,6 +30,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    cleanai_harness::private::keep_freed_memory();
     let done = match Arguments::parse().command {
         Command::Inspect(inspect) => inspect.run(),
         Command::Measure(measure) => measure.run(),
