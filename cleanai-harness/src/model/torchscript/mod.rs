@@ -1,8 +1,8 @@
 //! TorchScript: `.pt` files lowered to a [`Graph`] by libtorch, through the C++ file beside this one.
 
-mod archive;
+pub(super) mod archive;
 pub(super) mod ffi;
-mod pickle;
+pub(super) mod pickle;
 
 use std::path::Path;
 
@@ -70,6 +70,7 @@ pub(super) fn open(path: &Path, device: Option<usize>) -> Result<(Program, Graph
         parameters: description.parameters,
         input_shape: None,
         fixed_batch: None,
+        state: Vec::new(),
     };
     Ok((program, graph))
 }
