@@ -217,7 +217,7 @@ fn check(name: &str, file: &Value) -> Vec<LayerInfo> {
 #[test]
 fn state_can_be_kept() {
     let golden = json(&fixture("golden/kinds.json"));
-    for form in ["pt", "scripted.pt"] {
+    for form in ["pt", "scripted.pt", "pt2"] {
         let name = format!("stateful.{form}");
         let file = &golden["files"][&name];
         let options = ModelOptions { device: DeviceChoice::Cpu, state: StateChoice::Keep, ..ModelOptions::default() };

@@ -2,7 +2,7 @@
 //! no name that leaves the archive, no size that the file cannot hold.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use zip::read::{ArchiveOffset, Config};
@@ -18,9 +18,16 @@ const LARGEST_UNPACKED: u64 = 1 << 30;
 /// An open archive whose directory is checked.
 pub struct Container {
     path: PathBuf,
-    zip: ZipArchive<BufReader<File>>,
+    /// The file, and the member that is this archive if it lies within another.
+    place: String,
+    zip: ZipArchive<Box<dyn Source>>,
     names: Vec<String>,
 }
+
+/// Bytes at any place.
+trait Source: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> Source for T {}
 
 impl Container {
     /// Opens the archive and checks its directory; no member is read.
@@ -28,15 +35,29 @@ impl Container {
     /// # Errors
     /// If it is damaged, or if a name or a size in it cannot be meant well.
     pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|why| Error::io("open", path, why))?;
+        Self::check(path.to_owned(), path.display().to_string(), Box::new(BufReader::new(file)))
+    }
+
+    /// Opens a member that is an archive itself; it is held in memory. Errors name it as `shown`.
+    ///
+    /// # Errors
+    /// As [`Container::open`], or if the member cannot be read.
+    pub fn within(&mut self, name: &str, shown: &str, bound: u64) -> Result<Self> {
+        let bytes = self.read(name, shown, bound)?;
+        let place = format!("{}: {}", self.place, shown.escape_debug());
+        Self::check(self.path.clone(), place, Box::new(Cursor::new(bytes)))
+    }
+
+    fn check(path: PathBuf, place: String, source: Box<dyn Source>) -> Result<Self> {
         let damaged = |why: &dyn std::fmt::Display| {
-            Error::new(ErrorKind::Model, format!("{} is a damaged or truncated archive: {why}", path.display()))
+            Error::new(ErrorKind::Model, format!("{place} is a damaged or truncated archive: {why}"))
                 .with_help("copy or export it again")
         };
-        let file = File::open(path).map_err(|why| Error::io("open", path, why))?;
         // Models begin at the first byte. Looking for an offset instead takes the second member for the first one where the first
         // directory entry is as long as the zip64 records.
         let config = Config { archive_offset: ArchiveOffset::Known(0) };
-        let mut zip = ZipArchive::with_config(config, BufReader::new(file)).map_err(|why| damaged(&plain(&why)))?;
+        let mut zip = ZipArchive::with_config(config, source).map_err(|why| damaged(&plain(&why)))?;
         let mut names = Vec::with_capacity(zip.len());
         let mut unpacked = 0u64;
         for index in 0..zip.len() {
@@ -48,10 +69,7 @@ impl Container {
             if leaves(&name) {
                 return Err(Error::new(
                     ErrorKind::Model,
-                    format!(
-                        "{} is refused: its member {shown} has a path that leads outside the archive",
-                        path.display()
-                    ),
+                    format!("{place} is refused: its member {shown} has a path that leads outside the archive"),
                 )
                 .with_help("no export writes such a name; get the file again from where it comes from"));
             }
@@ -77,7 +95,7 @@ impl Container {
             )));
         }
         zip.validate_header_consistency().map_err(|why| damaged(&plain(&why)))?;
-        Ok(Self { path: path.to_owned(), zip, names })
+        Ok(Self { path, place, zip, names })
     }
 
     /// The file.
@@ -92,7 +110,7 @@ impl Container {
 
     /// An error about this file.
     pub fn error(&self, what: impl std::fmt::Display) -> Error {
-        Error::new(ErrorKind::Model, format!("{}: {what}", self.path.display()))
+        Error::new(ErrorKind::Model, format!("{}: {what}", self.place))
     }
 
     /// Whether there is a member of this name.
@@ -108,8 +126,8 @@ impl Container {
 
     /// The bytes of a member of at most `bound` bytes, their checksum verified. Errors name the member as `shown`.
     pub fn read(&mut self, name: &str, shown: &str, bound: u64) -> Result<Vec<u8>> {
-        let path = self.path.display().to_string();
-        let fail = |why: &str| Error::new(ErrorKind::Model, format!("{path}: {} {why}", shown.escape_debug()));
+        let place = self.place.clone();
+        let fail = |why: &str| Error::new(ErrorKind::Model, format!("{place}: {} {why}", shown.escape_debug()));
         let missing = || fail("is missing in the archive").with_help("copy or export it again");
         let index = self.zip.index_for_name(name).ok_or_else(missing)?;
         let member = self.zip.by_index(index).map_err(|why| fail(&format!("cannot be read: {}", plain(&why))))?;
@@ -131,13 +149,13 @@ impl Container {
 
     /// Reads a member to its end and verifies its checksum; nothing is kept.
     pub fn verify(&mut self, name: &str) -> Result<()> {
-        let damaged = |path: &Path, why: String| {
-            Error::new(ErrorKind::Model, format!("{}: {} is damaged: {why}", path.display(), name.escape_debug()))
+        let damaged = |place: &str, why: String| {
+            Error::new(ErrorKind::Model, format!("{place}: {} is damaged: {why}", name.escape_debug()))
                 .with_help("copy or export it again")
         };
-        let mut member = self.zip.by_name(name).map_err(|why| damaged(&self.path, plain(&why)))?;
+        let mut member = self.zip.by_name(name).map_err(|why| damaged(&self.place, plain(&why)))?;
         let read = std::io::copy(&mut member, &mut std::io::sink());
-        read.map(|_| ()).map_err(|why| damaged(&self.path, why.to_string().to_lowercase()))
+        read.map(|_| ()).map_err(|why| damaged(&self.place, why.to_string().to_lowercase()))
     }
 }
 

@@ -48,10 +48,22 @@ impl Model {
         let axes = leaves.iter().enumerate().filter_map(|(place, leaf)| {
             let chosen = self.options.inputs.get(&leaf.name).and_then(|choice| choice.batch);
             let time_first = || matched && flow.is_time_first(self.graph.inputs[place]);
-            let axis = chosen.or_else(|| time_first().then_some(1)).filter(|axis| *axis != 0)?;
+            let axis = chosen.or_else(|| growing_axis(leaf)).or_else(|| time_first().then_some(1));
+            let axis = axis.filter(|axis| *axis != 0)?;
             Some((leaf.name.clone(), axis))
         });
-        self.batch_axes = axes.collect();
+        let axes: Vec<(String, i64)> = axes.collect();
+        if !axes.is_empty() {
+            let sizes = leaves.iter().filter(|leaf| leaf.required).filter_map(|leaf| {
+                let axis = axes.iter().find(|(name, _)| *name == leaf.name).map_or(0, |(_, axis)| *axis);
+                let shape = leaf.tensor.shape.as_ref()?;
+                shape.get(usize::try_from(axis).unwrap_or(shape.len().wrapping_sub(1))).copied()
+            });
+            let sizes: Vec<Option<usize>> = sizes.collect();
+            let same = sizes.first().copied().flatten().filter(|first| sizes.iter().all(|size| *size == Some(*first)));
+            self.fixed_batch = same;
+        }
+        self.batch_axes = axes;
     }
 
     /// The only input goes by any name.
@@ -61,5 +73,15 @@ impl Model {
             (Some(only), None) if !leaves.iter().any(|leaf| leaf.name == name) => &only.name,
             _ => name,
         }
+    }
+}
+
+/// The only axis that may vary, where the file tells it and it is not the first. A first size of 1 is a batch of one.
+fn growing_axis(leaf: &Leaf<'_>) -> Option<i64> {
+    let shape = leaf.tensor.shape.as_ref()?;
+    let mut varying = (0..shape.len()).filter(|axis| shape[*axis].is_none());
+    match (varying.next(), varying.next()) {
+        (Some(axis), None) if axis > 0 && shape[0] != Some(1) => i64::try_from(axis).ok(),
+        _ => None,
     }
 }

@@ -58,11 +58,8 @@ pub fn format(path: &Path) -> Result<Format> {
     let mut container = Container::open(path)?;
     let names = container.names();
     let ends = |suffix: &str| names.iter().any(|name| name == suffix || name.ends_with(&format!("/{suffix}")));
-    if ends("models/model.json") {
+    if ends("models/model.json") || ends("serialized_exported_program.json") {
         return Ok(Format::Exported);
-    }
-    if ends("serialized_exported_program.json") {
-        return Err(fail("is a .pt2 of torch 2.7 or earlier").with_help("export it again with torch 2.8 to 2.13"));
     }
     if ends("constants.pkl") {
         return Ok(Format::TorchScript);

@@ -90,6 +90,18 @@ pub struct Module {
     pub class: String,
 }
 
+/// A buffer that a run changes. Every run starts from the exported values; a caller that wants the state to be kept makes
+/// `value` an output and binds what it gives for the next run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateUpdate {
+    /// The buffer's name in the state dict.
+    pub buffer: String,
+    /// The value that holds what it is after the run (once all nodes have run).
+    pub value: ValueId,
+    /// Which of the program's bound inputs, counted from 0, holds what it is before the run.
+    pub bound: usize,
+}
+
 /// A whole model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
@@ -113,6 +125,8 @@ pub struct Graph {
     pub input_shape: Option<Vec<usize>>,
     /// The only batch size the file allows, where there is one.
     pub fixed_batch: Option<usize>,
+    /// Buffers that a run changes; empty where the format does not tell (TorchScript).
+    pub state: Vec<StateUpdate>,
 }
 
 /// Who makes and who reads each value, and what depends on the data.

@@ -13,7 +13,7 @@ use super::layers::{self, Layer};
 use super::run::Slot;
 use super::torchscript::{self, ffi::Program};
 use super::{device, exported, libraries, tensor};
-use crate::declare::{DeviceChoice, ModelOptions};
+use crate::declare::{DeviceChoice, ModelOptions, StateChoice};
 use crate::{Error, Result};
 
 /// An open model.
@@ -81,11 +81,14 @@ impl Model {
         libraries::load(&options.libraries)?;
         let index = device::choose(options.device)?;
         let sha256 = sha256(path)?;
-        let (program, graph) = match format {
+        let (mut program, graph) = match format {
             Format::TorchScript => torchscript::open(path, index, options)?,
             Format::Exported => exported::open(path, index)?,
             Format::Function => unreachable!("no file is a function"),
         };
+        if options.state == StateChoice::Keep {
+            graph.state.iter().try_for_each(|update| program.keep(update.value, update.bound))?;
+        }
         let device = index.map_or(Device::Cpu, Device::Cuda);
         Self::assemble(path.to_owned(), format, sha256, device, options, program, graph)
     }

@@ -1,8 +1,16 @@
 //! torch.export: `.pt2` archives, read and checked in Rust and built into the same kind of graph as TorchScript's.
 
 mod archive;
+mod arguments;
 mod build;
+mod inline;
+mod inputs;
+mod modules;
+mod mutation;
+mod nodes;
 mod schema;
+mod state_dict;
+mod weights;
 
 use std::path::Path;
 
@@ -14,5 +22,5 @@ use crate::Result;
 pub(super) fn open(path: &Path, device: Option<usize>) -> Result<(Program, Graph)> {
     let mut archive = archive::Archive::open(path)?;
     let model = archive.model()?;
-    build::build(&mut archive, &model, device)
+    build::build(&mut archive, model, device)
 }

@@ -134,7 +134,7 @@ fn check_weights(archive: &mut Container, root: &str, folder: &str, contents: &C
 }
 
 /// Whether all elements of a view lie within a storage of this many.
-fn fits(view: &View, elements: i64) -> bool {
+pub(in crate::model) fn fits(view: &View, elements: i64) -> bool {
     let View { offset, sizes, strides, .. } = view;
     if sizes.len() != strides.len() || *offset < 0 || sizes.iter().chain(strides).any(|number| *number < 0) {
         return false;

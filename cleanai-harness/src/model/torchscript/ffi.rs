@@ -102,6 +102,7 @@ unsafe extern "C" {
         expected: usize,
     ) -> *mut c_char;
     fn cleanai_program_output(program: *mut RawProgram, id: i64) -> *mut c_char;
+    fn cleanai_program_keep(program: *mut RawProgram, id: i64, bound: usize) -> *mut c_char;
     fn cleanai_program_observe(program: *mut RawProgram, wanted: *const i64, count: usize) -> *mut c_char;
     fn cleanai_program_run(
         program: *mut RawProgram,
@@ -370,6 +371,12 @@ impl Program {
     pub fn output(&mut self, id: ValueId) -> Result<()> {
         // SAFETY: the C++ side checks the id.
         check(unsafe { cleanai_program_output(self.raw, id) })
+    }
+
+    /// Binds what this value is after a run to the bound input of this place for the next; called after the last output is made.
+    pub fn keep(&mut self, id: ValueId, bound: usize) -> Result<()> {
+        // SAFETY: the C++ side checks the id and the place.
+        check(unsafe { cleanai_program_keep(self.raw, id, bound) })
     }
 
     /// Observes these values in every later run, which hands them over under their index here.

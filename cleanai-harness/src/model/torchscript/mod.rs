@@ -1,8 +1,8 @@
 //! TorchScript: `.pt` files lowered to a [`Graph`] by libtorch, through the C++ files in `engine`.
 
-mod archive;
+pub(super) mod archive;
 pub(super) mod ffi;
-mod pickle;
+pub(super) mod pickle;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -163,6 +163,7 @@ impl Description {
             },
             input_shape: None,
             fixed_batch: None,
+            state: Vec::new(),
         };
         let flow = Flow::new(&graph);
         let looked_up: Vec<bool> = graph.inputs.iter().map(|input| flow.is_looked_up(*input)).collect();

@@ -3,7 +3,7 @@
 //! All opcodes of protocol 2 are known (<https://github.com/python/cpython/blob/main/Lib/pickletools.py>). What TorchScript's own
 //! loader would do with the objects is not modelled; where it would trust a number, the number is collected here to be checked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The deepest nesting of lists, tuples and objects: whoever reads and frees them does so by recursion.
 const DEEPEST: usize = 1000;
@@ -39,6 +39,23 @@ pub struct View {
 pub struct Contents {
     pub storages: Vec<Storage>,
     pub views: Vec<View>,
+    /// What the outermost value is.
+    pub outermost: Outermost,
+    /// Every class and function it names, as `module.name`.
+    pub globals: BTreeSet<String>,
+    /// Whether a tensor has properties beside its values (it is a conjugate, or negated).
+    pub has_properties: bool,
+}
+
+/// The outermost value, as far as a state dict needs it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Outermost {
+    /// A dictionary of tensors under names, in order; the numbers are those of the views.
+    Tensors(Vec<(String, usize)>),
+    /// One tensor.
+    Tensor(usize),
+    #[default]
+    Other,
 }
 
 /// Index of a value; parents keep the indices of their children.
@@ -50,8 +67,12 @@ enum Value {
     Global(String, String),
     Tuple(Vec<Id>),
     Storage(usize),
-    /// A list, a dictionary or an object.
+    /// A list or an object.
     Container(Vec<Id>),
+    /// Keys and values in turn.
+    Dictionary(Vec<Id>),
+    /// The number of its view, and what it is made of.
+    Tensor(usize, [Id; 1]),
     /// An object before its state; the class.
     Object(Id, Vec<Id>),
     Mark,
@@ -70,8 +91,9 @@ pub fn read(bytes: &[u8]) -> Result<Contents, String> {
         memo: HashMap::new(),
         contents: Contents::default(),
     };
-    reader.program()?;
+    let outermost = reader.program()?;
     reader.check_depth()?;
+    reader.contents.outermost = reader.outermost(outermost);
     Ok(reader.contents)
 }
 
@@ -84,14 +106,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn program(&mut self) -> Result<(), String> {
+    /// Runs all instructions; the value they leave.
+    fn program(&mut self) -> Result<Id, String> {
         loop {
             let code = self.take(1)?[0];
             match code {
-                b'.' => {
-                    self.pop()?;
-                    return Ok(());
-                }
+                b'.' => return self.pop(),
                 0x80 => {
                     let protocol = self.take(1)?[0];
                     if protocol > 2 {
@@ -143,7 +163,8 @@ impl Reader<'_> {
                 return Err(format!("it has the text opcode {:?}, which TorchScript never writes", char::from(code)));
             }
             b')' => self.push(Value::Tuple(Vec::new())),
-            b']' | b'}' => self.push(Value::Container(Vec::new())),
+            b']' => self.push(Value::Container(Vec::new())),
+            b'}' => self.push(Value::Dictionary(Vec::new())),
             b't' => {
                 let items = self.take_marked()?;
                 self.push(Value::Tuple(items));
@@ -154,9 +175,13 @@ impl Reader<'_> {
                 let items = self.stack.split_off(start);
                 self.push(Value::Tuple(items));
             }
-            b'l' | b'd' => {
+            b'l' => {
                 let items = self.take_marked()?;
                 self.push(Value::Container(items));
+            }
+            b'd' => {
+                let items = self.take_marked()?;
+                self.push(Value::Dictionary(items));
             }
             b'a' => {
                 let item = self.pop()?;
@@ -188,12 +213,13 @@ impl Reader<'_> {
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
+                self.contents.globals.insert(format!("{module}.{name}"));
                 self.push(Value::Global(module, name));
             }
             b'R' => {
                 let (arguments, callee) = (self.pop()?, self.pop()?);
-                self.call(callee, arguments)?;
-                self.push(Value::Container(vec![arguments]));
+                let made = self.call(callee, arguments)?;
+                self.push(made);
             }
             0x81 => {
                 let (arguments, class) = (self.pop()?, self.pop()?);
@@ -310,7 +336,7 @@ impl Reader<'_> {
     fn extend(&mut self, more: Vec<Id>) -> Result<(), String> {
         let target = *self.stack.last().ok_or("its stack is empty")?;
         match &mut self.values[target] {
-            Value::Container(items) => {
+            Value::Container(items) | Value::Dictionary(items) => {
                 items.extend(more);
                 Ok(())
             }
@@ -354,13 +380,24 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Collects the view that a call makes, if it makes one.
-    fn call(&mut self, callee: Id, arguments: Id) -> Result<(), String> {
+    /// What a call makes; views are collected.
+    fn call(&mut self, callee: Id, arguments: Id) -> Result<Value, String> {
         let Value::Global(module, name) = &self.values[callee] else {
             return Err("it calls something that is no function".into());
         };
-        if module != "torch._utils" || name == "_rebuild_parameter" {
-            return Ok(());
+        let made = Value::Container(vec![arguments]);
+        let first = |id: Id| match &self.values[id] {
+            Value::Tuple(items) => items.first().map(|id| &self.values[*id]),
+            _ => None,
+        };
+        match (module.as_str(), name.as_str(), first(arguments)) {
+            ("collections", "OrderedDict", None) => return Ok(Value::Dictionary(Vec::new())),
+            ("torch._utils", "_rebuild_parameter", Some(Value::Tensor(view, _))) => {
+                return Ok(Value::Tensor(*view, [arguments]));
+            }
+            ("torch._utils", "_rebuild_parameter", _) => return Ok(made),
+            ("torch._utils", ..) => {}
+            _ => return Ok(made),
         }
         if !matches!(name.as_str(), "_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_qtensor") {
             return Err(format!("it holds a tensor made by {}, which is not supported", name.escape_debug()));
@@ -378,15 +415,37 @@ impl Reader<'_> {
             items.iter().map(number).collect()
         };
         let view = View { storage: *storage, offset: *offset, sizes: numbers(sizes)?, strides: numbers(strides)? };
+        // Storage, offset, sizes, strides, whether it needs a gradient, hooks, properties.
+        self.contents.has_properties |= name == "_rebuild_tensor_v2" && items.len() > 6;
         self.contents.views.push(view);
-        Ok(())
+        Ok(Value::Tensor(self.contents.views.len() - 1, [arguments]))
+    }
+
+    fn outermost(&self, id: Id) -> Outermost {
+        let Value::Dictionary(items) = &self.values[id] else {
+            return match &self.values[id] {
+                Value::Tensor(view, _) => Outermost::Tensor(*view),
+                _ => Outermost::Other,
+            };
+        };
+        let entry = |entry: &[Id]| match entry {
+            [key, value] => match (&self.values[*key], &self.values[*value]) {
+                (Value::Text(name), Value::Tensor(view, _)) => Some((name.clone(), *view)),
+                _ => None,
+            },
+            _ => None,
+        };
+        items.chunks(2).map(entry).collect::<Option<_>>().map_or(Outermost::Other, Outermost::Tensors)
     }
 
     /// Longest chain of values within values, without recursion.
     fn check_depth(&self) -> Result<(), String> {
         let children = |id: Id| -> &[Id] {
             match &self.values[id] {
-                Value::Tuple(items) | Value::Container(items) | Value::Object(_, items) => items,
+                Value::Tuple(items) | Value::Container(items) | Value::Dictionary(items) | Value::Object(_, items) => {
+                    items
+                }
+                Value::Tensor(_, made_of) => made_of,
                 _ => &[],
             }
         };
@@ -430,6 +489,24 @@ mod tests {
         let contents = read(TENSOR).unwrap();
         assert_eq!(contents.storages, [Storage { class: "FloatStorage".into(), key: "0".into(), elements: 6 }]);
         assert_eq!(contents.views, [View { storage: 0, offset: 0, sizes: vec![2, 3], strides: vec![3, 1] }]);
+        assert_eq!(contents.outermost, Outermost::Tensor(0));
+        let globals: Vec<&str> = contents.globals.iter().map(String::as_str).collect();
+        assert_eq!(globals, ["torch.FloatStorage", "torch._utils._rebuild_tensor_v2"]);
+        assert!(!contents.has_properties);
+    }
+
+    #[test]
+    fn a_dictionary_gives_its_tensors_by_name() {
+        let tensor = &TENSOR[2..TENSOR.len() - 1];
+        let dictionary = |start: &[u8], end: &[u8]| [b"\x80\x02", start, b"(X\x01\0\0\0w", tensor, end].concat();
+        let named = Outermost::Tensors(vec![("w".into(), 0)]);
+        assert_eq!(read(&dictionary(b"}", b"u.")).unwrap().outermost, named);
+        assert_eq!(read(&dictionary(b"ccollections\nOrderedDict\n)R", b"u.")).unwrap().outermost, named);
+        assert_eq!(read(&dictionary(b"", b"d.")).unwrap().outermost, named);
+        assert_eq!(read(&dictionary(b"", b"l.")).unwrap().outermost, Outermost::Other);
+        assert_eq!(read(&dictionary(b"}", b"Ku.")).unwrap().outermost, Outermost::Other);
+        let parameter = [b"\x80\x02ctorch._utils\n_rebuild_parameter\n(", tensor, b"\x88NtR."].concat();
+        assert_eq!(read(&parameter).unwrap().outermost, Outermost::Tensor(0));
     }
 
     #[test]

@@ -192,6 +192,15 @@ char* cleanai_program_output(Program* program, int64_t id) {
   return guarded([&] { program->graph->registerOutput(value_of(*program, id)); });
 }
 
+// What this value is after a run, the bound input of this place is before the next one. Called after the last output is made.
+char* cleanai_program_keep(Program* program, int64_t id, size_t bound) {
+  return guarded([&] {
+    TORCH_CHECK(bound < program->bound.size(), "no bound input ", bound);
+    program->graph->registerOutput(value_of(*program, id));
+    program->kept.push_back(bound);
+  });
+}
+
 // Inserts an observer behind each of these values; a run hands them over under their index here.
 char* cleanai_program_observe(Program* program, const int64_t* wanted, size_t count) {
   return guarded([&] {
@@ -233,8 +242,10 @@ char* cleanai_program_run(
     observing = &here;
     InterpreterState(*program->code).run(stack);
     observing = outer;
+    size_t outputs = stack.size() - program->kept.size();
+    for (size_t i = 0; i < program->kept.size(); ++i) program->bound[program->kept[i]] = stack[outputs + i];
     int64_t index = 0;
-    for (const c10::IValue& value : stack) emit(value, output, context, index);
+    for (size_t i = 0; i < outputs; ++i) emit(stack[i], output, context, index);
   });
   observing = outer;
   return error;

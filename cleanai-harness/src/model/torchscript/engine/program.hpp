@@ -41,6 +41,7 @@ struct Program {
   std::vector<std::optional<c10::IValue>> defaults;  // of the other inputs, where there are any
   c10::IValue fresh;  // the module before its first run, where runs change it
   bool keep_state = false;
+  std::vector<size_t> kept;  // the bound inputs that the last outputs of a run replace
   std::unordered_map<Node*, Origin> origins;
   std::unordered_map<size_t, Value*> values;
   std::unique_ptr<Code> code;
