@@ -44,7 +44,7 @@ fn resnets_have_the_modules_and_units_of_torchvision() {
         assert_eq!(model.graph().modules.len(), expected.modules, "ResNet-{depth}: modules");
         let activations = model.activation_modules();
         assert_eq!(activations.len(), expected.activations, "ResNet-{depth}: activation modules");
-        let shapes = model.shapes(&image).unwrap();
+        let shapes = model.calibrate(&[("x", &image)]).unwrap();
         let last_calls: Vec<_> = activations.iter().map(|module| &shapes[module.layer.unwrap()]).collect();
         let units: usize = last_calls.iter().map(|layer| layer.units()).sum();
         assert_eq!(units, expected.units, "ResNet-{depth}: units");

@@ -32,9 +32,25 @@ const CONVOLUTIONS: &[&str] = &[
     "conv_transpose2d",
     "conv_transpose3d",
 ];
-const LINEAR: &[&str] = &["linear", "addmm", "baddbmm"];
-const MATRIX: &[&str] = &["matmul", "bmm", "mm", "scaled_dot_product_attention", "_native_multi_head_attention"];
-const RECURRENT: &[&str] = &["lstm", "gru", "rnn_tanh", "rnn_relu"];
+const LINEAR: &[&str] = &["linear", "linear_dynamic", "addmm", "baddbmm"];
+/// Quantised operators with the activation inside.
+const WITH_ACTIVATION: &[&str] =
+    &["conv1d_relu", "conv2d_relu", "conv3d_relu", "linear_relu", "linear_relu_dynamic"];
+/// Whole blocks as one operator, which libtorch's fast path puts in place of their parts.
+const BLOCKS: &[&str] = &["_transformer_encoder_layer_fwd", "_native_multi_head_attention"];
+const MATRIX: &[&str] = &["matmul", "bmm", "mm", "einsum", "scaled_dot_product_attention"];
+const RECURRENT: &[&str] = &[
+    "lstm",
+    "gru",
+    "rnn_tanh",
+    "rnn_relu",
+    "lstm_cell",
+    "gru_cell",
+    "rnn_tanh_cell",
+    "rnn_relu_cell",
+    "quantized_lstm",
+    "quantized_gru",
+];
 const NORMS: &[&str] = &[
     "batch_norm",
     "layer_norm",
@@ -117,12 +133,13 @@ pub fn layers(graph: &Graph) -> Vec<Layer> {
     for node in &graph.nodes {
         let operator = node.operator();
         let Some(output) = node.outputs.first().copied().filter(|output| flow.is_live(*output)) else { continue };
-        if !node.kind.starts_with("aten::") {
+        // A list of sizes may come of the same name as a tensor.
+        if !["aten::", "quantized::"].iter().any(|namespace| node.kind.starts_with(namespace)) || !flow.is_tensor(output) {
             continue;
         }
-        if ACTIVATIONS.contains(&operator) {
+        if ACTIVATIONS.contains(&operator) || WITH_ACTIVATION.contains(&operator) {
             chosen.push((node, output));
-        } else if [CONVOLUTIONS, LINEAR, RECURRENT].iter().any(|set| set.contains(&operator)) {
+        } else if [CONVOLUTIONS, LINEAR, RECURRENT, BLOCKS].iter().any(|set| set.contains(&operator)) {
             let value = normalised(&flow, output);
             if !flow.readers(value).iter().any(|reader| ACTIVATIONS.contains(&reader.operator())) {
                 chosen.push((node, value));
@@ -153,7 +170,8 @@ fn name(graph: &Graph, flow: &Flow<'_>, chosen: &[(&Node, ValueId)]) -> Vec<Laye
     for (node, value) in chosen {
         let operator = operator_name(flow, node);
         // A call of a module: an operator inside a torch.nn module without submodules. Anything else is functional.
-        let own = node.class.starts_with("torch.nn.modules.") && !parents.contains(node.path.as_str());
+        let own = ["torch.nn.", "torch.ao.nn."].iter().any(|library| node.class.starts_with(library))
+            && !parents.contains(node.path.as_str());
         let (base, class) = if own {
             (node.path.clone(), node.class.rsplit('.').next().unwrap_or(&node.class).to_owned())
         } else if node.path.is_empty() {
@@ -207,10 +225,11 @@ fn channel_axis(flow: &Flow<'_>, value: ValueId) -> ChannelAxis {
             break;
         }
         let operator = node.operator();
-        if CONVOLUTIONS.contains(&operator) || CHANNEL_NORMS.contains(&operator) {
+        let plain = operator.trim_end_matches("_relu");
+        if CONVOLUTIONS.contains(&plain) || CHANNEL_NORMS.contains(&operator) {
             return ChannelAxis::First;
         }
-        if [LINEAR, RECURRENT, MATRIX].iter().any(|set| set.contains(&operator)) {
+        if plain.starts_with("linear") || [LINEAR, RECURRENT, MATRIX, BLOCKS].iter().any(|set| set.contains(&operator)) {
             return ChannelAxis::Last;
         }
         if MOVES.contains(&operator) {
