@@ -10,7 +10,7 @@ use super::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settin
 use crate::criteria::profile::ProfileState;
 use crate::criteria::{BatchEnd, LayerProfile, Needs, Start, State, registry};
 use crate::data::transform;
-use crate::data::{Batch, DataSet};
+use crate::data::{Batch, DataSet, Field};
 use crate::declare::{CriterionSpec, DataChoice, Declaration, ModelChoice, NeuronKind, NonFinite, Selector};
 use crate::model::{LayerInfo, Model, Observed, tensor};
 use crate::{Error, ErrorKind, Result};
@@ -247,8 +247,11 @@ fn probe(model: &mut Model, set: &DataSet, batch: usize) -> Result<Vec<LayerInfo
 }
 
 fn input(model: &Model, batch: &Batch) -> Result<Tensor> {
-    let shape: Vec<i64> = std::iter::once(batch.size).chain(batch.shape.iter().copied()).map(|n| n as i64).collect();
-    let made = Tensor::f_from_slice(&batch.values)
+    // Of several arrays the model takes the one named `x`, else the first.
+    let field = batch.fields.iter().find(|field| field.name == "x").unwrap_or(&batch.fields[0]);
+    let Field { shape, values, .. } = field;
+    let shape: Vec<i64> = std::iter::once(batch.size).chain(shape.iter().copied()).map(|n| n as i64).collect();
+    let made = Tensor::f_from_slice(&values.to_floats())
         .and_then(|tensor| tensor.f_view(shape.as_slice()))
         .and_then(|tensor| tensor.f_to_device(model.device()));
     made.map_err(|why| Error::new(ErrorKind::Data, format!("a batch of shape {shape:?} cannot be made: {why}")))
