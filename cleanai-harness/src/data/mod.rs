@@ -101,8 +101,7 @@ pub struct Skipped {
 /// # Bounds
 ///
 /// Headers are checked against the size of the file before memory is taken, and the whole array must be there, whatever range is read. An image may take
-/// 1 GiB decoded and 65,536 pixels a side; the arrays of a compressed
-/// file, in the range asked for, 8 GiB together.
+/// 1 GiB decoded and 65,536 pixels a side; the arrays of a compressed file, in the range asked for, 8 GiB together.
 ///
 /// # Example
 ///

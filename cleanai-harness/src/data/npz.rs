@@ -89,7 +89,7 @@ fn read_array(
     left: &mut u64,
     select: impl FnOnce(usize) -> Result<Range<usize>>,
 ) -> Result<Array> {
-    let mut read = |archive: &mut ZipArchive<BufReader<File>>| -> Result<Array> {
+    let read = |archive: &mut ZipArchive<BufReader<File>>| -> Result<Array> {
         let mut entry = archive.by_name(&format!("{name}.npy")).map_err(unzippable)?;
         let compressed = entry.compressed_size().min(size);
         let (header, _) = npy::read_header(&mut entry)?;
