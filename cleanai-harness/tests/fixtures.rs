@@ -26,7 +26,7 @@ fn inputs(network: &Value) -> Tensor {
             let steps = transform::parse(if path.ends_with(".npz") { "[]" } else { DIGITS }).unwrap();
             let location = DataLocation { path: format!("{path}#0..4"), root: root() };
             let set = DataSet::open(&location, &steps, OnBadInput::Fail).unwrap();
-            set.batches(4).next().unwrap().unwrap().values
+            set.batches(4).next().unwrap().unwrap().fields[0].values.to_floats().into_owned()
         }
         rows => numbers(rows).iter().map(|number| *number as f32).collect(),
     };

@@ -7,8 +7,8 @@ use std::ops::Range;
 use crate::data::sample::{Image, Sample, Tensor, shape_text};
 use crate::{Error, ErrorKind, Result};
 
-/// Most bytes kept of an array that lies compressed: a few bytes of a hostile file can ask for any amount.
-const MOST_INFLATED: u64 = 8 << 30;
+/// Most bytes kept of a file that lies compressed: a few bytes of a hostile one can ask for any amount.
+pub(crate) const MOST_INFLATED: u64 = 8 << 30;
 
 /// DEFLATE yields at most 1032 bytes per byte of input; a header that promises more is false.
 const DEFLATE_RATIO: u64 = 1032;
@@ -91,8 +91,32 @@ impl Header {
 pub(crate) enum Source<'a> {
     /// An uncompressed file, with how many bytes are left.
     File(&'a mut File, u64),
-    /// A stream that cannot seek, with the compressed bytes it is made from.
-    Stream(&'a mut dyn Read, u64),
+    /// A stream that cannot seek.
+    Stream {
+        stream: &'a mut dyn Read,
+        /// The compressed bytes it is made from.
+        compressed: u64,
+        /// The most bytes that may be kept of it.
+        most: u64,
+    },
+}
+
+/// Appends to `$values` the `$number`s in `$bytes`, each converted.
+macro_rules! extend_with {
+    ($big_endian:expr, $bytes:expr, $values:expr, $number:ty, $value:ty, $convert:expr) => {{
+        const WIDTH: usize = size_of::<$number>();
+        let elements = $bytes.chunks_exact(WIDTH).map(|chunk| {
+            let mut element = [0u8; WIDTH];
+            element.copy_from_slice(chunk);
+            element
+        });
+        let convert: fn($number) -> $value = $convert;
+        if $big_endian {
+            $values.extend(elements.map(|element| convert(<$number>::from_be_bytes(element))));
+        } else {
+            $values.extend(elements.map(|element| convert(<$number>::from_le_bytes(element))));
+        }
+    }};
 }
 
 /// An array in memory: row-major, as many rows as were asked for.
@@ -137,6 +161,11 @@ impl Array {
         Ok(Self { element: header.element, shape, big_endian: header.big_endian, bytes })
     }
 
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Bytes of one row.
     fn row_bytes(&self) -> usize {
         self.element.bytes() * self.shape[1..].iter().product::<usize>()
@@ -163,32 +192,49 @@ impl Array {
             )
             .with_help("turn one-hot rows into class numbers: `y.argmax(axis=1)`"));
         }
-        let width = self.element.bytes();
-        self.bytes
-            .chunks_exact(width)
-            .enumerate()
-            .map(|(index, bytes)| {
-                let mut wide = [0u8; 8];
-                wide[..width].copy_from_slice(bytes);
-                if self.big_endian {
-                    wide[..width].reverse();
-                }
-                let unsigned = u64::from_le_bytes(wide);
-                // Shifting up and back down extends the sign of the narrower types.
-                let signed = ((unsigned << (64 - 8 * width)) as i64) >> (64 - 8 * width);
-                match self.element {
-                    ElementType::I8 | ElementType::I16 | ElementType::I32 | ElementType::I64 => Ok(signed),
-                    ElementType::F16 | ElementType::F32 | ElementType::F64 => Err(Error::new(
-                        ErrorKind::Data,
-                        format!("labels are {}, but class labels are integers", self.element.name()),
-                    )
-                    .with_help("save them with `y.astype('int64')`")),
-                    _ => i64::try_from(unsigned).map_err(|_| {
-                        Error::new(ErrorKind::Data, format!("label {unsigned} of input {index} is too large"))
-                    }),
-                }
-            })
-            .collect()
+        if matches!(self.element, ElementType::F16 | ElementType::F32 | ElementType::F64) {
+            return Err(Error::new(
+                ErrorKind::Data,
+                format!("labels are {}, but class labels are integers", self.element.name()),
+            )
+            .with_help("save them with `y.astype('int64')`"));
+        }
+        if let Some((index, label)) = self.beyond_i64() {
+            return Err(Error::new(ErrorKind::Data, format!("label {label} of input {index} is too large")));
+        }
+        let mut labels = Vec::with_capacity(self.shape[0]);
+        self.extend_with_i64(&self.bytes, &mut labels);
+        Ok(labels)
+    }
+
+    /// The first element, if any, that is too large for i64, and its position.
+    fn beyond_i64(&self) -> Option<(usize, u64)> {
+        let (elements, []) = self.bytes.as_chunks::<8>() else { return None };
+        let number =
+            |bytes: &[u8; 8]| if self.big_endian { u64::from_be_bytes(*bytes) } else { u64::from_le_bytes(*bytes) };
+        let mut numbers = elements.iter().map(number).enumerate();
+        (self.element == ElementType::U64).then(|| numbers.find(|&(_, number)| i64::try_from(number).is_err()))?
+    }
+
+    /// Whether the rows are to stay integers: every type but uint8, which stands for 0..1, if i64 holds all elements.
+    pub(crate) fn holds_integers(&self) -> bool {
+        match self.element {
+            ElementType::U8 | ElementType::F16 | ElementType::F32 | ElementType::F64 => false,
+            _ => self.beyond_i64().is_none(),
+        }
+    }
+
+    /// Row `index` as integers, of an array that [holds](Self::holds_integers) such.
+    pub(crate) fn integers(&self, index: usize) -> Vec<i64> {
+        let row = self.row(index);
+        let mut values = Vec::with_capacity(row.len() / self.element.bytes());
+        self.extend_with_i64(row, &mut values);
+        values
+    }
+
+    /// How one row is an input among several: as [`layout`](Self::layout) says, and a number of each input's own is one, too.
+    pub(crate) fn layout_beside_others(&self) -> Result<Layout> {
+        if self.shape.len() == 1 { Ok(Layout::Model) } else { self.layout() }
     }
 
     /// How one row is an input, by the rule stated at [`crate::data::DataSet`].
@@ -253,20 +299,9 @@ impl Array {
     /// Appends the elements in `bytes` as f32: uint8 as 0..1, everything else by value.
     fn extend_with_f32(&self, bytes: &[u8], values: &mut Vec<f32>) {
         macro_rules! numbers {
-            ($number:ty, $convert:expr) => {{
-                const WIDTH: usize = size_of::<$number>();
-                let elements = bytes.chunks_exact(WIDTH).map(|chunk| {
-                    let mut element = [0u8; WIDTH];
-                    element.copy_from_slice(chunk);
-                    element
-                });
-                let convert: fn($number) -> f32 = $convert;
-                if self.big_endian {
-                    values.extend(elements.map(|element| convert(<$number>::from_be_bytes(element))));
-                } else {
-                    values.extend(elements.map(|element| convert(<$number>::from_le_bytes(element))));
-                }
-            }};
+            ($number:ty, $convert:expr) => {
+                extend_with!(self.big_endian, bytes, values, $number, f32, $convert)
+            };
         }
         match self.element {
             ElementType::Bool => numbers!(u8, |value| f32::from(u8::from(value != 0))),
@@ -281,6 +316,29 @@ impl Array {
             ElementType::F16 => numbers!(u16, half_to_f32),
             ElementType::F32 => numbers!(f32, |value| value),
             ElementType::F64 => numbers!(f64, |value| value as f32),
+        }
+    }
+
+    /// Appends the elements in `bytes`, integers of any type, as i64.
+    fn extend_with_i64(&self, bytes: &[u8], values: &mut Vec<i64>) {
+        macro_rules! numbers {
+            ($number:ty, $convert:expr) => {
+                extend_with!(self.big_endian, bytes, values, $number, i64, $convert)
+            };
+        }
+        match self.element {
+            ElementType::Bool => numbers!(u8, |value| i64::from(value != 0)),
+            ElementType::U8 => numbers!(u8, |value| value.into()),
+            ElementType::U16 => numbers!(u16, |value| value.into()),
+            ElementType::U32 => numbers!(u32, |value| value.into()),
+            ElementType::U64 => numbers!(u64, |value| value as i64),
+            ElementType::I8 => numbers!(i8, |value| value.into()),
+            ElementType::I16 => numbers!(i16, |value| value.into()),
+            ElementType::I32 => numbers!(i32, |value| value.into()),
+            ElementType::I64 => numbers!(i64, |value| value),
+            ElementType::F16 | ElementType::F32 | ElementType::F64 => {
+                unreachable!("floats are never asked for as integers")
+            }
         }
     }
 }
@@ -358,7 +416,7 @@ impl Source<'_> {
                 Err(damaged(format!("it has {} bytes more than its header says", left - total)))
             }
             Self::File(..) => Ok(()),
-            Self::Stream(_, compressed) => {
+            Self::Stream { compressed, .. } => {
                 if total > compressed.saturating_mul(DEFLATE_RATIO).saturating_add(DEFLATE_RATIO) {
                     return Err(damaged(format!(
                         "it is cut off: its header promises {total} bytes of data, more than {compressed} compressed bytes can hold"
@@ -375,7 +433,7 @@ impl Source<'_> {
                 file.seek(SeekFrom::Current(bytes as i64)).map_err(unreadable)?;
                 Ok(())
             }
-            Self::Stream(stream, _) => {
+            Self::Stream { stream, .. } => {
                 let skipped = io::copy(&mut stream.take(bytes), &mut io::sink()).map_err(unreadable)?;
                 if skipped < bytes { Err(cut_off(bytes - skipped)) } else { Ok(()) }
             }
@@ -385,12 +443,16 @@ impl Source<'_> {
     fn take(&mut self, bytes: u64) -> Result<Vec<u8>> {
         let reader: &mut dyn Read = match self {
             Self::File(file, _) => *file,
-            Self::Stream(stream, _) => {
-                if bytes > MOST_INFLATED {
+            Self::Stream { stream, most, .. } => {
+                if bytes > *most {
+                    let left = match *most {
+                        MOST_INFLATED => String::new(),
+                        most => format!("{most} that the arrays before it leave of the "),
+                    };
                     return Err(Error::new(
                         ErrorKind::Data,
                         format!(
-                            "it inflates to {bytes} bytes, more than the {MOST_INFLATED} allowed for compressed data"
+                            "it inflates to {bytes} bytes, more than the {left}{MOST_INFLATED} allowed for compressed data"
                         ),
                     )
                     .with_help("save it uncompressed as .npy, or take a part of it with a range such as `#0..500`"));
@@ -407,7 +469,7 @@ impl Source<'_> {
     fn finish(&mut self) -> Result<()> {
         match self {
             Self::File(..) => Ok(()),
-            Self::Stream(stream, _) => match stream.read(&mut [0u8; 1]).map_err(unreadable)? {
+            Self::Stream { stream, .. } => match stream.read(&mut [0u8; 1]).map_err(unreadable)? {
                 0 => Ok(()),
                 _ => Err(damaged("it has more data than its header says".to_owned())),
             },

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-use crate::data::array::{Array, ElementType, Header, Source, damaged, unreadable};
+use crate::data::array::{Array, ElementType, Header, MOST_INFLATED, Source, damaged, unreadable};
 use crate::{Error, ErrorKind, Result};
 
 /// Reads the rows that `select` chooses of the idx file at `path`. Errors do not name the file; the caller does.
@@ -19,7 +19,7 @@ pub(crate) fn read(path: &Path, gzipped: bool, select: impl FnOnce(usize) -> Res
     if gzipped {
         let mut inflated = MultiGzDecoder::new(BufReader::new(file));
         let (header, _) = read_header(&mut inflated)?;
-        Array::read(header, Source::Stream(&mut inflated, size), select)
+        Array::read(header, Source::Stream { stream: &mut inflated, compressed: size, most: MOST_INFLATED }, select)
     } else {
         let (header, length) = read_header(&mut file)?;
         Array::read(header, Source::File(&mut file, size.saturating_sub(length)), select)

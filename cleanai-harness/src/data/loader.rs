@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::data::{Batch, Failure, Set};
+use crate::data::{Batch, Failure, FieldInfo, Set, Values};
 use crate::declare::OnBadInput;
 use crate::{Error, ErrorKind, Result};
 
@@ -108,8 +108,11 @@ struct Producer {
     stop: Arc<AtomicBool>,
 }
 
+/// A decoded input: the values of each field.
+type Input = Vec<Values>;
+
 /// Decoded inputs that are not in a batch yet, by candidate.
-type Ready = VecDeque<(usize, Vec<f32>)>;
+type Ready = VecDeque<(usize, Input)>;
 
 impl Producer {
     fn run(self) {
@@ -162,23 +165,23 @@ impl Producer {
 
     /// How many inputs are decoded at a time.
     fn together(&self) -> usize {
-        let bytes = self.set.shape.iter().product::<usize>().max(1) * size_of::<f32>();
-        self.size.max(FEWEST_TOGETHER).min((MOST_BYTES_TOGETHER / bytes).max(1))
+        let bytes: usize = self.set.fields.iter().map(FieldInfo::row_bytes).sum();
+        self.size.max(FEWEST_TOGETHER).min((MOST_BYTES_TOGETHER / bytes.max(1)).max(1))
     }
 
     /// Decodes candidates in parallel; the result is in order.
-    fn decode(&self, candidates: std::ops::Range<usize>) -> Vec<Option<Result<Vec<f32>, Failure>>> {
+    fn decode(&self, candidates: std::ops::Range<usize>) -> Vec<Option<Result<Input, Failure>>> {
         let known = self.set.skipped().clone();
         let load = |candidate| (!known.contains_key(&candidate)).then(|| self.set.load(candidate));
         candidates.into_par_iter().map(load).collect()
     }
 
     /// Moves what was decoded to `ready`, up to the first error; notes what is skipped.
-    fn keep(&self, first: usize, decoded: Vec<Option<Result<Vec<f32>, Failure>>>, ready: &mut Ready) -> Option<Error> {
+    fn keep(&self, first: usize, decoded: Vec<Option<Result<Input, Failure>>>, ready: &mut Ready) -> Option<Error> {
         for (candidate, result) in (first..).zip(decoded) {
             match result {
                 None => {}
-                Some(Ok(values)) => ready.push_back((candidate, values)),
+                Some(Ok(input)) => ready.push_back((candidate, input)),
                 Some(Err(Failure::Bad(why))) if self.set.on_bad_input == OnBadInput::Skip => {
                     self.set.skip(candidate, why)
                 }
@@ -191,27 +194,19 @@ impl Producer {
     /// Takes the next batch out of `ready`, which is not empty, and pads it.
     fn batch(&self, ready: &mut Ready, first: usize) -> Result<Batch> {
         let inputs = self.size.min(ready.len());
-        let row: usize = self.set.shape.iter().product();
-        let mut values = Vec::new();
-        let room = self.size.checked_mul(row).map(|length| values.try_reserve_exact(length));
-        if !matches!(room, Some(Ok(()))) {
-            return Err(Error::new(
-                ErrorKind::Configuration,
-                format!("a batch of {} inputs does not fit into memory", self.size),
-            )
-            .with_help("use a smaller batch"));
-        }
-        let mut labels = self.set.labels.as_ref().map(|_| Vec::with_capacity(inputs));
-        for (candidate, input) in ready.drain(..inputs) {
-            values.extend_from_slice(&input);
-            if let (Some(labels), Some(all)) = (&mut labels, &self.set.labels) {
-                labels.push(all[candidate]);
-            }
-        }
-        let last = values.len() - row;
-        for _ in inputs..self.size {
-            values.extend_from_within(last..last + row);
-        }
-        Ok(Batch { first, inputs, size: self.size, shape: self.set.shape.clone(), values, labels })
+        let fields = self.set.fields.iter().enumerate().map(|(index, field)| {
+            field.joined(ready.range(..inputs).map(|(_, input)| &input[index]), self.size).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Configuration,
+                    format!("a batch of {} inputs does not fit into memory", self.size),
+                )
+                .with_help("use a smaller batch")
+            })
+        });
+        let fields = fields.collect::<Result<_>>()?;
+        let labels = self.set.labels.as_ref();
+        let labels = labels.map(|all| ready.range(..inputs).map(|(candidate, _)| all[*candidate]).collect());
+        ready.drain(..inputs);
+        Ok(Batch { first, inputs, size: self.size, fields, labels })
     }
 }

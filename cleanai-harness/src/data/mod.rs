@@ -1,6 +1,8 @@
 //! Inputs: formats, transforms, and the loader that decodes them in parallel ahead of the forward pass.
 
 mod array;
+mod contents;
+mod field;
 mod idx;
 mod image_folder;
 mod loader;
@@ -15,24 +17,24 @@ pub mod transform;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+pub use field::{Field, FieldInfo, Values};
 pub use loader::Batches;
 
-use crate::data::array::{Array, Layout};
-use crate::data::image_folder::ImageFolder;
-use crate::data::location::{Format, Place};
+use crate::data::contents::Inputs;
+use crate::data::field::Row;
+use crate::data::location::Place;
 use crate::data::range::counted;
-use crate::data::sample::{Sample, shape_text};
+use crate::data::sample::shape_text;
 use crate::data::transform::TransformStep;
 use crate::declare::{DataLocation, OnBadInput};
 use crate::{Error, ErrorKind, Result};
 
-/// One batch of inputs, ready for the model: f32, row-major, batch axis first.
+/// One batch of inputs, ready for the model.
 ///
 /// Every batch has exactly `size` rows: the last is padded by repeating its last input, so that results do not
 /// depend on how the data is split (CRITERIA, "batch size").
@@ -44,10 +46,8 @@ pub struct Batch {
     pub inputs: usize,
     /// Rows, padding included.
     pub size: usize,
-    /// Shape of one input.
-    pub shape: Vec<usize>,
-    /// `size * shape.product()` values.
-    pub values: Vec<f32>,
+    /// One for every input of the model, in the order of [`DataSet::fields`]; at least one.
+    pub fields: Vec<Field>,
     /// Labels of the real inputs, where the data has labels.
     pub labels: Option<Vec<i64>>,
 }
@@ -70,13 +70,18 @@ pub struct Skipped {
 /// | at the path | inputs | labels |
 /// |---|---|---|
 /// | a folder | its PNG and JPEG images (`.png`, `.jpg`, `.jpeg`), at any depth, sorted by their path below the folder, byte by byte; hidden files and files of other kinds are left out | from the first-level folders, if every image lies in one: if all their names are different whole numbers the label is that number, else the position of the name in sorted order, folders without images counted, as torchvision's `ImageFolder` does |
-/// | `.npz` | the array `x`, or the only array besides `y` | the array `y` |
+/// | `.npz` | every array but `y`, each a field of its own, in the order of the archive | the array `y` |
 /// | `.npy` | the array | none |
 /// | idx, plain or gzipped | the array | the file beside it by MNIST's names: `images-idx3` becomes `labels-idx1` |
 ///
 /// `inputs.npy,labels.npy` names a file of labels for any array file; both paths start from the same folder. A range at the end takes a
 /// part: `#0..500`, `#..500`, `#500..` (positions from 0, the end excluded, counted after sorting). Labels are integers of any type, one
 /// per input.
+///
+/// # Fields
+///
+/// A model with several inputs is fed from an `.npz` with an array for each: they become the fields of a [`Batch`], named as the arrays are.
+/// All have as many rows, which belong together. Data of any other format, and an `.npz` of one array, has one field.
 ///
 /// # Images and values
 ///
@@ -86,14 +91,17 @@ pub struct Skipped {
 ///
 /// Arrays of uint8 are images if their shape says so: (N, H, W) is grey; (N, H, W, C) and (N, C, H, W) with C = 1, 3 or 4 (a fourth
 /// channel is dropped); if both ends could be C, that is an error. Every other array is taken as values in the model's own layout, first axis
-/// inputs: floats (16, 32 and 64 bit) and wider integers by value, rounded to f32; uint8 as 0..1.
+/// inputs: floats (16, 32 and 64 bit) by value, rounded to f32; uint8 as 0..1; wider integers, int8 and bool exactly, as
+/// [`Values::Integer`], but uint64 with numbers of 2^63 and more, which is rounded to f32.
 ///
-/// 8-bit values are always scaled to 0..1 before they reach the model; see [`transform`] for the steps.
+/// 8-bit values are always scaled to 0..1 before they reach the model; see [`transform`] for the steps. Among several arrays the transform is for
+/// the images; the others are left as they are, and it is an error if there is no image. A single array goes through the transform whatever
+/// it holds, integers as f32.
 ///
 /// # Bounds
 ///
 /// Headers are checked against the size of the file before memory is taken, and the whole array must be there, whatever range is read. An image may take
-/// 1 GiB decoded and 65,536 pixels a side; a compressed array, in the range asked for, 8 GiB.
+/// 1 GiB decoded and 65,536 pixels a side; the arrays of a compressed file, in the range asked for, 8 GiB together.
 ///
 /// # Example
 ///
@@ -119,7 +127,7 @@ pub struct Skipped {
 ///
 /// for batch in data.batches(2) {
 ///     let batch = batch?;
-///     assert_eq!(batch.values.len(), 2 * 1 * 2 * 2); // the last batch is padded
+///     assert_eq!(batch.fields[0].values.len(), 2 * 1 * 2 * 2); // the last batch is padded
 ///     println!("{} inputs from number {}: {}", batch.inputs, batch.first, data.names(batch.first));
 /// }
 /// # Ok::<(), cleanai_harness::Error>(())
@@ -133,29 +141,14 @@ pub struct DataSet {
 #[derive(Debug)]
 struct Set {
     inputs: Inputs,
-    transform: Vec<TransformStep>,
     on_bad_input: OnBadInput,
     labels: Option<Vec<i64>>,
     classes: Option<Vec<String>>,
-    /// Shape of every input after the transform, and the candidate it was taken from.
-    shape: Vec<usize>,
+    /// What every input consists of after the transform, at least one field, and the candidate it was taken from.
+    fields: Vec<FieldInfo>,
     reference: usize,
     /// Candidates found undecodable so far.
     skipped: Mutex<BTreeMap<usize, Skipped>>,
-}
-
-/// Where inputs come from.
-#[derive(Debug)]
-enum Inputs {
-    Images(ImageFolder),
-    Array {
-        array: Array,
-        layout: Layout,
-        /// `digits.npz[x]` or `digits.npy`: what stands before an input's position in its name.
-        name: String,
-        /// Position in the file of the first row held.
-        first: usize,
-    },
 }
 
 /// Why an input is not there.
@@ -180,21 +173,18 @@ impl DataSet {
             step.check().map_err(|error| error.context(format!("transform step {step}")))?;
         }
         let place = Place::of(location)?;
-        let (inputs, labels, classes) = read(&place)?;
-        let mut set = Set {
-            inputs,
-            transform: transform.to_vec(),
-            on_bad_input,
-            labels,
-            classes,
-            shape: Vec::new(),
-            reference: 0,
-            skipped: Mutex::default(),
-        };
+        let (inputs, labels, classes) = contents::read(&place, transform)?;
+        let mut set =
+            Set { inputs, on_bad_input, labels, classes, fields: Vec::new(), reference: 0, skipped: Mutex::default() };
         for candidate in 0..set.inputs.len() {
-            match set.prepare(candidate) {
-                Ok(tensor) => {
-                    set.shape = tensor.shape;
+            match set.inputs.prepare(candidate) {
+                Ok(rows) => {
+                    let field = |(name, row): (String, Row)| FieldInfo {
+                        name,
+                        shape: row.shape,
+                        integer: matches!(row.values, Values::Integer(_)),
+                    };
+                    set.fields = set.inputs.fields().into_iter().zip(rows).map(field).collect();
                     set.reference = candidate;
                     return Ok(Self { set: Arc::new(set) });
                 }
@@ -220,9 +210,14 @@ impl DataSet {
         self.set.inputs.len()
     }
 
-    /// Shape of one input after the transform, without the batch axis.
+    /// What every input consists of; at least one field.
+    pub fn fields(&self) -> &[FieldInfo] {
+        &self.set.fields
+    }
+
+    /// Shape of one input's first field after the transform, without the batch axis.
     pub fn shape(&self) -> &[usize] {
-        &self.set.shape
+        &self.set.fields[0].shape
     }
 
     /// Labels of the [`len`](Self::len) inputs, those that will turn out undecodable included; the labels in a [`Batch`] are of its inputs.
@@ -277,7 +272,7 @@ impl DataSet {
     pub fn content_hash(&self) -> Result<String> {
         let mut hash = Sha256::new();
         match &self.set.inputs {
-            Inputs::Images(folder) => {
+            Inputs::Images { folder, .. } => {
                 let skip = self.set.on_bad_input == OnBadInput::Skip;
                 let digest = |index| match folder.bytes(index) {
                     Ok(bytes) => Ok(Sha256::digest(bytes)),
@@ -288,11 +283,18 @@ impl DataSet {
                 hash.update(b"images");
                 digests.iter().for_each(|digest| hash.update(digest));
             }
-            Inputs::Array { array, .. } => {
-                let (description, bytes) = array.identity();
-                hash.update(description);
-                let digests: Vec<_> = bytes.par_chunks(1 << 20).map(Sha256::digest).collect();
-                digests.iter().for_each(|digest| hash.update(digest));
+            Inputs::Arrays { columns, .. } => {
+                for column in columns {
+                    // The name of an only array decides nothing.
+                    if columns.len() > 1 {
+                        hash.update((column.name.len() as u64).to_le_bytes());
+                        hash.update(&column.name);
+                    }
+                    let (description, bytes) = column.array.identity();
+                    hash.update(description);
+                    let digests: Vec<_> = bytes.par_chunks(1 << 20).map(Sha256::digest).collect();
+                    digests.iter().for_each(|digest| hash.update(digest));
+                }
             }
         }
         match self.labels() {
@@ -303,15 +305,6 @@ impl DataSet {
             None => hash.update(b"no labels"),
         }
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-}
-
-impl Inputs {
-    fn len(&self) -> usize {
-        match self {
-            Self::Images(folder) => folder.len(),
-            Self::Array { array, .. } => array.shape[0],
-        }
     }
 }
 
@@ -326,129 +319,37 @@ impl Set {
     }
 
     fn name(&self, candidate: usize) -> String {
-        match &self.inputs {
-            Inputs::Images(folder) => folder.name(candidate).to_owned(),
-            Inputs::Array { name, first, .. } => format!("{name}[{}]", first + candidate),
-        }
-    }
-
-    /// Decodes and transforms an input.
-    fn prepare(&self, candidate: usize) -> Result<sample::Tensor, Failure> {
-        let decoded = match &self.inputs {
-            Inputs::Images(folder) => Sample::Image(folder.decode(candidate).map_err(Failure::Bad)?),
-            Inputs::Array { array, layout, .. } => array.sample(candidate, *layout),
-        };
-        transform::apply(decoded, &self.transform)
-            .map_err(|error| Failure::Wrong(error.context(format!("input {}", self.name(candidate)))))
+        self.inputs.name(candidate)
     }
 
     /// Decodes and transforms an input and checks that it has the shape of the others.
-    fn load(&self, candidate: usize) -> Result<Vec<f32>, Failure> {
-        let tensor = self.prepare(candidate)?;
-        if tensor.shape == self.shape {
-            return Ok(tensor.values);
+    fn load(&self, candidate: usize) -> Result<Vec<Values>, Failure> {
+        let rows = self.inputs.prepare(candidate)?;
+        if let Some((field, row)) = self.fields.iter().zip(&rows).find(|(field, row)| field.shape != row.shape) {
+            return Err(Failure::Wrong(self.differs(candidate, &field.shape, &row.shape)));
         }
-        let channels_differ = tensor.shape.first() != self.shape.first();
-        let sizes_differ = tensor.shape.get(1..) != self.shape.get(1..);
+        Ok(rows.into_iter().map(|row| row.values).collect())
+    }
+
+    /// The error of an input that has not the `expected` shape.
+    fn differs(&self, candidate: usize, expected: &[usize], found: &[usize]) -> Error {
+        let channels_differ = found.first() != expected.first();
+        let sizes_differ = found.get(1..) != expected.get(1..);
         let fix = match (channels_differ, sizes_differ) {
             (true, true) => "add `{ resize = [HEIGHT, WIDTH] }` and `\"grayscale\"` or `\"rgb\"` to the transform",
             (true, false) => "add `\"grayscale\"` or `\"rgb\"` to the transform",
             _ => "add `{ resize = [HEIGHT, WIDTH] }` to the transform",
         };
-        Err(Failure::Wrong(
-            Error::new(
-                ErrorKind::Data,
-                format!(
-                    "inputs have different shapes: {} has {}, {} has {}",
-                    self.name(self.reference),
-                    shape_text(&self.shape),
-                    self.name(candidate),
-                    shape_text(&tensor.shape)
-                ),
-            )
-            .with_help(fix),
-        ))
+        Error::new(
+            ErrorKind::Data,
+            format!(
+                "inputs have different shapes: {} has {}, {} has {}",
+                self.name(self.reference),
+                shape_text(expected),
+                self.name(candidate),
+                shape_text(found)
+            ),
+        )
+        .with_help(fix)
     }
-}
-
-/// Inputs, their labels and the names of the classes.
-type Contents = (Inputs, Option<Vec<i64>>, Option<Vec<String>>);
-
-/// Reads what lies at a place.
-fn read(place: &Place) -> Result<Contents> {
-    let path = &place.inputs;
-    let within = |error: Error| error.context(path.display());
-    let select = |inputs: usize| {
-        if inputs == 0 {
-            return Err(Error::new(ErrorKind::Data, "it holds no inputs: its first axis is 0"));
-        }
-        place.range.of(inputs)
-    };
-    let mut total = 0;
-    let mut first = 0;
-    let mut counting = |inputs: usize| {
-        let selected = select(inputs)?;
-        (total, first) = (inputs, selected.start);
-        Ok(selected)
-    };
-    let written = place.labels.as_deref();
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (name, array, inside, labels_at) = match Format::at(path)? {
-        Format::Folder => {
-            if written.is_some() {
-                return Err(within(Error::new(ErrorKind::Configuration, "a folder of images takes no file of labels"))
-                    .with_help(
-                        "put the images of each class into a folder of its own, or save them as .npz with `x` and `y`",
-                    ));
-            }
-            let mut folder = ImageFolder::open(path, select)?;
-            let (labels, classes) = (folder.labels.take(), folder.classes.take());
-            return Ok((Inputs::Images(folder), labels, classes));
-        }
-        Format::Npy => (file, npy::read(path, &mut counting).map_err(within)?, None, written.map(Path::to_owned)),
-        Format::Npz => {
-            let arrays = npz::read(path, &mut counting).map_err(within)?;
-            (format!("{file}:{}", arrays.name), arrays.inputs, arrays.labels, written.map(Path::to_owned))
-        }
-        Format::Idx { gzipped } => {
-            let labels = written.map(Path::to_owned).or_else(|| idx::labels_beside(path));
-            (file, idx::read(path, gzipped, &mut counting).map_err(within)?, None, labels)
-        }
-    };
-    let layout = array.layout().map_err(within)?;
-    let labels = match (&labels_at, &inside) {
-        (Some(labels), _) => Some(read_labels(labels)?),
-        (None, Some(array)) => Some(array.to_labels().map_err(|error| within(error.context("array `y`")))?),
-        (None, None) => None,
-    };
-    let labels = match labels {
-        Some(labels) if labels.len() != total => {
-            let of = labels_at.as_deref().unwrap_or(path);
-            return Err(Error::new(
-                ErrorKind::Data,
-                format!(
-                    "{} holds {}, but there are {} in {}",
-                    of.display(),
-                    counted(labels.len(), "label"),
-                    counted(total, "input"),
-                    path.display()
-                ),
-            )
-            .with_help("every input has one label; do the two belong together?"));
-        }
-        labels => labels.map(|labels| labels[first..first + array.shape[0]].to_vec()),
-    };
-    Ok((Inputs::Array { array, layout, name, first }, labels, None))
-}
-
-/// Reads a file of labels.
-fn read_labels(path: &Path) -> Result<Vec<i64>> {
-    let whole = |labels: usize| Ok(0..labels);
-    let array = match Format::at(path)? {
-        Format::Npy => npy::read(path, whole),
-        Format::Idx { gzipped } => idx::read(path, gzipped, whole),
-        Format::Folder | Format::Npz => Err(Error::new(ErrorKind::Data, "labels are read from .npy and idx files")
-            .with_help("save them with `np.save`")),
-    };
-    array.and_then(|array| array.to_labels()).map_err(|error| error.context(path.display()))
 }

@@ -6,7 +6,7 @@ use super::Model;
 use super::graph::Flow;
 use super::signature::{self, ElementType, Leaf};
 use super::tensor;
-use crate::data::Batch;
+use crate::data::{Batch, Values};
 use crate::{Error, ErrorKind, Result};
 
 impl Model {
@@ -15,15 +15,27 @@ impl Model {
     /// # Errors
     /// If a value does not fit its type.
     pub fn feed(&self, batch: &Batch) -> Result<Vec<(String, Tensor)>> {
-        let size: Vec<i64> = std::iter::once(batch.size).chain(batch.shape.iter().copied()).map(|n| n as i64).collect();
-        let element = self.element_of("x", false);
-        let made = Tensor::f_from_slice(&batch.values)
-            .and_then(|tensor| tensor.f_view(size.as_slice()))
-            .and_then(|tensor| tensor.f_to_kind(tensor::kind(element)))
-            .and_then(|tensor| tensor.f_to_device(self.device()));
-        let made = made
-            .map_err(|why| Error::new(ErrorKind::Data, format!("a batch of shape {size:?} cannot be made: {why}")))?;
-        Ok(vec![("x".to_owned(), made)])
+        let fields = batch.fields.iter();
+        fields
+            .map(|field| {
+                let size: Vec<i64> =
+                    std::iter::once(batch.size).chain(field.shape.iter().copied()).map(|n| n as i64).collect();
+                let element = self.element_of(&field.name, matches!(field.values, Values::Integer(_)));
+                let flat = match &field.values {
+                    Values::Float(values) => Tensor::f_from_slice(values),
+                    Values::Integer(values) => Tensor::f_from_slice(values),
+                };
+                let made = flat
+                    .and_then(|tensor| tensor.f_view(size.as_slice()))
+                    .and_then(|tensor| tensor.f_to_kind(tensor::kind(element)))
+                    .and_then(|tensor| tensor.f_to_device(self.device()));
+                let made = made.map_err(|why| {
+                    let what = format!("a batch of {} of shape {size:?} cannot be made: {why}", field.name);
+                    Error::new(ErrorKind::Data, what)
+                })?;
+                Ok((field.name.clone(), made))
+            })
+            .collect()
     }
 
     /// The element type of an input: what the table says, else the file, else whole numbers stay whole where a model takes several

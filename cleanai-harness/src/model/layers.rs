@@ -133,7 +133,6 @@ pub fn layers(graph: &Graph) -> Vec<Layer> {
     for node in &graph.nodes {
         let operator = node.operator();
         let Some(output) = node.outputs.first().copied().filter(|output| flow.is_live(*output)) else { continue };
-        // A list of sizes may come of the same name as a tensor.
         if !["aten::", "quantized::"].iter().any(|namespace| node.kind.starts_with(namespace)) || !flow.is_tensor(output) {
             continue;
         }
@@ -163,6 +162,8 @@ fn name(graph: &Graph, flow: &Flow<'_>, chosen: &[(&Node, ValueId)]) -> Vec<Laye
     let parents: HashSet<&str> = graph
         .modules
         .iter()
+        // What a quantised module packs its weights into is no submodule of its own.
+        .filter(|module| !module.class.contains("PackedParams"))
         .filter_map(|module| module.path.rsplit_once('.').map(|(parent, _)| parent))
         .chain([""])
         .collect();

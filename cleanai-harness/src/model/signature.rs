@@ -187,6 +187,11 @@ pub fn bind<T: Clone>(arguments: &[Argument], values: &[(&str, T)]) -> Result<Ve
         ([only], [(_, value)]) if !open_ended && values.iter().all(|(name, _)| !is_leaf(&leaves, name)) => {
             vec![(only.name.clone(), value.clone(), false)]
         }
+        // Other arrays beside `x` are not the model's.
+        ([only], _) if leaves.len() == 1 && !open_ended && !values.iter().any(|(name, _)| *name == only.name) => {
+            let x = values.iter().find(|(name, _)| *name == "x");
+            x.into_iter().map(|(_, value)| (only.name.clone(), value.clone(), false)).collect()
+        }
         _ if values.len() > 1
             && values.len() <= leaves.len()
             && values.iter().enumerate().all(|(at, (name, _))| *name == format!("arr_{at}")) =>
@@ -318,6 +323,10 @@ mod tests {
     fn one_tensor_takes_any_name() {
         let fed = bind(&[argument("input", tensor())], &[("x", 1)]).unwrap();
         assert_eq!(fed, [Fed::Tensor(1)]);
+        let fed = bind(&[argument("input", tensor())], &[("weights", 2), ("x", 1)]).unwrap();
+        assert_eq!(fed, [Fed::Tensor(1)], "other arrays beside x");
+        let error = bind(&[argument("input", tensor())], &[("a", 2), ("b", 1)]).unwrap_err();
+        assert!(error.to_string().contains("lacks the model's input `input`: it has a, b"), "{error}");
         let optional = Argument { has_default: true, ..argument("mask", ArgumentType::Optional(Box::new(tensor()))) };
         let both = [argument("input", tensor()), optional];
         assert_eq!(bind(&both, &[("x", 1)]).unwrap(), [Fed::Tensor(1), Fed::None]);

@@ -127,9 +127,10 @@ fn try_all(bytes: &[u8]) {
     fs::write(folder.path().join("x"), bytes).unwrap();
     for range in ["", "#1..2"] {
         if let Ok(data) = open(folder.path(), &format!("x{range}"), "[]") {
-            let row: usize = data.shape().iter().product();
+            let lengths: Vec<usize> =
+                data.fields().iter().map(|field| 3 * field.shape.iter().product::<usize>()).collect();
             for batch in data.batches(3) {
-                assert_eq!(batch.unwrap().values.len(), 3 * row);
+                assert_eq!(batch.unwrap().fields.iter().map(|field| field.values.len()).collect::<Vec<_>>(), lengths);
             }
         }
     }
@@ -144,11 +145,12 @@ proptest! {
     #[test]
     fn damaged_files_never_panic(kind in 0usize..6, edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6), cut in any::<prop::sample::Index>(), whole in any::<bool>()) {
         let array = npy("<f4", false, "(4, 2, 3)", &[7; 96]);
+        let tokens = npy("<i4", false, "(4, 2)", &[7; 32]);
         let mut bytes = match kind {
             0 => array,
             1 => idx(&[4, 2, 3], &[7; 24]),
             2 => gzip(&idx(&[4, 2, 3], &[7; 24])),
-            3 => zipped(&[("x.npy", array), ("y.npy", npy("<i8", false, "(4,)", &[1; 32]))], Deflated),
+            3 => zipped(&[("x.npy", array), ("tokens.npy", tokens), ("y.npy", npy("<i8", false, "(4,)", &[1; 32]))], Deflated),
             4 => encoded(image::ImageFormat::Png),
             _ => encoded(image::ImageFormat::Jpeg),
         };

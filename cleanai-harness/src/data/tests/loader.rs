@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::{batches, npy, open, open_with, values};
 use crate::ErrorKind;
+use crate::data::Values;
 use crate::declare::OnBadInput;
 
 /// A folder of `count` grey images `000.png`, `001.png`, ..., image i filled with i; those in `bad` are cut off.
@@ -36,11 +37,13 @@ fn every_size_gives_the_same_inputs_and_pads_with_the_last() {
         assert_eq!(batches.len(), 70usize.div_ceil(size));
         let mut next = 0;
         for batch in &batches {
-            assert_eq!((batch.first, batch.size, &batch.shape[..]), (next, size, &[1, 2, 3][..]));
+            let [field] = &batch.fields[..] else { panic!("images are one field") };
+            assert_eq!((field.name.as_str(), &field.shape[..]), ("x", &[1, 2, 3][..]));
+            assert_eq!((batch.first, batch.size), (next, size));
             assert_eq!(batch.inputs, size.min(70 - next));
             assert_eq!(batch.labels, None);
             let rows = (next..next + size).map(|index| index.min(69));
-            assert_eq!(batch.values, expected(rows));
+            assert_eq!(field.values, Values::Float(expected(rows)));
             next += batch.inputs;
         }
         assert_eq!(next, 70);
@@ -96,7 +99,7 @@ fn names_are_right_as_batches_arrive_while_others_are_decoded_ahead() {
     for batch in data.batches(4) {
         let batch = batch.unwrap();
         for row in 0..batch.inputs {
-            let candidate = (batch.values[row * 6] * 255.0).round();
+            let candidate = (batch.fields[0].values.to_floats()[row * 6] * 255.0).round();
             assert_eq!(data.names(batch.first + row), format!("{candidate:03}.png"));
         }
     }

@@ -1,5 +1,6 @@
 //! Tests of the whole of `data`, on files made here and, where it is there, on real data.
 
+mod fields;
 mod folder;
 mod formats;
 mod hostile;
@@ -28,12 +29,12 @@ fn refusal(root: &Path, path: &str, steps: &str) -> Error {
     open(root, path, steps).expect_err("it opens")
 }
 
-/// All values, padding left out.
+/// All values of the first field as floats, padding left out.
 fn values(data: &DataSet, size: usize) -> Vec<f32> {
     let row: usize = data.shape().iter().product();
     data.batches(size)
         .map(|batch| batch.unwrap())
-        .flat_map(|batch| batch.values[..batch.inputs * row].to_vec())
+        .flat_map(|batch| batch.fields[0].values.to_floats()[..batch.inputs * row].to_vec())
         .collect()
 }
 
