@@ -83,16 +83,20 @@ pub struct Test {
 #[command(after_help = "\
 Examples:
   cargo cleanai inspect models/lenet5.pt
-  cargo cleanai inspect models/lenet5.pt --input-shape 1,28,28 --json layers.json")]
+  cargo cleanai inspect models/lenet5.pt --input-shape 1,28,28 --json layers.json
+  cargo cleanai inspect models/captions.pt --input-shape image=3,32,32 --input-shape tokens=16")]
 pub struct Inspect {
     /// A TorchScript (.pt) or torch.export (.pt2) file
     pub model: PathBuf,
     /// Where to run it: cpu, cuda, cuda:N, or auto (a GPU if there is one)
     #[arg(long, value_name = "DEVICE", value_parser = device)]
     pub device: Option<String>,
-    /// The shape of one input without the batch, to learn the shapes of the layers: 1,28,28
-    #[arg(long, value_name = "SHAPE", value_parser = shape)]
-    pub input_shape: Option<String>,
+    #[command(flatten)]
+    pub opening: Opening,
+    /// The shape of one input without the batch, to learn the shapes of the layers: 1,28,28; or tokens=16 for each input
+    /// of a model that takes several
+    #[arg(long = "input-shape", value_name = "SHAPE", value_parser = shape)]
+    pub input_shapes: Vec<String>,
     /// Write the layers as JSON to this file too
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -131,6 +135,8 @@ pub struct Measure {
     /// Where to run the model: cpu, cuda, cuda:N, or auto (a GPU if there is one)
     #[arg(long, value_name = "DEVICE", value_parser = device)]
     pub device: Option<String>,
+    #[command(flatten)]
+    pub opening: Opening,
     /// A criterion with its parameters, like nc, 'kmnc(k=1000)' or 'tknc(k=3)@conv2'; give it once for each criterion
     #[arg(long = "criterion", value_name = "CRITERION", required = true)]
     pub criteria: Vec<String>,
@@ -145,12 +151,47 @@ pub struct Measure {
     pub json: Option<PathBuf>,
 }
 
+/// How a model is opened: the keys of [models.NAME] as arguments.
+#[derive(Debug, Args)]
+pub struct Opening {
+    /// A library that brings operators (libtorchvision.so), loaded before the model; once for each. This runs its code
+    #[arg(long = "library", value_name = "FILE")]
+    pub libraries: Vec<PathBuf>,
+    /// Let the model's code call operators that read and write files
+    #[arg(long)]
+    pub allow_files: bool,
+    /// What a batch starts with where runs change the model's state: fresh (the state in the file) or keep
+    #[arg(long, value_name = "STATE", value_parser = ["fresh", "keep"])]
+    pub state: Option<String>,
+    /// The element type of an input, tokens=int64; once for each
+    #[arg(long = "input", value_name = "NAME=TYPE")]
+    pub inputs: Vec<String>,
+}
+
+impl Opening {
+    fn forward(&self, words: &mut Vec<OsString>) {
+        for library in &self.libraries {
+            option(words, "--library", Some(library));
+        }
+        if self.allow_files {
+            words.push("--allow-files".into());
+        }
+        option(words, "--state", self.state.as_ref());
+        for input in &self.inputs {
+            option(words, "--input", Some(input));
+        }
+    }
+}
+
 impl Inspect {
     /// The same request for the engine.
     pub fn forward(&self) -> Vec<OsString> {
         let mut words = vec!["inspect".into(), self.model.clone().into_os_string()];
         option(&mut words, "--device", self.device.as_ref());
-        option(&mut words, "--input-shape", self.input_shape.as_ref());
+        self.opening.forward(&mut words);
+        for shape in &self.input_shapes {
+            option(&mut words, "--input-shape", Some(shape));
+        }
         option(&mut words, "--json", self.json.as_ref());
         words
     }
@@ -168,6 +209,7 @@ impl Measure {
         option(&mut words, "--neurons", self.neurons.as_ref());
         option(&mut words, "--batch", self.batch.map(|n| n.to_string()).as_ref());
         option(&mut words, "--device", self.device.as_ref());
+        self.opening.forward(&mut words);
         for criterion in &self.criteria {
             option(&mut words, "--criterion", Some(criterion));
         }
@@ -197,10 +239,13 @@ fn device(text: &str) -> Result<String, String> {
 }
 
 fn shape(text: &str) -> Result<String, String> {
-    if text.split(',').all(|size| size.trim().parse::<u32>().is_ok_and(|size| size > 0)) {
+    let sizes = text.split_once('=').map_or(text, |(_, sizes)| sizes);
+    if sizes.is_empty() && text != sizes
+        || sizes.split(',').all(|size| size.trim().parse::<u32>().is_ok_and(|size| size > 0))
+    {
         Ok(text.to_string())
     } else {
-        Err("a shape is sizes with commas between them, like 1,28,28".to_string())
+        Err("a shape is sizes with commas between them, like 1,28,28, or tokens=16".to_string())
     }
 }
 

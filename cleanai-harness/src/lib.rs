@@ -73,5 +73,5 @@ macro_rules! main {
     };
 }
 
-pub use cleanai_macros::coverage;
+pub use cleanai_macros::{coverage, model};
 pub use error::{Error, ErrorKind, Place, Result};

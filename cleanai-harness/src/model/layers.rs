@@ -34,8 +34,7 @@ const CONVOLUTIONS: &[&str] = &[
 ];
 const LINEAR: &[&str] = &["linear", "linear_dynamic", "addmm", "baddbmm"];
 /// Quantised operators with the activation inside.
-const WITH_ACTIVATION: &[&str] =
-    &["conv1d_relu", "conv2d_relu", "conv3d_relu", "linear_relu", "linear_relu_dynamic"];
+const WITH_ACTIVATION: &[&str] = &["conv1d_relu", "conv2d_relu", "conv3d_relu", "linear_relu", "linear_relu_dynamic"];
 /// Whole blocks as one operator, which libtorch's fast path puts in place of their parts.
 const BLOCKS: &[&str] = &["_transformer_encoder_layer_fwd", "_native_multi_head_attention"];
 const MATRIX: &[&str] = &["matmul", "bmm", "mm", "einsum", "scaled_dot_product_attention"];
@@ -133,7 +132,9 @@ pub fn layers(graph: &Graph) -> Vec<Layer> {
     for node in &graph.nodes {
         let operator = node.operator();
         let Some(output) = node.outputs.first().copied().filter(|output| flow.is_live(*output)) else { continue };
-        if !["aten::", "quantized::"].iter().any(|namespace| node.kind.starts_with(namespace)) || !flow.is_tensor(output) {
+        if !["aten::", "quantized::"].iter().any(|namespace| node.kind.starts_with(namespace))
+            || !flow.is_tensor(output)
+        {
             continue;
         }
         if ACTIVATIONS.contains(&operator) || WITH_ACTIVATION.contains(&operator) {
@@ -230,7 +231,8 @@ fn channel_axis(flow: &Flow<'_>, value: ValueId) -> ChannelAxis {
         if CONVOLUTIONS.contains(&plain) || CHANNEL_NORMS.contains(&operator) {
             return ChannelAxis::First;
         }
-        if plain.starts_with("linear") || [LINEAR, RECURRENT, MATRIX, BLOCKS].iter().any(|set| set.contains(&operator)) {
+        if plain.starts_with("linear") || [LINEAR, RECURRENT, MATRIX, BLOCKS].iter().any(|set| set.contains(&operator))
+        {
             return ChannelAxis::Last;
         }
         if MOVES.contains(&operator) {
