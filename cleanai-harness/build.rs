@@ -32,8 +32,7 @@ mod torch {
     }
 
     fn compile(library: &Path) {
-        let source = "src/model/torchscript/engine.cpp";
-        println!("cargo::rerun-if-changed={source}");
+        println!("cargo::rerun-if-changed=src/model/torchscript/engine");
         println!("cargo::rerun-if-env-changed=LIBTORCH_INCLUDE");
         println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
         let root = env::var_os("LIBTORCH_INCLUDE")
@@ -48,7 +47,7 @@ mod torch {
             .include(root.join("include/torch/csrc/api/include"))
             .flag("-std=c++17")
             .flag(format!("-D_GLIBCXX_USE_CXX11_ABI={abi}"))
-            .file(source)
+            .file("src/model/torchscript/engine/engine.cpp")
             .compile("cleanai_engine");
     }
 }

@@ -12,6 +12,8 @@ pub use crate::declare::{NeuronKind, NonFinite};
 pub use crate::measure::Measurement;
 #[cfg(feature = "torch")]
 pub use crate::runner::registered::main;
+#[cfg(feature = "torch")]
+pub use tch::Device;
 
 /// A test's function in the form the runner calls.
 pub type Body = fn(&Measurement) -> Result<(), Failed>;
@@ -60,6 +62,31 @@ pub struct Registration {
 }
 
 inventory::collect!(Registration);
+
+/// One `#[cleanai::model]` as it stands in the source.
+#[cfg(feature = "torch")]
+#[derive(Debug)]
+pub struct ModelRegistration {
+    /// The function.
+    pub name: &'static str,
+    /// Source file of the attribute.
+    pub file: &'static str,
+    /// Line of the attribute, from 1.
+    pub line: u32,
+    /// Builds the model on a device; the error is shown.
+    pub build: fn(tch::Device) -> std::result::Result<crate::model::Model, String>,
+}
+
+#[cfg(feature = "torch")]
+inventory::collect!(ModelRegistration);
+
+/// Whether a constructor of this name is registered.
+pub(crate) fn is_registered_model(name: &str) -> bool {
+    #[cfg(feature = "torch")]
+    return inventory::iter::<ModelRegistration>.into_iter().any(|registration| registration.name == name);
+    #[cfg(not(feature = "torch"))]
+    return false;
+}
 
 impl Registration {
     /// `module::function` without the crate's name: what the runner shows and filters by.

@@ -1,8 +1,9 @@
-//! The `#[coverage]` attribute of cleanai-harness: it parses, points errors at the right token and emits one
+//! The attributes of cleanai-harness, `#[coverage]` and `#[model]`. The first parses, points errors at the right token and emits one
 //! registration. What the requirements mean is decided by cleanai-harness.
 
 mod arguments;
 mod function;
+mod model;
 mod names;
 mod nearest;
 mod register;
@@ -59,6 +60,34 @@ pub fn coverage(arguments: TokenStream, item: TokenStream) -> TokenStream {
         _ => register::registration(&arguments, &function),
     };
     quote!(#[allow(dead_code)] #item #registration).into()
+}
+
+/// Registers a function that builds a model in Rust under the function's name, so that a test can name it.
+///
+/// ```text
+/// #[cleanai::model]
+/// fn lenet5(device: tch::Device) -> cleanai::Result<Model> {
+///     let mut store = nn::VarStore::new(device);
+///     let net = Net::new(&store.root());
+///     store.load("lenet5.safetensors")?;
+///     Model::from_module(&store, |x| net.forward(x), &Tensor::zeros([2, 1, 28, 28], (Kind::Float, device)))
+/// }
+///
+/// #[cleanai::coverage(model = "lenet5", nc >= 0.4)]
+/// fn digits() {}
+/// ```
+///
+/// The function takes nothing or the device the test runs on, and returns `Result<Model, E>` whose error can be displayed.
+/// `[models.NAME]` of `cleanai.toml` may name it by `function = "lenet5"` in place of `path`.
+#[proc_macro_attribute]
+pub fn model(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    match model::expand(arguments.into(), item.clone().into()) {
+        Ok(tokens) => tokens.into(),
+        Err(error) => {
+            let (item, error) = (proc_macro2::TokenStream::from(item), error.to_compile_error());
+            quote!(#item #error).into()
+        }
+    }
 }
 
 /// Everything that is wrong, reported at once.

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use super::{Config, DataTable, ModelTable, TestTable, header};
 use crate::declare::nearest::{did_you_mean, listed, nearest, nearest_file};
 use crate::declare::{
-    DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, Requirement, Selector,
-    TestIdentity,
+    DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, ModelOptions, ModelSource,
+    Requirement, Selector, TestIdentity,
 };
-use crate::private::Registration;
+use crate::private::{Registration, is_registered_model};
 use crate::{Error, ErrorKind, Place, Result};
 
 /// What a test declares.
@@ -49,7 +49,11 @@ fn merge(registration: &Registration, config: &Config) -> Result<Declaration> {
         None => layered.iter().find_map(|table| table.layers.clone()),
     };
     Ok(Declaration {
-        model: ModelChoice { name: registration.model.to_owned(), path: model.path, device },
+        model: ModelChoice {
+            name: registration.model.to_owned(),
+            source: model.source,
+            options: ModelOptions { device, ..model.options },
+        },
         data: find_data(registration, layered, config)?,
         layers: layers.unwrap_or_default(),
         neurons: registration.neurons.or_else(|| layered.iter().find_map(|table| table.neurons)).unwrap_or_default(),
@@ -110,25 +114,67 @@ fn requirements(registration: &Registration, layered: [&TestTable; 2]) -> Result
 }
 
 struct FoundModel {
-    path: PathBuf,
+    source: ModelSource,
     device: Option<DeviceChoice>,
+    options: ModelOptions,
+}
+
+/// What the table says beside the file and the device.
+fn options(table: &ModelTable, folder: Option<&Path>) -> ModelOptions {
+    // A bare name is for the loader to find.
+    let place = |library: &PathBuf| match library.components().count() {
+        1 => library.clone(),
+        _ => join(folder, library),
+    };
+    ModelOptions {
+        device: DeviceChoice::default(),
+        libraries: table.libraries.iter().map(place).collect(),
+        allow_files: table.allow_files,
+        state: table.state,
+        inputs: table.inputs.clone(),
+        axes: table.axes.clone(),
+    }
 }
 
 fn find_model(registration: &Registration, config: &Config) -> Result<FoundModel> {
     let written = registration.model;
     let folder = config.folder();
-    let of_table = |table: &ModelTable| FoundModel { path: join(folder, &table.path), device: table.device };
+    let path_of = |table: &ModelTable| table.path.as_ref().map(|path| join(folder, path));
+    let of_table = |table: &ModelTable, path: PathBuf| FoundModel {
+        source: match &table.function {
+            Some(function) => ModelSource::Function(function.clone()),
+            None => ModelSource::File(path),
+        },
+        device: table.device,
+        options: options(table, folder),
+    };
     if let Some(table) = config.models.get(written) {
-        let found = of_table(table);
-        if found.path.is_file() {
-            return Ok(found);
+        let path = path_of(table).unwrap_or_default();
+        match &table.function {
+            Some(function) if !is_registered_model(function) => {
+                return Err(wrong(format!(
+                    "{} names the function `{function}`, which is no model",
+                    header("models", written)
+                ))
+                .with_help(format!("mark it: #[cleanai::model] fn {function}(device: tch::Device) -> Result<Model>")));
+            }
+            Some(_) => return Ok(of_table(table, path)),
+            None if path.is_file() => return Ok(of_table(table, path)),
+            None => {}
         }
-        let what = format!("the model of {} does not exist: {}", header("models", written), found.path.display());
+        let what = format!("the model of {} does not exist: {}", header("models", written), path.display());
         let correct = format!("correct its `path` in {}", file_name(config));
-        return Err(Error::new(ErrorKind::Model, what).with_help(match nearest_file(&found.path) {
+        return Err(Error::new(ErrorKind::Model, what).with_help(match nearest_file(&path) {
             Some(near) => format!("{correct}; did you mean {}?", near.display()),
             None => correct,
         }));
+    }
+    if is_registered_model(written) {
+        return Ok(FoundModel {
+            source: ModelSource::Function(written.to_owned()),
+            device: None,
+            options: ModelOptions::default(),
+        });
     }
     if !is_path(written) {
         let error = wrong(format!("there is no model `{written}`"));
@@ -146,20 +192,22 @@ fn find_model(registration: &Registration, config: &Config) -> Result<FoundModel
     let mut places = vec![package.join(written)];
     places.extend(folder.map(|folder| folder.join(written)).filter(|place| *place != places[0]));
     if let Some(path) = places.iter().find(|place| place.is_file()) {
-        let device = config
-            .models
-            .values()
-            .find(|table| same_file(&join(folder, &table.path), path))
-            .and_then(|table| table.device);
-        return Ok(FoundModel { path: path.clone(), device });
+        let table = config.models.values().find(|table| path_of(table).is_some_and(|own| same_file(&own, path)));
+        return Ok(match table {
+            Some(table) => of_table(table, path.clone()),
+            None => {
+                FoundModel { source: ModelSource::File(path.clone()), device: None, options: ModelOptions::default() }
+            }
+        });
     }
     // `lenet5.pt` may stand for the one model of that file name, `models/lenet5.pt`.
-    let named: Vec<_> =
-        config.models.values().filter(|table| table.path.file_name() == Some(written.as_ref())).collect();
+    let is_named =
+        |table: &&ModelTable| table.path.as_ref().is_some_and(|path| path.file_name() == Some(written.as_ref()));
+    let named: Vec<_> = config.models.values().filter(is_named).collect();
     if let [only] = named.as_slice()
-        && of_table(only).path.is_file()
+        && let Some(path) = path_of(only).filter(|path| path.is_file())
     {
-        return Ok(of_table(only));
+        return Ok(of_table(only, path));
     }
     let looked = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ");
     let error = Error::new(ErrorKind::Model, format!("there is no model {written}: looked for {looked}"));

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::data::transform::TransformStep;
-use crate::declare::{DeviceChoice, NeuronKind, NonFinite, OnBadInput, OnImprovement, Requirement, Selector};
+use crate::declare::{
+    Declaration, DeviceChoice, ModelSource, NeuronKind, NonFinite, OnBadInput, OnImprovement, Requirement, Selector,
+};
 use crate::private::Registration;
 
 fn parse(text: &str) -> Result<Config> {
@@ -72,9 +74,13 @@ json = false
     assert_eq!(config.folder(), Some(Path::new("/p")));
     assert_eq!(
         config.models["lenet5"],
-        ModelTable { path: "models/lenet5.pt".into(), device: Some(DeviceChoice::Cuda(1)) }
+        ModelTable {
+            path: Some("models/lenet5.pt".into()),
+            device: Some(DeviceChoice::Cuda(1)),
+            ..ModelTable::default()
+        }
     );
-    assert_eq!(config.models["other"], ModelTable { path: "b.pt2".into(), device: None });
+    assert_eq!(config.models["other"], ModelTable { path: Some("b.pt2".into()), ..ModelTable::default() });
     assert_eq!(
         config.data["digits"],
         DataTable {
@@ -424,11 +430,12 @@ fn the_attribute_wins_over_the_test_over_the_defaults() {
     assert_eq!(texts, ["nc >= 0.4", "nac >= 0.2", "nc <= 0.95", "accuracy >= 0.9"]);
     assert_eq!((declaration.batch, declaration.neurons), (8, NeuronKind::Unit));
     assert_eq!((declaration.layers.clone(), declaration.non_finite), (Selector::Logits, NonFinite::Ignore));
-    assert_eq!(declaration.model.device, DeviceChoice::Cuda(1), "the model's own device is nearer than the defaults");
     assert_eq!(
-        (declaration.model.name.as_str(), declaration.model.path.clone()),
-        ("lenet5", package.path("models/lenet5.pt"))
+        declaration.model.options.device,
+        DeviceChoice::Cuda(1),
+        "the model's own device is nearer than the defaults"
     );
+    assert_eq!((declaration.model.name.as_str(), file_of(&declaration)), ("lenet5", package.path("models/lenet5.pt")));
     assert_eq!(declaration.data.name, "digits");
     assert_eq!(
         (declaration.data.test.path.as_str(), declaration.data.test.root.as_path()),
@@ -449,14 +456,14 @@ fn the_attribute_wins_over_the_test_over_the_defaults() {
         (declaration.batch, declaration.neurons, declaration.non_finite),
         (2, NeuronKind::Channel, NonFinite::Error)
     );
-    assert_eq!(declaration.model.device, DeviceChoice::Cuda(0));
+    assert_eq!(declaration.model.options.device, DeviceChoice::Cuda(0));
     assert_eq!(declaration.layers.to_string(), "[\"conv1\", \"class:ReLU\"]");
 
     let plain = resolve(&package.registration(), &package.config(BASE)).expect("a declaration");
     assert_eq!((plain.batch, plain.neurons, plain.layers), (DEFAULT, NeuronKind::Channel, Selector::Default));
     let auto = resolve(&package.registration(), &package.config(&BASE.replace("device='cuda:1'\n", "")))
         .expect("a declaration");
-    assert_eq!(auto.model.device, DeviceChoice::Auto);
+    assert_eq!(auto.model.options.device, DeviceChoice::Auto);
 }
 
 const DEFAULT: usize = crate::declare::DEFAULT_BATCH;
@@ -468,6 +475,13 @@ fn a_test_is_named_by_its_module_first() {
     assert_eq!(resolve(&package.registration(), &config).expect("a declaration").batch, 9);
 }
 
+fn file_of(declaration: &Declaration) -> PathBuf {
+    match &declaration.model.source {
+        ModelSource::File(path) => path.clone(),
+        ModelSource::Function(name) => panic!("a function: {name}"),
+    }
+}
+
 #[test]
 fn models_are_found() {
     let package = Package::new();
@@ -475,7 +489,7 @@ fn models_are_found() {
         package.config(&format!("{BASE}[models.a]\npath='models/twin.pt'\n[models.b]\npath='package/x/twin.pt'\n"));
     let found = |model: &'static str| {
         let registration = Registration { model, ..package.registration() };
-        resolve(&registration, &config).map(|declaration| (declaration.model.path, declaration.model.device))
+        resolve(&registration, &config).map(|declaration| (file_of(&declaration), declaration.model.options.device))
     };
     let auto = DeviceChoice::Auto;
     let lenet = Ok((package.path("models/lenet5.pt"), DeviceChoice::Cuda(1)));

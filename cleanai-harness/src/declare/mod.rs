@@ -17,6 +17,7 @@ pub use selector::Selector;
 pub use spec::{Comparison, CriterionSpec, Requirement, Value};
 
 use crate::data::transform::TransformStep;
+use crate::model::signature::ElementType;
 
 /// Which scalars of a layer's output count as neurons (CRITERIA section 1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -101,15 +102,72 @@ pub struct DataLocation {
     pub root: PathBuf,
 }
 
+/// What state a model starts a run with, where runs change it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateChoice {
+    /// The state in the file, for every batch anew.
+    #[default]
+    Fresh,
+    /// What the last batch left.
+    Keep,
+}
+
+/// Where the batch and the channels of a layer's output lie, against the rules (CRITERIA section 1). Axes count from 0, the
+/// batch axis included; below zero from the end.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AxisChoice {
+    /// The layers it is for, a glob on their names.
+    pub layers: String,
+    /// The axis inputs are counted along.
+    pub batch: Option<i64>,
+    /// The axis neurons are counted along when a channel is a neuron.
+    pub channel: Option<i64>,
+}
+
+/// How a model is opened and fed, beside its file: the keys of `[models.NAME]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct ModelOptions {
+    /// Where it runs.
+    pub device: DeviceChoice,
+    /// Libraries that bring operators, loaded before the model is opened.
+    pub libraries: Vec<PathBuf>,
+    /// Whether its code may call operators that read and write files.
+    pub allow_files: bool,
+    /// The state a batch starts with.
+    pub state: StateChoice,
+    /// Element types of inputs by name, against what the file says.
+    pub inputs: std::collections::BTreeMap<String, ElementType>,
+    /// Axes of single layers.
+    pub axes: Vec<AxisChoice>,
+}
+
 /// The model of a declaration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ModelChoice {
     /// As the user wrote it: the key in `[models]`, or the path.
     pub name: String,
-    /// The resolved file.
-    pub path: PathBuf,
-    /// Where it runs.
-    pub device: DeviceChoice,
+    /// The resolved file, or the constructor's name.
+    pub source: ModelSource,
+    /// How it is opened and fed.
+    pub options: ModelOptions,
+}
+
+impl ModelChoice {
+    /// A file, opened on a device and fed as the file itself says.
+    pub fn file(name: impl Into<String>, path: impl Into<PathBuf>, device: DeviceChoice) -> Self {
+        let options = ModelOptions { device, ..ModelOptions::default() };
+        Self { name: name.into(), source: ModelSource::File(path.into()), options }
+    }
+}
+
+/// Where a model comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ModelSource {
+    /// A file.
+    File(PathBuf),
+    /// A registered constructor (`#[cleanai::model]`), by its name.
+    Function(String),
 }
 
 /// The data of a declaration.

@@ -11,8 +11,10 @@ use crate::criteria::profile::ProfileState;
 use crate::criteria::{BatchEnd, LayerProfile, Needs, Start, State, registry};
 use crate::data::transform;
 use crate::data::{Batch, DataSet};
-use crate::declare::{CriterionSpec, DataChoice, Declaration, ModelChoice, NeuronKind, NonFinite, Selector};
-use crate::model::{LayerInfo, Model, Observed, tensor};
+use crate::declare::{
+    CriterionSpec, DataChoice, Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite, Selector,
+};
+use crate::model::{LayerInfo, Model, Observed, constructor, tensor};
 use crate::{Error, ErrorKind, Result};
 
 /// One criterion of a pass.
@@ -48,8 +50,8 @@ impl Job {
 
     /// Whether the same forward passes serve both.
     pub fn shares_a_pass_with(&self, other: &Self) -> bool {
-        self.model.path == other.model.path
-            && self.model.device == other.model.device
+        self.model.source == other.model.source
+            && self.model.options == other.model.options
             && self.data.profile == other.data.profile
             && self.data.test == other.data.test
             && self.data.transform == other.data.transform
@@ -108,13 +110,14 @@ impl Measured {
 pub(super) fn run(job: &Job) -> Result<Measured> {
     let started = Instant::now();
     let mut seconds = Seconds::default();
-    let mut model = Model::open(&job.model.path, job.model.device)?;
+    let mut model = open_model(&job.model)?;
     seconds.load = started.elapsed().as_secs_f64();
-    let selected = job.items.iter().map(|item| select(&model, item)).collect::<Result<Vec<_>>>()?;
-
+    // Selectors that match nothing are told before data is decoded, where the graph alone can tell.
+    for item in &job.items {
+        select(&model, item)?;
+    }
     let test = open(job, &job.data.test, "test")?;
     check_needs(job, &model, &test)?;
-    let batch = batch_size(job, &model);
     let profile_set = if job.items.iter().any(|item| item.needs.profile) { Some(open_profile(job)?) } else { None };
     if let Some(profile) = profile_set.as_ref().filter(|profile| profile.shape() != test.shape()) {
         let what = format!(
@@ -126,8 +129,9 @@ pub(super) fn run(job: &Job) -> Result<Measured> {
             Error::new(ErrorKind::Data, what).with_help("add a resize to the transform, so that both are alike")
         );
     }
-    let shape_of = profile_set.as_ref().unwrap_or(&test);
-    let layers = probe(&mut model, shape_of, batch)?;
+    let layers = calibrate(&mut model, profile_set.as_ref(), &test, job.batch)?;
+    let batch = model.fixed_batch().unwrap_or(job.batch);
+    let selected = job.items.iter().map(|item| select(&model, item)).collect::<Result<Vec<_>>>()?;
 
     let profile_started = Instant::now();
     let mut watch = Watch { reader: LayerReader::new(job.non_finite), ..Watch::default() };
@@ -174,6 +178,13 @@ pub(super) fn run(job: &Job) -> Result<Measured> {
         results,
         seconds,
     })
+}
+
+fn open_model(choice: &ModelChoice) -> Result<Model> {
+    match &choice.source {
+        ModelSource::File(path) => Model::open_with(path, &choice.options),
+        ModelSource::Function(name) => constructor::build(name, &choice.options),
+    }
 }
 
 fn result(item: &Item, state: &dyn State) -> Result<CriterionResult> {
@@ -231,27 +242,11 @@ fn check_needs(job: &Job, model: &Model, test: &DataSet) -> Result<()> {
     Ok(())
 }
 
-/// A file exported for one batch size is run at that size.
-fn batch_size(job: &Job, model: &Model) -> usize {
-    model.graph().fixed_batch.unwrap_or(job.batch)
-}
-
-/// Shapes of the layers, from a run of the first input.
-fn probe(model: &mut Model, set: &DataSet, batch: usize) -> Result<Vec<LayerInfo>> {
-    let first = set.batches(batch).next().unwrap_or_else(|| {
-        Err(Error::new(ErrorKind::Data, "no input could be decoded")
-            .with_help("see the first ones with on_bad_input = \"fail\""))
-    })?;
-    let input = input(model, &first)?;
-    model.shapes(&input)
-}
-
-fn input(model: &Model, batch: &Batch) -> Result<Tensor> {
-    let shape: Vec<i64> = std::iter::once(batch.size).chain(batch.shape.iter().copied()).map(|n| n as i64).collect();
-    let made = Tensor::f_from_slice(&batch.values)
-        .and_then(|tensor| tensor.f_view(shape.as_slice()))
-        .and_then(|tensor| tensor.f_to_device(model.device()));
-    made.map_err(|why| Error::new(ErrorKind::Data, format!("a batch of shape {shape:?} cannot be made: {why}")))
+/// Shapes of the layers, from the first inputs; from all of them where branches depend on the data.
+fn calibrate(model: &mut Model, profile: Option<&DataSet>, test: &DataSet, batch: usize) -> Result<Vec<LayerInfo>> {
+    let sets = profile.into_iter().chain([test]);
+    let mut batches = sets.flat_map(|set| set.batches(batch));
+    model.calibrate_on(&mut |model| Some(batches.next()?.and_then(|batch| model.feed(&batch))))
 }
 
 /// What happens beside the criteria: clocks, counts and the reader's buffers.
@@ -411,9 +406,10 @@ fn each_batch(
         let running = Instant::now();
         let mut observing = 0.0;
         let (mut logits, mut classes) = (Vec::new(), 0);
-        let input = input(model, &batch)?;
+        let inputs = model.feed(&batch)?;
+        let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let reader = &mut watch.reader;
-        model.run(&[&input], &mut |observed, output| {
+        model.run_named(&inputs, &mut |observed, output| {
             let reading = Instant::now();
             let values = tensor::Values::of(output)?;
             let rows = output.size().first().map_or(1, |rows| usize::try_from(*rows).unwrap_or(0));

@@ -15,6 +15,8 @@ pub enum Format {
     TorchScript,
     /// A `.pt2` archive of torch.export.
     Exported,
+    /// No file: a function of the program.
+    Function,
 }
 
 impl Format {
@@ -23,6 +25,7 @@ impl Format {
         match self {
             Self::TorchScript => "torchscript",
             Self::Exported => "torch.export",
+            Self::Function => "function",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
-use super::signature::Argument;
+use super::signature::{Argument, ElementType};
 
 /// The number a value (a result of a node, or an input) is known by; the same on the side that runs the graph.
 pub type ValueId = i64;
@@ -39,6 +39,8 @@ pub struct Node {
     pub class: String,
     /// Value of a constant.
     pub constant: Option<Constant>,
+    /// Where it stands in the source the file keeps, `code/__torch__/lenet.py:12`; empty where it does not tell.
+    pub place: String,
 }
 
 impl Node {
@@ -108,12 +110,16 @@ pub struct Graph {
     pub inputs: Vec<ValueId>,
     /// The arguments of `forward`.
     pub signature: Vec<Argument>,
+    /// Whether `inputs` are the tensors within the arguments, not the arguments.
+    pub flat: bool,
     /// The values returned.
     pub outputs: Vec<ValueId>,
     /// Modules in registration order, the root first.
     pub modules: Vec<Module>,
     /// Number of scalar parameters.
     pub parameters: u64,
+    /// Type of the weights, where all floating ones are of one type: floating inputs are fed in it.
+    pub weight_element: Option<ElementType>,
     /// Shape of one input, where the file tells it.
     pub input_shape: Option<Vec<usize>>,
     /// The only batch size the file allows, where there is one.
@@ -151,6 +157,61 @@ impl<'a> Flow<'a> {
             }
         }
         flow
+    }
+
+    /// Whether a value, as it is or reshaped, is what an embedding or an index looks up: whole numbers.
+    pub fn is_looked_up(&self, value: ValueId) -> bool {
+        let (mut seen, mut open) = (HashSet::new(), vec![value]);
+        while let Some(value) = open.pop() {
+            if !seen.insert(value) {
+                continue;
+            }
+            for node in self.readers(value) {
+                let place = node.inputs.iter().position(|input| self.origin(*input) == self.origin(value));
+                match node.operator() {
+                    "embedding" | "embedding_bag" if place == Some(1) => return true,
+                    "one_hot" if place == Some(0) => return true,
+                    "index_select" | "gather" if place == Some(2) => return true,
+                    "view" | "reshape" | "flatten" | "unsqueeze" | "squeeze" | "transpose" | "permute" | "t"
+                    | "contiguous" | "slice" | "select" | "unbind" | "expand" => open.extend(&node.outputs),
+                    _ => {}
+                }
+            }
+        }
+        false
+    }
+
+    /// Whether the course of the calculation depends on the numbers in the data, not only on their shapes: the condition of a
+    /// branch or a loop is computed from them.
+    pub fn branches_on_data(&self) -> bool {
+        let mut numbers: HashSet<ValueId> = self.graph.inputs.iter().copied().collect();
+        let mut branches = false;
+        // A loop may feed what it computes to its own condition: until nothing new is found.
+        loop {
+            let before = numbers.len();
+            for node in &self.graph.nodes {
+                if node.is_query() || matches!(node.kind.as_str(), "aten::__is__" | "aten::__isnot__") {
+                    continue;
+                }
+                let data = |input: &ValueId| numbers.contains(input);
+                branches |= match node.kind.as_str() {
+                    "prim::If" => node.inputs.first().is_some_and(data),
+                    "prim::Loop" => {
+                        // Trip count and first condition in front; the first of what its block returns is the next condition.
+                        let returned = node.inputs.len().checked_sub(node.outputs.len() + 1);
+                        node.inputs.iter().take(2).any(data)
+                            || returned.and_then(|at| node.inputs.get(at)).is_some_and(data)
+                    }
+                    _ => false,
+                };
+                if node.inputs.iter().any(data) {
+                    numbers.extend(&node.outputs);
+                }
+            }
+            if branches || numbers.len() == before {
+                return branches;
+            }
+        }
     }
 
     /// Whether a value is computed from the data.

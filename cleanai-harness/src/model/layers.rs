@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use super::graph::{Constant, Flow, Graph, Node, ValueId};
-use super::layer::LayerInfo;
 
 const ACTIVATIONS: &[&str] = &[
     "relu",
@@ -84,12 +83,12 @@ pub enum ChannelAxis {
 }
 
 impl ChannelAxis {
-    /// The axis within the shape of one input (0 is the axis behind the batch), for an output of this rank (batch included).
-    fn within_input(self, rank: usize) -> usize {
+    /// The axis in an output of this rank, the batch axis included.
+    pub(super) fn within(self, rank: usize) -> usize {
         match self {
-            Self::First => 0,
-            Self::ByRank if rank >= 4 => 0,
-            Self::Last | Self::ByRank => rank.saturating_sub(2),
+            Self::First => 1,
+            Self::ByRank if rank >= 4 => 1,
+            Self::Last | Self::ByRank => rank.saturating_sub(1),
         }
     }
 }
@@ -107,19 +106,8 @@ pub struct Layer {
     pub value: ValueId,
     /// Where its channels lie.
     pub axis: ChannelAxis,
-}
-
-impl Layer {
-    /// The layer with the shape its output was seen to have, batch axis first.
-    pub fn with_shape(&self, shape: &[usize]) -> LayerInfo {
-        LayerInfo {
-            name: self.name.clone(),
-            class: self.class.clone(),
-            operator: self.operator.clone(),
-            shape: shape.get(1..).unwrap_or_default().to_vec(),
-            channel_axis: self.axis.within_input(shape.len()),
-        }
-    }
+    /// The name without the number of the call.
+    pub(super) base: String,
 }
 
 /// The layers of the default set in execution order.
@@ -161,7 +149,6 @@ fn name(graph: &Graph, flow: &Flow<'_>, chosen: &[(&Node, ValueId)]) -> Vec<Laye
         .filter_map(|module| module.path.rsplit_once('.').map(|(parent, _)| parent))
         .chain([""])
         .collect();
-    let mut calls: HashMap<String, usize> = HashMap::new();
     let mut layers = Vec::with_capacity(chosen.len());
     for (node, value) in chosen {
         let operator = operator_name(flow, node);
@@ -174,12 +161,27 @@ fn name(graph: &Graph, flow: &Flow<'_>, chosen: &[(&Node, ValueId)]) -> Vec<Laye
         } else {
             (format!("{}/{operator}", node.path), operator.clone())
         };
-        let call = calls.entry(base.clone()).or_default();
-        *call += 1;
-        let name = if *call == 1 { base } else { format!("{base}#{call}") };
-        layers.push(Layer { name, class, operator, value: *value, axis: channel_axis(flow, *value) });
+        layers.push(Layer {
+            name: String::new(),
+            class,
+            operator,
+            value: *value,
+            axis: channel_axis(flow, *value),
+            base,
+        });
     }
+    number(layers.iter_mut());
     layers
+}
+
+/// Names every layer: `relu`, and `relu#2` for the second of that name.
+pub(super) fn number<'l>(layers: impl Iterator<Item = &'l mut Layer>) {
+    let mut calls: HashMap<String, usize> = HashMap::new();
+    for layer in layers {
+        let call = calls.entry(layer.base.clone()).or_default();
+        *call += 1;
+        layer.name = if *call == 1 { layer.base.clone() } else { format!("{}#{call}", layer.base) };
+    }
 }
 
 /// Tracing writes every convolution as `_convolution`; its arguments tell which one it was.

@@ -6,11 +6,17 @@
 pub mod layer;
 
 #[cfg(feature = "torch")]
+mod calibrate;
+#[cfg(feature = "torch")]
+pub(crate) mod constructor;
+#[cfg(feature = "torch")]
 mod container;
 #[cfg(feature = "torch")]
 mod device;
 #[cfg(feature = "torch")]
 mod exported;
+#[cfg(feature = "torch")]
+mod feed;
 #[cfg(feature = "torch")]
 mod file;
 #[cfg(feature = "torch")]
@@ -18,15 +24,25 @@ pub mod graph;
 #[cfg(feature = "torch")]
 pub mod layers;
 #[cfg(feature = "torch")]
+mod libraries;
+#[cfg(feature = "torch")]
 mod open;
+#[cfg(feature = "torch")]
+mod run;
 #[cfg(feature = "torch")]
 mod select;
 pub mod signature;
+#[cfg(feature = "torch")]
+mod sketch;
 #[cfg(feature = "torch")]
 pub(crate) mod tensor;
 #[cfg(feature = "torch")]
 mod torchscript;
 
+#[cfg(feature = "torch")]
+pub use calibrate::LeftOut;
 pub use layer::LayerInfo;
 #[cfg(feature = "torch")]
-pub use open::{Model, Observed, device_name, libtorch_version};
+pub use open::{Model, device_name, libtorch_version};
+#[cfg(feature = "torch")]
+pub use run::Observed;

@@ -1,4 +1,4 @@
-//! A model that is open and can be run.
+//! A model that is open: what is known of it.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -6,25 +6,20 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tch::{Device, Tensor};
 
+use super::calibrate::{Calibration, LeftOut};
 use super::file::{self, Format};
-use super::graph::{Graph, ValueId};
-use super::layer::LayerInfo;
+use super::graph::{Flow, Graph, ValueId};
 use super::layers::{self, Layer};
+use super::run::Slot;
 use super::torchscript::{self, ffi::Program};
-use super::{device, exported, tensor};
-use crate::declare::DeviceChoice;
-use crate::{Error, ErrorKind, Result};
-
-/// What a run hands over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Observed {
-    /// The output of the layer of this index in [`Model::layers`].
-    Layer(usize),
-    /// The logits (handed over after the layer, where they are one).
-    Logits,
-}
+use super::{device, exported, libraries, tensor};
+use crate::declare::{DeviceChoice, ModelOptions};
+use crate::{Error, Result};
 
 /// An open model.
+///
+/// [`Model::open`] reads the file; [`Model::calibrate`] runs a few inputs and learns the shape of every layer and where its
+/// inputs lie; [`Model::run`] runs a batch and hands over every layer.
 ///
 /// ```no_run
 /// use cleanai_harness::declare::DeviceChoice;
@@ -32,10 +27,10 @@ pub enum Observed {
 /// # fn main() -> cleanai_harness::Result<()> {
 /// let mut model = Model::open("models/lenet5.pt".as_ref(), DeviceChoice::Auto)?;
 /// let input = tch::Tensor::zeros([1, 1, 28, 28], (tch::Kind::Float, model.device()));
-/// let names: Vec<String> = model.layers().iter().map(|layer| layer.name.clone()).collect();
+/// let layers = model.calibrate(&[("x", &input)])?;
 /// model.run(&[&input], &mut |observed, tensor| {
 ///     if let Observed::Layer(index) = observed {
-///         println!("{} {:?}", names[index], tensor.size());
+///         println!("{} {:?}", layers[index].name, tensor.size());
 ///     }
 ///     Ok(())
 /// })?;
@@ -44,14 +39,26 @@ pub enum Observed {
 /// ```
 #[derive(Debug)]
 pub struct Model {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     format: Format,
     sha256: String,
-    device: Device,
-    program: Program,
-    graph: Graph,
-    layers: Vec<Layer>,
-    logits: Option<ValueId>,
+    pub(super) device: Device,
+    pub(super) options: ModelOptions,
+    pub(super) program: Program,
+    pub(super) graph: Graph,
+    /// Layers as the graph tells them, one for each value.
+    pub(super) declared: Vec<Layer>,
+    /// The values that are observed, by the index a run hands them over under.
+    pub(super) observed: Vec<ValueId>,
+    /// What is observed, by the index a run hands it over under.
+    pub(super) slots: Vec<Slot>,
+    /// Layers as runs show them; as declared before the first calibration.
+    pub(super) layers: Vec<Layer>,
+    pub(super) left_out: Vec<LeftOut>,
+    pub(super) calibration: Option<Calibration>,
+    pub(super) fixed_batch: Option<usize>,
+    pub(super) branches_on_data: bool,
+    pub(super) logits: Option<ValueId>,
 }
 
 impl Model {
@@ -60,24 +67,134 @@ impl Model {
     /// # Errors
     /// If the file is missing, damaged or of another kind, if it calls operators this libtorch lacks, or if the device is not there.
     pub fn open(path: &Path, device: DeviceChoice) -> Result<Self> {
+        Self::open_with(path, &ModelOptions { device, ..ModelOptions::default() })
+    }
+
+    /// Opens a model file with everything `[models.NAME]` can say.
+    ///
+    /// # Errors
+    /// As [`Model::open`], and if a library cannot be loaded.
+    pub fn open_with(path: &Path, options: &ModelOptions) -> Result<Self> {
         let format = file::format(path)?;
-        let index = device::choose(device)?;
+        libraries::load(&options.libraries)?;
+        let index = device::choose(options.device)?;
         let sha256 = sha256(path)?;
-        let (mut program, graph) = match format {
-            Format::TorchScript => torchscript::open(path, index)?,
+        let (program, graph) = match format {
+            Format::TorchScript => torchscript::open(path, index, options)?,
             Format::Exported => exported::open(path, index)?,
+            Format::Function => unreachable!("no file is a function"),
         };
-        let layers = layers::layers(&graph);
-        let logits = layers::logits(&graph);
-        let mut wanted: Vec<ValueId> = layers.iter().map(|layer| layer.value).collect();
-        if let Some(logits) = logits.filter(|logits| !wanted.contains(logits)) {
-            wanted.push(logits);
-        }
-        wanted.sort_unstable();
-        wanted.dedup();
-        program.observe(&wanted)?;
         let device = index.map_or(Device::Cpu, Device::Cuda);
-        Ok(Self { path: path.to_owned(), format, sha256, device, program, graph, layers, logits })
+        Self::assemble(path.to_owned(), format, sha256, device, options, program, graph)
+    }
+
+    fn assemble(
+        path: PathBuf,
+        format: Format,
+        sha256: String,
+        device: Device,
+        options: &ModelOptions,
+        mut program: Program,
+        graph: Graph,
+    ) -> Result<Self> {
+        let declared = layers::layers(&graph);
+        let logits = layers::logits(&graph);
+        let mut wanted: Vec<ValueId> = declared.iter().map(|layer| layer.value).collect();
+        wanted.extend(logits);
+        let mut seen = std::collections::HashSet::new();
+        wanted.retain(|value| seen.insert(*value));
+        program.observe(&wanted)?;
+        let slots = wanted.iter().map(|value| Slot {
+            layers: declared.iter().position(|layer| layer.value == *value).map(Some).into_iter().collect(),
+            logits: Some(*value) == logits,
+        });
+        Ok(Self {
+            path,
+            format,
+            sha256,
+            device,
+            options: options.clone(),
+            slots: slots.collect(),
+            observed: wanted,
+            layers: declared.clone(),
+            declared,
+            left_out: Vec::new(),
+            calibration: None,
+            branches_on_data: Flow::new(&graph).branches_on_data(),
+            fixed_batch: graph.fixed_batch,
+            logits,
+            program,
+            graph,
+        })
+    }
+
+    /// A model written in Rust: `forward` is run on `example` and traced, so every input takes the course that the example took. What
+    /// `example` has on its first axis is taken for the batch; give two inputs or more, so that nothing is fixed to one.
+    ///
+    /// Operators have no module to be named by; [`Model::from_module`] names them by the variables of a store.
+    ///
+    /// ```
+    /// use cleanai_harness::model::Model;
+    /// use tch::nn::Module;
+    /// # fn main() -> cleanai_harness::Result<()> {
+    /// let store = tch::nn::VarStore::new(tch::Device::Cpu);
+    /// let fc = tch::nn::linear(store.root() / "fc", 3, 2, Default::default());
+    /// let example = tch::Tensor::zeros([2, 3], (tch::Kind::Float, tch::Device::Cpu));
+    /// let model = Model::from_fn(|x| fc.forward(x).relu(), &example)?;
+    /// assert_eq!(model.layers()[0].name, "relu");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If libtorch cannot trace it.
+    pub fn from_fn(mut forward: impl FnMut(&Tensor) -> Tensor, example: &Tensor) -> Result<Self> {
+        Self::traced(&mut forward, example, &|_| None)
+    }
+
+    /// As [`Model::from_fn`], with every operator that reads a variable of `store` named by it: what reads `conv1.weight` is `conv1`.
+    ///
+    /// # Errors
+    /// As [`Model::from_fn`].
+    pub fn from_module(
+        store: &tch::nn::VarStore,
+        mut forward: impl FnMut(&Tensor) -> Tensor,
+        example: &Tensor,
+    ) -> Result<Self> {
+        let variables = store.variables();
+        let name = |weight: &Tensor| {
+            let same = |variable: &Tensor| variable.data_ptr() == weight.data_ptr() && variable.size() == weight.size();
+            variables.iter().find(|(_, variable)| same(variable)).map(|(name, _)| name.clone())
+        };
+        Self::traced(&mut forward, example, &name)
+    }
+
+    fn traced(
+        forward: &mut dyn FnMut(&Tensor) -> Tensor,
+        example: &Tensor,
+        name: &dyn Fn(&Tensor) -> Option<String>,
+    ) -> Result<Self> {
+        let (program, graph, weights) = torchscript::trace(forward, example, name)?;
+        let device = example.device();
+        let choice = match device {
+            Device::Cuda(index) => DeviceChoice::Cuda(index),
+            _ => DeviceChoice::Cpu,
+        };
+        let mut hasher = Sha256::new();
+        hasher.update(format!("{:?}", graph.nodes));
+        for weight in &weights {
+            hasher.update(tensor::bytes(weight)?);
+        }
+        let options = ModelOptions { device: choice, ..ModelOptions::default() };
+        Self::assemble(
+            PathBuf::from("a model written in Rust"),
+            Format::Function,
+            hex(hasher),
+            device,
+            &options,
+            program,
+            graph,
+        )
     }
 
     /// The file.
@@ -105,117 +222,40 @@ impl Model {
         &self.graph
     }
 
-    /// The layers of the default set in execution order.
+    /// The layers of the default set in execution order. Calibration adds later calls in loops and leaves out what
+    /// [`Model::left_out`] lists.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
 
+    /// Operator calls that would be layers, but have no output of each input's own, and why.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// The only batch size the model takes: one the file was exported for, or 1 where branches depend on the data.
+    pub fn fixed_batch(&self) -> Option<usize> {
+        if self.branches_on_data { self.fixed_batch.or(Some(1)) } else { self.fixed_batch }
+    }
+
+    /// Whether branches or loops depend on the numbers in the data: inputs are then run one by one.
+    pub fn branches_on_data(&self) -> bool {
+        self.branches_on_data
+    }
+
     /// Index of the layer that is the logits, if one is.
     pub fn logits_layer(&self) -> Option<usize> {
-        self.layers.iter().position(|layer| Some(layer.value) == self.logits)
+        self.layers.iter().rposition(|layer| Some(layer.value) == self.logits)
     }
 
     /// Whether there is a value to take classes from.
     pub fn has_logits(&self) -> bool {
         self.logits.is_some()
     }
+}
 
-    /// Runs one batch and gives the model's output tensors, flattened. Every layer's output is handed to `observe` when it
-    /// is computed; it shares memory with the running model, so read or copy it at once.
-    ///
-    /// # Errors
-    /// What `observe` returns, or why the model cannot take these inputs.
-    pub fn run(
-        &mut self,
-        inputs: &[&Tensor],
-        observe: &mut dyn FnMut(Observed, &Tensor) -> Result<()>,
-    ) -> Result<Vec<Tensor>> {
-        self.check_inputs(inputs)?;
-        let (layers, logits) = (&self.layers, self.logits);
-        let mut observer_failed = false;
-        let mut dispatch = |value: ValueId, tensor: Tensor| {
-            let mut hand = |observed| observe(observed, &tensor).inspect_err(|_| observer_failed = true);
-            for (index, _) in layers.iter().enumerate().filter(|(_, layer)| layer.value == value) {
-                hand(Observed::Layer(index))?;
-            }
-            if Some(value) == logits { hand(Observed::Logits) } else { Ok(()) }
-        };
-        let result = self.program.run(inputs, &mut dispatch);
-        if observer_failed {
-            return result;
-        }
-        result.map_err(|error| self.explain_run(inputs, &error))
-    }
-
-    /// What every layer looks like for inputs of this shape (without the batch axis), from a run on zeros.
-    ///
-    /// # Errors
-    /// If the model cannot take inputs of this shape.
-    pub fn layer_shapes(&mut self, input: &[usize]) -> Result<Vec<LayerInfo>> {
-        // One row is a special case for some operators; the file's own batch size goes first.
-        let rows = self.graph.fixed_batch.unwrap_or(2);
-        let shape: Vec<i64> =
-            std::iter::once(rows).chain(input.iter().copied()).map(|n| i64::try_from(n).unwrap_or(i64::MAX)).collect();
-        let zeros = Tensor::f_zeros(shape.as_slice(), (tch::Kind::Float, self.device)).map_err(|why| {
-            Error::new(ErrorKind::Configuration, format!("an input of shape {input:?} cannot be made: {why}"))
-        })?;
-        self.shapes(&zeros)
-    }
-
-    /// What every layer looks like on this batch.
-    ///
-    /// # Errors
-    /// If the model cannot take it.
-    pub fn shapes(&mut self, batch: &Tensor) -> Result<Vec<LayerInfo>> {
-        let mut seen: Vec<Vec<usize>> = vec![Vec::new(); self.layers.len()];
-        self.run(&[batch], &mut |observed, output| {
-            if let Observed::Layer(index) = observed {
-                seen[index] = tensor::shape(output);
-            }
-            Ok(())
-        })?;
-        Ok(self.layers.iter().zip(&seen).map(|(layer, shape)| layer.with_shape(shape)).collect())
-    }
-
-    /// The number of inputs, and the only batch size there is, before libtorch has its own words for them.
-    fn check_inputs(&self, inputs: &[&Tensor]) -> Result<()> {
-        let place = self.path.display();
-        if self.graph.inputs.len() != inputs.len() {
-            let takes = self.graph.inputs.len();
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!("{place} takes {takes} inputs, it is given {}", inputs.len()),
-            )
-            .with_help("wrap the model in a module whose forward takes one tensor, and export that"));
-        }
-        let given =
-            inputs.first().and_then(|input| input.size().first().copied()).and_then(|rows| usize::try_from(rows).ok());
-        match (self.graph.fixed_batch, given) {
-            (Some(fixed), Some(given)) if fixed != given => Err(Error::new(
-                ErrorKind::Model,
-                format!("{place} was exported for batches of exactly {fixed} inputs, it is given {given}"),
-            )
-            .with_help(
-                "export it with a dynamic batch dimension: torch.export.export(model, (example,), dynamic_shapes=...)",
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    fn explain_run(&self, inputs: &[&Tensor], error: &Error) -> Error {
-        let shapes: Vec<String> = inputs.iter().map(|input| format!("{:?}", &input.size())).collect();
-        let why = torchscript::first_paragraph(error.what());
-        let what = format!("{} cannot run on an input of shape {}: {why}", self.path.display(), shapes.join(", "));
-        let error = Error::new(ErrorKind::Model, what);
-        match &self.graph.input_shape {
-            Some(shape) => error.with_help(format!(
-                "it was exported for inputs of shape {shape:?} behind the batch; adapt the data or its transform"
-            )),
-            None => error.with_help(
-                "adapt the data's transform to the shape the model was exported with (resize, grayscale, rgb)",
-            ),
-        }
-    }
+fn hex(hasher: Sha256) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn sha256(path: &Path) -> Result<String> {
@@ -224,7 +264,7 @@ fn sha256(path: &Path) -> Result<String> {
     loop {
         let read = file.read(&mut buffer).map_err(|why| Error::io("read", path, why))?;
         if read == 0 {
-            return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+            return Ok(hex(hasher));
         }
         hasher.update(&buffer[..read]);
     }

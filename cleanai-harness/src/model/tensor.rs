@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::signature::ElementType;
 use crate::{Error, ErrorKind, Result};
 
 /// The values of a tensor as contiguous f32 on the CPU. Nothing is copied if it already is that.
@@ -36,6 +37,55 @@ impl Values {
         // unchanged by `self` for as long as the slice is borrowed: the graph that could write to it is paused in our callback.
         unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<f32>().cast_const(), count) }
     }
+}
+
+/// libtorch's name of an element type.
+pub fn kind(element: ElementType) -> Kind {
+    match element {
+        ElementType::Bool => Kind::Bool,
+        ElementType::Uint8 => Kind::Uint8,
+        ElementType::Int8 => Kind::Int8,
+        ElementType::Int16 => Kind::Int16,
+        ElementType::Int32 => Kind::Int,
+        ElementType::Int64 => Kind::Int64,
+        ElementType::Float16 => Kind::Half,
+        ElementType::Bfloat16 => Kind::BFloat16,
+        ElementType::Float32 => Kind::Float,
+        ElementType::Float64 => Kind::Double,
+    }
+}
+
+/// A tensor to try a model with: numbers that differ from place to place and stay small; whole numbers are 0 and 1, which every
+/// table has.
+pub fn example(size: &[i64], element: ElementType, device: Device) -> Result<Tensor> {
+    let count = size.iter().try_fold(1i64, |count, n| count.checked_mul(*n)).filter(|count| *count <= 1 << 31);
+    let count = count.ok_or_else(|| {
+        Error::new(ErrorKind::Configuration, format!("an input of shape {size:?} is too large to try"))
+    })?;
+    let make = || {
+        let places = Tensor::f_arange(count, (Kind::Int64, Device::Cpu))?;
+        let steps = places.f_multiply_scalar(7919)?;
+        let values = if element.is_integer() {
+            steps.f_remainder(2)?
+        } else {
+            steps.f_remainder(17)?.f_to_kind(Kind::Float)?.f_subtract_scalar(8.0)?.f_multiply_scalar(0.125)?
+        };
+        values.f_view(size)?.f_to_kind(kind(element))?.f_to_device(device)
+    };
+    make().map_err(|why: tch::TchError| {
+        Error::new(ErrorKind::Configuration, format!("an input of shape {size:?} cannot be made: {why}"))
+    })
+}
+
+/// The bytes of a tensor's elements, row-major.
+pub fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+    let read = || {
+        let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
+        let mut bytes = vec![0; tensor.numel() * tensor.f_kind()?.elt_size_in_bytes()];
+        tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+        Ok(bytes)
+    };
+    read().map_err(|why: tch::TchError| Error::new(ErrorKind::Model, format!("a weight cannot be read: {why}")))
 }
 
 /// The shape of a tensor.

@@ -60,7 +60,7 @@ pub fn declaration(root: &Path, case: &Case<'_>) -> Declaration {
             file: PathBuf::new(),
             line: 0,
         },
-        model: ModelChoice { name: case.model.to_owned(), path: root.join(case.model), device: DeviceChoice::Cpu },
+        model: ModelChoice::file(case.model, root.join(case.model), DeviceChoice::Cpu),
         data: DataChoice {
             name: "data".into(),
             profile: case.profile.map(location),
@@ -159,13 +159,11 @@ pub struct Ran {
 
 /// Runs an open model on one batch.
 pub fn run(model: &mut Model, input: &Tensor) -> Ran {
-    let described = model.layers().to_vec();
-    let mut layers: Vec<_> = described.iter().map(|layer| layer.with_shape(&[])).collect();
-    let mut values: Vec<Tensor> = described.iter().map(|_| Tensor::new()).collect();
+    let layers = model.calibrate(&[("x", input)]).unwrap_or_else(|error| panic!("{error}"));
+    let mut values: Vec<Tensor> = layers.iter().map(|_| Tensor::new()).collect();
     let outputs = model.run(&[input], &mut |observed, tensor| {
         if let Observed::Layer(index) = observed {
-            let shape: Vec<usize> = tensor.size().iter().map(|n| *n as usize).collect();
-            layers[index] = described[index].with_shape(&shape);
+            assert_eq!(&tensor.size()[1..], layers[index].shape.iter().map(|n| *n as i64).collect::<Vec<_>>());
             values[index] = tensor.copy();
         }
         Ok(())

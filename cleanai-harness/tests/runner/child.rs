@@ -118,7 +118,7 @@ fn declare(scenario: &Scenario, test: &TestIdentity) -> Result<Declaration> {
         Requirement { criterion, figure: None, comparison: Comparison::AtLeast, bound: scenario.at_least };
     Ok(Declaration {
         test: test.clone(),
-        model: ModelChoice { name: "lenet5".into(), path: "lenet5.pt".into(), device: DeviceChoice::Cpu },
+        model: ModelChoice::file("lenet5", "lenet5.pt", DeviceChoice::Cpu),
         data: DataChoice {
             name: "digits".into(),
             profile: None,

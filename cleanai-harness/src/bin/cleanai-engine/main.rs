@@ -2,6 +2,7 @@
 
 mod inspect;
 mod measure;
+mod model;
 
 use std::process::ExitCode;
 

@@ -13,6 +13,8 @@ use cleanai_harness::declare::{
 use cleanai_harness::measure::{self, Measurement};
 use cleanai_harness::{Error, ErrorKind, Result, report};
 
+use crate::model::ModelArguments;
+
 /// Arguments of `measure`; `cargo cleanai measure --help` describes them.
 #[derive(Args)]
 pub struct Measure {
@@ -37,9 +39,8 @@ pub struct Measure {
     /// Inputs per forward pass.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH)]
     batch: usize,
-    /// `auto`, `cpu`, `cuda` or `cuda:1`.
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    device: String,
+    #[command(flatten)]
+    options: ModelArguments,
     /// A criterion, for example `kmnc(k=1000)`; may be given several times.
     #[arg(long = "criterion", value_name = "CRITERION", required = true)]
     criteria: Vec<String>,
@@ -92,7 +93,6 @@ impl Measure {
         let root = std::env::current_dir()
             .map_err(|why| Error::new(ErrorKind::Io, format!("the current folder cannot be found: {why}")))?;
         let location = |path: &str| DataLocation { path: path.to_owned(), root: root.clone() };
-        let device: DeviceChoice = self.device.parse()?;
         Ok(Declaration {
             test: TestIdentity {
                 name: "measure".into(),
@@ -101,7 +101,10 @@ impl Measure {
                 file: PathBuf::new(),
                 line: 0,
             },
-            model: ModelChoice { name: self.model.display().to_string(), path: self.model.clone(), device },
+            model: ModelChoice {
+                options: self.options.options()?,
+                ..ModelChoice::file(self.model.display().to_string(), &self.model, DeviceChoice::default())
+            },
             data: DataChoice {
                 name: self.data.clone(),
                 profile: self.profile.as_deref().map(location),

@@ -214,6 +214,11 @@ pub fn element_type(schema: i64) -> Option<ElementType> {
     TYPES.iter().find(|(number, ..)| *number == schema).map(|(.., element)| *element)
 }
 
+/// The element type of a tensor.
+pub fn element_of(tensor: &Tensor) -> Option<ElementType> {
+    TYPES.iter().find(|(_, _, kind, _)| *kind == tensor.kind()).map(|(.., element)| *element)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! The C functions of `engine.cpp`, made safe: errors become [`Error`], handles are owned, panics stay on this side.
+//! The C functions of `engine/engine.cpp`, made safe: errors become [`Error`], handles are owned, panics stay on this side.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -8,11 +8,50 @@ use std::ptr;
 use tch::Tensor;
 use torch_sys::C_tensor;
 
+use crate::model::signature::Fed;
 use crate::{Error, ErrorKind, Result};
 
 #[repr(C)]
 struct RawProgram {
     _opaque: [u8; 0],
+}
+
+/// One value of an argument, as values.hpp reads it: containers before what they hold.
+#[repr(C)]
+struct Token {
+    kind: i32,
+    count: u32,
+    tensor: *const C_tensor,
+    key: *const c_char,
+}
+
+/// Flattens a value into tokens; `keys` keeps the texts they point to.
+fn write(value: &Fed<&Tensor>, key: *const c_char, tokens: &mut Vec<Token>, keys: &mut Vec<CString>) -> Result<()> {
+    let (kind, count) = match value {
+        Fed::Tensor(_) => (0, 0),
+        Fed::None => (1, 0),
+        Fed::Default => (2, 0),
+        Fed::Structure(parts) => (3, parts.len()),
+        Fed::List(parts) => (4, parts.len()),
+        Fed::Dictionary(entries) => (5, entries.len()),
+    };
+    let tensor = if let Fed::Tensor(tensor) = value { tensor.as_ptr() } else { ptr::null() };
+    let count = u32::try_from(count)
+        .map_err(|_| Error::new(ErrorKind::Data, format!("{count} values in one input are more than can be fed")))?;
+    tokens.push(Token { kind, count, tensor, key });
+    match value {
+        Fed::Structure(parts) | Fed::List(parts) => {
+            parts.iter().try_for_each(|part| write(part, ptr::null(), tokens, keys))
+        }
+        Fed::Dictionary(entries) => entries.iter().try_for_each(|(name, part)| {
+            let name = c_string(name)?;
+            // The text lies on the heap: moving its owner into `keys` does not move it.
+            let key = name.as_ptr();
+            keys.push(name);
+            write(part, key, tokens, keys)
+        }),
+        Fed::Tensor(_) | Fed::None | Fed::Default => Ok(()),
+    }
 }
 
 type Sink = extern "C" fn(context: *mut c_void, id: i64, tensor: *mut C_tensor) -> c_int;
@@ -24,6 +63,15 @@ unsafe extern "C" {
     fn cleanai_torchscript_open(
         path: *const c_char,
         device: i64,
+        keep_state: c_int,
+        program: *mut *mut RawProgram,
+        description: *mut *mut c_char,
+    ) -> *mut c_char;
+    fn cleanai_record_start() -> *mut c_char;
+    fn cleanai_record_stop(sink: Sink, context: *mut c_void) -> *mut c_char;
+    fn cleanai_trace_start(weights: *const *const C_tensor, count: usize, example: *const C_tensor) -> *mut c_char;
+    fn cleanai_trace_stop(
+        output: *const C_tensor,
         program: *mut *mut RawProgram,
         description: *mut *mut c_char,
     ) -> *mut c_char;
@@ -57,7 +105,7 @@ unsafe extern "C" {
     fn cleanai_program_observe(program: *mut RawProgram, wanted: *const i64, count: usize) -> *mut c_char;
     fn cleanai_program_run(
         program: *mut RawProgram,
-        inputs: *const *const C_tensor,
+        tokens: *const Token,
         count: usize,
         observed: Sink,
         output: Sink,
@@ -147,7 +195,7 @@ impl Drop for Program {
 }
 
 struct Run<'a> {
-    observe: &'a mut dyn FnMut(ValueId, Tensor) -> Result<()>,
+    observe: &'a mut dyn FnMut(usize, Tensor) -> Result<()>,
     outputs: Vec<Tensor>,
     stopped: Option<Stop>,
 }
@@ -181,7 +229,7 @@ fn deliver(
 }
 
 extern "C" fn on_observed(context: *mut c_void, id: i64, tensor: *mut C_tensor) -> c_int {
-    deliver(context, tensor, |run, tensor| (run.observe)(id, tensor))
+    deliver(context, tensor, |run, tensor| (run.observe)(usize::try_from(id).unwrap_or(usize::MAX), tensor))
 }
 
 extern "C" fn on_output(context: *mut c_void, _id: i64, tensor: *mut C_tensor) -> c_int {
@@ -193,15 +241,42 @@ extern "C" fn on_output(context: *mut c_void, _id: i64, tensor: *mut C_tensor) -
 
 impl Program {
     /// Opens a TorchScript module in evaluation mode and gives its inlined `forward` with a description (JSON) of it.
-    /// `device` is `None` for the CPU, else the index of a GPU.
-    pub fn open_torchscript(path: &Path, device: Option<usize>) -> Result<(Self, String)> {
+    /// `device` is `None` for the CPU, else the index of a GPU. With `keep_state` a run goes on from the state the last one left.
+    pub fn open_torchscript(path: &Path, device: Option<usize>, keep_state: bool) -> Result<(Self, String)> {
         let path = c_string(&path.to_string_lossy())?;
         let (mut raw, mut description) = (ptr::null_mut(), ptr::null_mut());
         let device = device.map_or(-1, |index| index as i64);
         // SAFETY: both out-pointers are valid for the call and are set when it succeeds.
-        check(unsafe { cleanai_torchscript_open(path.as_ptr(), device, &mut raw, &mut description) })?;
+        check(unsafe {
+            cleanai_torchscript_open(path.as_ptr(), device, keep_state.into(), &mut raw, &mut description)
+        })?;
         let program = Self { raw };
         Ok((program, take(description)))
+    }
+
+    /// Traces a function: its graph, with the weights it reads bound in the order given back, and a description (JSON) of it.
+    pub fn trace(forward: &mut dyn FnMut(&Tensor) -> Tensor, example: &Tensor) -> Result<(Self, Vec<Tensor>, String)> {
+        // SAFETY: no arguments; what is recorded is the C++ side's own and stopped right below.
+        check(unsafe { cleanai_record_start() })?;
+        let ran = catch_unwind(AssertUnwindSafe(|| tch::no_grad(|| drop(forward(example)))));
+        let mut run = Run { observe: &mut |_, _| Ok(()), outputs: Vec::new(), stopped: None };
+        let context: *mut Run<'_> = &mut run;
+        // SAFETY: `context` outlives the call and only the callback uses it meanwhile.
+        let stopped = check(unsafe { cleanai_record_stop(on_output, context.cast()) });
+        ran.unwrap_or_else(|panic| resume_unwind(panic));
+        stopped?;
+        let weights = run.outputs;
+        let raw_weights: Vec<*const C_tensor> = weights.iter().map(|weight| weight.as_ptr()).collect();
+        // SAFETY: weights and example are live tensors; the C++ side keeps handles of its own.
+        check(unsafe { cleanai_trace_start(raw_weights.as_ptr(), raw_weights.len(), example.as_ptr()) })?;
+        let ran = catch_unwind(AssertUnwindSafe(|| tch::no_grad(|| forward(example))));
+        let output = ran.as_ref().map_or(ptr::null(), |output| output.as_ptr());
+        let (mut raw, mut description) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the output is null or a live tensor; both out-pointers are valid and set when a program is made.
+        let stopped = check(unsafe { cleanai_trace_stop(output, &mut raw, &mut description) });
+        drop(ran.unwrap_or_else(|panic| resume_unwind(panic)));
+        stopped?;
+        Ok((Self { raw }, weights, take(description)))
     }
 
     /// An empty graph.
@@ -297,7 +372,7 @@ impl Program {
         check(unsafe { cleanai_program_output(self.raw, id) })
     }
 
-    /// Observes these values in every later run.
+    /// Observes these values in every later run, which hands them over under their index here.
     pub fn observe(&mut self, values: &[ValueId]) -> Result<()> {
         // SAFETY: the slice is valid for its length; the C++ side checks the ids.
         check(unsafe { cleanai_program_observe(self.raw, values.as_ptr(), values.len()) })
@@ -308,15 +383,18 @@ impl Program {
     /// The tensor shares memory with the running graph: an in-place operator may change it later, so read or copy it at once.
     pub fn run(
         &mut self,
-        inputs: &[&Tensor],
-        observe: &mut dyn FnMut(ValueId, Tensor) -> Result<()>,
+        arguments: &[Fed<&Tensor>],
+        observe: &mut dyn FnMut(usize, Tensor) -> Result<()>,
     ) -> Result<Vec<Tensor>> {
-        let raw_inputs: Vec<*const C_tensor> = inputs.iter().map(|tensor| tensor.as_ptr()).collect();
+        let (mut tokens, mut keys) = (Vec::new(), Vec::new());
+        for argument in arguments {
+            write(argument, ptr::null(), &mut tokens, &mut keys)?;
+        }
         let mut run = Run { observe, outputs: Vec::new(), stopped: None };
         let context: *mut Run<'_> = &mut run;
-        // SAFETY: inputs are live tensors; `context` outlives the call and only the two callbacks use it meanwhile.
+        // SAFETY: tokens hold live tensors, and keys that `keys` owns; `context` outlives the call and only the two callbacks use it meanwhile.
         let result = check(unsafe {
-            cleanai_program_run(self.raw, raw_inputs.as_ptr(), inputs.len(), on_observed, on_output, context.cast())
+            cleanai_program_run(self.raw, tokens.as_ptr(), tokens.len(), on_observed, on_output, context.cast())
         });
         match run.stopped {
             Some(Stop::Panic(panic)) => resume_unwind(panic),

@@ -1,25 +1,72 @@
-//! TorchScript: `.pt` files lowered to a [`Graph`] by libtorch, through the C++ file beside this one.
+//! TorchScript: `.pt` files lowered to a [`Graph`] by libtorch, through the C++ files in `engine`.
 
 pub(super) mod archive;
 pub(super) mod ffi;
 pub(super) mod pickle;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde::Deserialize;
+use tch::Tensor;
 
 use self::ffi::Program;
-use super::graph::{Constant, Graph, Module, Node};
+use super::graph::{Constant, Flow, Graph, Module, Node};
+use super::signature::{Argument, ArgumentType, ElementType, TensorType};
+use crate::declare::{ModelOptions, StateChoice};
 use crate::{Error, ErrorKind, Result};
 
 #[derive(Deserialize)]
 struct Description {
     nodes: Vec<NodeDescription>,
     inputs: Vec<i64>,
-    input_types: Vec<String>,
+    arguments: Vec<ArgumentDescription>,
     outputs: Vec<i64>,
+    weights: Vec<i64>,
     modules: Vec<Module>,
     parameters: u64,
+    element: String,
+}
+
+#[derive(Deserialize)]
+struct ArgumentDescription {
+    name: String,
+    r#type: TypeDescription,
+    has_default: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+enum TypeDescription {
+    Tensor,
+    Optional { of: Box<TypeDescription> },
+    List { of: Box<TypeDescription> },
+    Dictionary { of: Box<TypeDescription> },
+    Structure { fields: Vec<FieldDescription> },
+    Scalar { name: String },
+    Other { name: String },
+}
+
+#[derive(Deserialize)]
+struct FieldDescription {
+    name: String,
+    r#type: TypeDescription,
+}
+
+impl TypeDescription {
+    fn argument_type(self) -> ArgumentType {
+        match self {
+            Self::Tensor => ArgumentType::Tensor(TensorType::default()),
+            Self::Optional { of } => ArgumentType::Optional(Box::new(of.argument_type())),
+            Self::List { of } => ArgumentType::List(Box::new(of.argument_type())),
+            Self::Dictionary { of } => ArgumentType::Dictionary(Box::new(of.argument_type())),
+            Self::Structure { fields } => ArgumentType::Structure(
+                fields.into_iter().map(|field| (field.name, field.r#type.argument_type())).collect(),
+            ),
+            Self::Scalar { name } => ArgumentType::Scalar(name),
+            Self::Other { name } => ArgumentType::Other(name),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -34,45 +81,99 @@ struct NodeDescription {
     #[serde(default)]
     class: String,
     value: Option<Constant>,
+    #[serde(default)]
+    place: String,
 }
 
 /// Opens a TorchScript archive on this device (`None` is the CPU).
-pub(super) fn open(path: &Path, device: Option<usize>) -> Result<(Program, Graph)> {
-    archive::check(path)?;
+pub(super) fn open(path: &Path, device: Option<usize>, options: &ModelOptions) -> Result<(Program, Graph)> {
+    archive::check(path, options.allow_files)?;
+    let keep_state = options.state == StateChoice::Keep;
     let (program, text) =
-        deep(|| Program::open_torchscript(path, device))?.map_err(|error| explain_open(path, &error))?;
-    let description: Description = serde_json::from_str(&text).map_err(|why| {
-        Error::new(ErrorKind::Model, format!("{}: its graph cannot be described: {why}", path.display()))
+        deep(|| Program::open_torchscript(path, device, keep_state))?.map_err(|error| explain_open(path, &error))?;
+    let description = Description::read(&text).map_err(|error| error.context(format!("{}", path.display())))?;
+    Ok((program, description.graph()))
+}
+
+/// Traces a function that computes with tensors. `name` gives the name of a weight, `conv1.weight`, where it has one: it tells the
+/// module its operators belong to.
+pub(super) fn trace(
+    forward: &mut dyn FnMut(&Tensor) -> Tensor,
+    example: &Tensor,
+    name: &dyn Fn(&Tensor) -> Option<String>,
+) -> Result<(Program, Graph, Vec<Tensor>)> {
+    let (program, weights, text) = Program::trace(forward, example).map_err(|error| {
+        Error::new(ErrorKind::Model, format!("the model cannot be traced: {}", first_paragraph(error.what())))
     })?;
-    if let Some(other) = description.input_types.iter().find(|kind| *kind != "Tensor") {
-        return Err(Error::new(
-            ErrorKind::Model,
-            format!("{}: forward takes an input of type {other}; only tensors can be fed", path.display()),
-        )
-        .with_help("wrap the model in a module whose forward takes tensors, and export that"));
+    let description = Description::read(&text)?;
+    let ids = description.weights.clone();
+    let mut graph = description.graph();
+    let paths: HashMap<i64, String> = ids
+        .iter()
+        .zip(&weights)
+        .filter_map(|(id, weight)| Some((*id, name(weight)?.rsplit_once('.')?.0.to_owned())))
+        .collect();
+    for node in &mut graph.nodes {
+        if let Some(path) = node.inputs.iter().find_map(|input| paths.get(input)) {
+            node.path.clone_from(path);
+            // A call of a module: it is named by its path alone.
+            node.class = format!("torch.nn.modules.{}", node.operator());
+        }
     }
-    let nodes = description.nodes.into_iter().map(|node| Node {
-        kind: node.kind,
-        inputs: node.inputs,
-        outputs: node.outputs,
-        tensors: node.tensors,
-        path: node.path,
-        class: plain_class(&node.class),
-        constant: node.value,
-    });
-    let modules = description.modules.into_iter().map(|m| Module { class: plain_class(&m.class), ..m }).collect();
-    let graph = Graph {
-        nodes: nodes.collect(),
-        signature: Vec::new(),
-        inputs: description.inputs,
-        outputs: description.outputs,
-        modules,
-        parameters: description.parameters,
-        input_shape: None,
-        fixed_batch: None,
-        state: Vec::new(),
-    };
-    Ok((program, graph))
+    Ok((program, graph, weights))
+}
+
+impl Description {
+    fn read(text: &str) -> Result<Self> {
+        serde_json::from_str(text)
+            .map_err(|why| Error::new(ErrorKind::Model, format!("the graph cannot be described: {why}")))
+    }
+
+    fn graph(self) -> Graph {
+        let nodes = self.nodes.into_iter().map(|node| Node {
+            kind: node.kind,
+            inputs: node.inputs,
+            outputs: node.outputs,
+            tensors: node.tensors,
+            path: node.path,
+            class: plain_class(&node.class),
+            constant: node.value,
+            place: node.place,
+        });
+        let modules = self.modules.into_iter().map(|m| Module { class: plain_class(&m.class), ..m }).collect();
+        let signature = self.arguments.into_iter().map(|argument| Argument {
+            name: argument.name,
+            kind: argument.r#type.argument_type(),
+            has_default: argument.has_default,
+        });
+        let mut graph = Graph {
+            nodes: nodes.collect(),
+            signature: signature.collect(),
+            flat: false,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            modules,
+            parameters: self.parameters,
+            weight_element: match self.element.as_str() {
+                "Half" => Some(ElementType::Float16),
+                "BFloat16" => Some(ElementType::Bfloat16),
+                "Float" => Some(ElementType::Float32),
+                "Double" => Some(ElementType::Float64),
+                _ => None,
+            },
+            input_shape: None,
+            fixed_batch: None,
+            state: Vec::new(),
+        };
+        let flow = Flow::new(&graph);
+        let looked_up: Vec<bool> = graph.inputs.iter().map(|input| flow.is_looked_up(*input)).collect();
+        for (argument, _) in graph.signature.iter_mut().zip(looked_up).filter(|(_, looked_up)| *looked_up) {
+            if let ArgumentType::Tensor(tensor) = &mut argument.kind {
+                tensor.element = Some(ElementType::Int64);
+            }
+        }
+        graph
+    }
 }
 
 /// Runs `work` where there is stack enough for libtorch's parser, which recurses; the depth of code is bounded before.
@@ -117,7 +218,9 @@ pub(super) fn lacks(path: &Path, operator: &str) -> Error {
         ErrorKind::Model,
         format!("{} calls {operator}, an operator this libtorch does not have", path.display()),
     )
-    .with_help("replace it by operators of torch itself, or export the part of the model without it")
+    .with_help(
+        "name the library that brings it, `libraries = [\"libtorchvision.so\"]` in the model's table (--library), or export the model without it",
+    )
 }
 
 pub(super) fn unknown_operator(text: &str) -> Option<String> {
@@ -128,6 +231,15 @@ pub(super) fn unknown_operator(text: &str) -> Option<String> {
 
 /// The longest reason that is shown; libtorch may quote whole types and lists.
 const LONGEST_REASON: usize = 400;
+
+/// The line of the model's own code that failed, where libtorch tells it: `code/__torch__/lenet.py:12`.
+pub(super) fn last_place(text: &str) -> Option<String> {
+    let (_, rest) = text.rsplit_once("File \"")?;
+    let (file, rest) = rest.split_once("\", line ")?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let printable = file.chars().all(|c| !c.is_control()) && file.len() < 200;
+    (printable && digits > 0).then(|| format!("{file}:{}", &rest[..digits]))
+}
 
 /// What libtorch says before it starts to quote source code, candidates and stacks: one line, without places in its own sources.
 pub(super) fn first_paragraph(text: &str) -> String {
