@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::io::{Cursor, Read, Write};
+
 use cleanai_harness::declare::DeviceChoice;
 use cleanai_harness::model::Model;
 use cleanai_harness::model::signature;
@@ -238,4 +240,347 @@ fn graphs_of_their_own_are_refused_with_their_place() {
     let (start, rest) = what.split_once(" (make_exported.py:").unwrap();
     assert_eq!((start, rest.split_once(')').unwrap().1), ("it calls cond", ", which runs graphs of its own"));
     assert!(help.contains("torch.jit.script"), "{help}");
+}
+
+/// A copy of an archive with its members changed; a member that is emptied is left out.
+fn rewritten(whole: &[u8], change: &mut dyn FnMut(&str, &mut Vec<u8>)) -> Vec<u8> {
+    let mut source = zip::ZipArchive::new(Cursor::new(whole)).unwrap();
+    let mut target = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for index in 0..source.len() {
+        let mut entry = source.by_index(index).unwrap();
+        let (name, mut bytes) = (entry.name().unwrap().to_string(), Vec::new());
+        entry.read_to_end(&mut bytes).unwrap();
+        change(&name, &mut bytes);
+        if !bytes.is_empty() {
+            target.start_file(name, options).unwrap();
+            target.write_all(&bytes).unwrap();
+        }
+    }
+    target.finish().unwrap().into_inner()
+}
+
+fn bytes_of(program: &str) -> Vec<u8> {
+    std::fs::read(fixture(&format!("exported/{program}"))).unwrap()
+}
+
+/// The first line of the error an archive gives; there is always help.
+fn refused(what: &str, bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.pt2");
+    std::fs::write(&path, bytes).unwrap();
+    let error = Model::open(&path, DeviceChoice::Cpu).expect_err(what).to_string();
+    let text = error.replace(&format!("{}/", folder.path().display()), "");
+    assert!(text.contains("\n  help: "), "{what}: {text}");
+    assert!(!text.contains("Exception") && !text.contains(".cpp"), "{what}: {text}");
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The error of a program with its graph, or a table of its weights, changed.
+fn refused_json(what: &str, program: &str, member: &str, change: &dyn Fn(&mut Value)) -> String {
+    let mut changed = 0;
+    let bytes = rewritten(&bytes_of(program), &mut |name, bytes| {
+        if name.ends_with(member) {
+            let mut tree: Value = serde_json::from_slice(bytes).unwrap();
+            change(&mut tree);
+            *bytes = serde_json::to_vec(&tree).unwrap();
+            changed += 1;
+        }
+    });
+    assert_eq!(changed, 1, "{what}");
+    refused(what, &bytes)
+}
+
+const GRAPH: &str = "models/model.json";
+const WEIGHTS: &str = "model_weights_config.json";
+
+type Change = fn(&mut Value);
+
+#[test]
+fn damaged_and_hostile_graphs_are_one_clear_error() {
+    fn nodes(tree: &mut Value) -> &mut Value {
+        &mut tree["graph_module"]["graph"]["nodes"]
+    }
+    fn meta(tree: &mut Value) -> &mut Value {
+        &mut tree["config"]["fc.weight"]["tensor_meta"]
+    }
+    let cases: &[(&str, &str, Change, &str)] = &[
+        (
+            "two values of one name",
+            GRAPH,
+            |tree| nodes(tree)[1]["outputs"][0]["as_tensor"]["name"] = "linear".into(),
+            "?",
+        ),
+        ("a cycle", GRAPH, |tree| nodes(tree)[0]["inputs"][0]["arg"]["as_tensor"]["name"] = "mul".into(), "?"),
+        (
+            "no such output",
+            GRAPH,
+            |tree| {
+                tree["graph_module"]["signature"]["output_specs"][0]["user_output"]["arg"]["as_tensor"]["name"] =
+                    "nowhere".into()
+            },
+            "?",
+        ),
+        (
+            "a loss",
+            GRAPH,
+            |tree| {
+                tree["graph_module"]["signature"]["output_specs"][0] =
+                    serde_json::json!({ "loss_output": { "arg": { "name": "add" } } })
+            },
+            "?",
+        ),
+        (
+            "a changed buffer that is not there",
+            GRAPH,
+            |tree| {
+                tree["graph_module"]["signature"]["output_specs"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(serde_json::json!({ "buffer_mutation": { "arg": { "name": "add" }, "buffer_name": "none" } }))
+            },
+            "?",
+        ),
+        (
+            "a number that may vary",
+            GRAPH,
+            |tree| {
+                *tree["graph_module"]["signature"]["input_specs"].as_array_mut().unwrap().last_mut().unwrap() =
+                    serde_json::json!({ "user_input": { "arg": { "as_sym_int": { "as_name": "n" } } } })
+            },
+            "?",
+        ),
+        (
+            "an object of torch",
+            GRAPH,
+            |tree| tree["graph_module"]["signature"]["input_specs"][0] = serde_json::json!({ "custom_obj": { "arg": { "name": "o", "class_fqn": "c" }, "custom_obj_name": "o" } }),
+            "?",
+        ),
+        ("a file", GRAPH, |tree| nodes(tree)[0]["target"] = "torch.ops.aten.from_file.default".into(), "?"),
+        (
+            "an operator of the interpreter",
+            GRAPH,
+            |tree| nodes(tree)[0]["target"] = "torch.ops.prim.Print.default".into(),
+            "?",
+        ),
+        ("a Python function", GRAPH, |tree| nodes(tree)[0]["target"] = "os.system".into(), "?"),
+        ("a missing argument", GRAPH, |tree| drop(nodes(tree)[0]["inputs"].as_array_mut().unwrap().remove(1)), "?"),
+        ("an argument of two kinds", GRAPH, |tree| nodes(tree)[0]["inputs"][0]["arg"]["as_int"] = 3.into(), "?"),
+        (
+            "too few leaves",
+            GRAPH,
+            |tree| {
+                tree["graph_module"]["module_call_graph"][0]["signature"]["in_spec"] = r#"[1, {"type": "t", "context": "", "children_spec": [{"type": "t", "context": "", "children_spec": []}, {"type": "t", "context": "", "children_spec": []}]}]"#.into()
+            },
+            "?",
+        ),
+        (
+            "no tree",
+            GRAPH,
+            |tree| tree["graph_module"]["module_call_graph"][0]["signature"]["in_spec"] = "[1, {]".into(),
+            "?",
+        ),
+        (
+            "an older schema",
+            GRAPH,
+            |tree| {
+                tree["schema_version"] = serde_json::json!({ "major": 7, "minor": 3 });
+                tree["torch_version"] = "2.5.1+cpu".into();
+            },
+            "?",
+        ),
+        (
+            "a newer schema",
+            GRAPH,
+            |tree| {
+                tree["schema_version"]["minor"] = 99.into();
+                tree["torch_version"] = "3.1.0".into();
+            },
+            "?",
+        ),
+        ("no schema", GRAPH, |tree| drop(tree.as_object_mut().unwrap().remove("schema_version")), "?"),
+        (
+            "deep nesting",
+            GRAPH,
+            |tree| {
+                nodes(tree)[0]["inputs"][0]["arg"] =
+                    (0..100).fold(Value::Null, |inner, _| serde_json::json!({ "as_tensor": inner }))
+            },
+            "?",
+        ),
+        ("strides that lead outside", WEIGHTS, |tree| meta(tree)["strides"][0]["as_int"] = 4.into(), "?"),
+        ("an offset that leads outside", WEIGHTS, |tree| meta(tree)["storage_offset"]["as_int"] = 1.into(), "?"),
+        ("a negative stride", WEIGHTS, |tree| meta(tree)["strides"][0]["as_int"] = (-3).into(), "?"),
+        (
+            "a size beyond memory",
+            WEIGHTS,
+            |tree| {
+                meta(tree)["sizes"] = serde_json::json!([{ "as_int": i64::MAX }, { "as_int": i64::MAX }]);
+                meta(tree)["strides"] = serde_json::json!([{ "as_int": 0 }, { "as_int": 0 }]);
+            },
+            "?",
+        ),
+        (
+            "a symbolic size",
+            WEIGHTS,
+            |tree| meta(tree)["sizes"][0] = serde_json::json!({ "as_expr": { "expr_str": "s0" } }),
+            "?",
+        ),
+        ("fewer strides than sizes", WEIGHTS, |tree| drop(meta(tree)["strides"].as_array_mut().unwrap().pop()), "?"),
+        ("an unknown type", WEIGHTS, |tree| meta(tree)["dtype"] = 29.into(), "?"),
+        ("no table entry", WEIGHTS, |tree| drop(tree["config"].as_object_mut().unwrap().remove("fc.weight")), "?"),
+        ("a pickle that is none", WEIGHTS, |tree| tree["config"]["fc.weight"]["use_pickle"] = true.into(), "?"),
+        ("a path", WEIGHTS, |tree| tree["config"]["fc.weight"]["path_name"] = "../../secret".into(), "?"),
+    ];
+    let mut wrong = String::new();
+    for (what, member, change, expected) in cases {
+        let found = refused_json(what, "keywords.pt2", member, change);
+        if found != *expected {
+            wrong += &format!("{what}\n  found    {found:?}\n  expected {expected:?}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn damaged_and_hostile_state_dicts_are_one_clear_error() {
+    // Changes a member of an archive within the archive of torch 2.6 or 2.8.
+    let inner = |what: &str, program: &str, archive: &str, member: &str, change: &dyn Fn(&mut Vec<u8>)| {
+        let mut changed = 0;
+        let bytes = rewritten(&bytes_of(program), &mut |name, bytes| {
+            if name.ends_with(archive) {
+                *bytes = rewritten(bytes, &mut |name, bytes| {
+                    if name.ends_with(member) {
+                        change(bytes);
+                        changed += 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(changed, 1, "{what}");
+        refused(what, &bytes)
+    };
+    let replace = |bytes: &mut Vec<u8>, old: &[u8], new: &[u8]| {
+        let at = bytes.windows(old.len()).position(|window| window == old).expect("the text to replace");
+        bytes.splice(at..at + old.len(), new.iter().copied());
+    };
+    let (old, state) = ("torch-2.6.pt2", "serialized_state_dict.pt");
+    let cases = [
+        (
+            "a function",
+            inner("a function", old, state, "data.pkl", &|bytes| {
+                replace(bytes, b"ctorch._utils\n_rebuild_parameter\n", b"cos\nsystem\n");
+            }),
+            "model.pt2: serialized_state_dict.pt: data.pkl names os.system, which no plain tensor needs",
+        ),
+        (
+            "another tensor",
+            inner("another tensor", old, state, "data.pkl", &|bytes| {
+                replace(bytes, b"_rebuild_tensor_v2\n", b"_rebuild_sparse_tensor\n");
+            }),
+            "model.pt2: serialized_state_dict.pt: data.pkl is damaged or not supported: it holds a tensor made by _rebuild_sparse_tensor, which is not supported",
+        ),
+        (
+            "an unknown storage",
+            inner("an unknown storage", old, state, "data.pkl", &|bytes| {
+                replace(bytes, b"FloatStorage", b"QInt8Storage");
+            }),
+            "model.pt2: weight conv.weight has the unknown type QInt8Storage",
+        ),
+        (
+            "the pickle cut off",
+            inner("the pickle cut off", old, state, "data.pkl", &|bytes| bytes.truncate(40)),
+            "model.pt2: serialized_state_dict.pt: data.pkl is damaged or not supported: it ends too early",
+        ),
+        (
+            "a short storage",
+            inner("a short storage", "torch-2.8.pt2", "weights/model.pt", "data/0", &|bytes| bytes.truncate(80)),
+            "model.pt2: weight conv.weight has the shape [3, 2, 3, 3], but only 20 values are stored in the archive",
+        ),
+        (
+            "a missing storage",
+            inner("a missing storage", "torch-2.8.pt2", "weights/model.pt", "data/0", &Vec::clear),
+            "model.pt2: weight conv.weight has its values in data/0, which is missing in the archive",
+        ),
+        (
+            "no pickle",
+            inner("no pickle", old, state, "data.pkl", &Vec::clear),
+            "model.pt2: serialized_state_dict.pt: data.pkl is missing in the archive",
+        ),
+        (
+            "the other end first",
+            inner("the other end first", old, state, "byteorder", &|bytes| *bytes = b"big".to_vec()),
+            "model.pt2: serialized_state_dict.pt: its weights are big-endian",
+        ),
+        (
+            "no state dict",
+            refused(
+                "no state dict",
+                &rewritten(&bytes_of(old), &mut |name, bytes| {
+                    if name == state {
+                        bytes.clear();
+                    }
+                }),
+            ),
+            "model.pt2: conv.weight has no values in the archive",
+        ),
+        (
+            "half a state dict",
+            refused(
+                "half a state dict",
+                &rewritten(&bytes_of(old), &mut |name, bytes| {
+                    if name == state {
+                        bytes.truncate(bytes.len() / 2);
+                    }
+                }),
+            ),
+            "model.pt2: serialized_state_dict.pt is a damaged or truncated archive: the list of its members, at its end, is missing",
+        ),
+        (
+            "a path within",
+            refused(
+                "a path within",
+                &rewritten(&bytes_of(old), &mut |name, bytes| {
+                    if name == state {
+                        let mut added = zip::ZipWriter::new_append(Cursor::new(std::mem::take(bytes))).unwrap();
+                        added.start_file("archive/../../escaped", zip::write::SimpleFileOptions::default()).unwrap();
+                        added.write_all(b"outside").unwrap();
+                        *bytes = added.finish().unwrap().into_inner();
+                    }
+                }),
+            ),
+            "model.pt2: serialized_state_dict.pt is refused: its member archive/../../escaped has a path that leads outside the archive",
+        ),
+        (
+            "a wrong checksum",
+            {
+                // The inner archive is stored as it is: one bit of a weight, and its checksum is another.
+                let mut bytes = bytes_of("torch-2.8.pt2");
+                let gain = 1.5f32.to_le_bytes();
+                let at = bytes.windows(4).position(|window| window == gain).expect("the gain of the network");
+                bytes[at] ^= 1;
+                refused("a wrong checksum", &bytes)
+            },
+            "model.pt2: data/constants/model.pt is damaged: invalid checksum",
+        ),
+        (
+            "another framework",
+            {
+                let mut keras = zip::ZipWriter::new(Cursor::new(Vec::new()));
+                for member in ["metadata.json", "config.json", "model.weights.h5"] {
+                    keras.start_file(member, zip::write::SimpleFileOptions::default()).unwrap();
+                    keras.write_all(b"{}").unwrap();
+                }
+                refused("another framework", &keras.finish().unwrap().into_inner())
+            },
+            "model.pt2 is a zip archive, but neither TorchScript nor torch.export",
+        ),
+    ];
+    let mut wrong = String::new();
+    for (what, found, expected) in cases {
+        if found != expected {
+            wrong += &format!("{what}\n  found    {found:?}\n  expected {expected:?}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
 }

@@ -124,8 +124,8 @@ impl Archive {
         let table = format!("data/{kind}/model_{kind}_config.json");
         if self.has(&table) {
             let text = self.member(&table, LARGEST_TEXT)?;
-            let table =
-                serde_json::from_slice(&text).map_err(|why| self.error(format!("{table} is damaged: {why}")))?;
+            let table = serde_json::from_slice(&text)
+                .map_err(|why| self.error(format!("{table} is damaged: {why}")).with_help("copy or export it again"))?;
             return Ok(Payloads::Table(table));
         }
         if self.size(&saved).is_some_and(|size| size > 0) {

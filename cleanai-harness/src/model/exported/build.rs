@@ -89,7 +89,8 @@ impl Builder<'_> {
                 }
             };
             let tensor = weights.get(self.archive, &target)?;
-            if is_parameter && counted.insert(target.clone()) {
+            // Tied parameters share their values and count once.
+            if is_parameter && counted.insert(tensor.data_ptr() as usize) {
                 inputs.parameters += tensor.numel() as u64;
             }
             inputs.elements.extend(element_of(tensor).filter(|element| !element.is_integer()));
