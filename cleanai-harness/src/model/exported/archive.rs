@@ -35,7 +35,7 @@ pub enum Payloads {
     /// Each in a member of its own, by this table.
     Table(PayloadConfig),
     /// All in an archive of `torch.save`.
-    StateDict(StateDict),
+    StateDict(Box<StateDict>),
 }
 
 impl Archive {
@@ -129,7 +129,7 @@ impl Archive {
             return Ok(Payloads::Table(table));
         }
         if self.size(&saved).is_some_and(|size| size > 0) {
-            return Ok(Payloads::StateDict(self.saved(&saved)?));
+            return Ok(Payloads::StateDict(Box::new(self.saved(&saved)?)));
         }
         Ok(Payloads::Table(PayloadConfig::default()))
     }

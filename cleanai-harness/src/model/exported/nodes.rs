@@ -177,13 +177,13 @@ fn shown_place(node: &ExportedNode) -> String {
 /// `model.py:12`, the line of the model's own source that made a call; empty where the file does not tell it.
 fn place(node: &ExportedNode) -> String {
     let trace = node.metadata.get("stack_trace").map(String::as_str).unwrap_or_default();
-    let lines = trace.lines().filter_map(|line| {
+    let mut lines = trace.lines().filter_map(|line| {
         let (file, rest) = line.trim().strip_prefix("File \"")?.split_once("\", line ")?;
         let number: u64 = rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
         let torch = file.starts_with("torch/") || file.contains("/torch/") || file.starts_with('<');
         (!torch).then(|| (file.rsplit(['/', '\\']).next().unwrap_or(file).escape_debug().to_string(), number))
     });
-    lines.last().map(|(file, number)| format!("{file}:{number}")).unwrap_or_default()
+    lines.next_back().map(|(file, number)| format!("{file}:{number}")).unwrap_or_default()
 }
 
 #[cfg(test)]
