@@ -35,7 +35,7 @@ pub enum Payloads {
     /// Each in a member of its own, by this table.
     Table(PayloadConfig),
     /// All in an archive of `torch.save`.
-    StateDict(StateDict),
+    StateDict(Box<StateDict>),
 }
 
 impl Archive {
@@ -124,12 +124,12 @@ impl Archive {
         let table = format!("data/{kind}/model_{kind}_config.json");
         if self.has(&table) {
             let text = self.member(&table, LARGEST_TEXT)?;
-            let table =
-                serde_json::from_slice(&text).map_err(|why| self.error(format!("{table} is damaged: {why}")))?;
+            let table = serde_json::from_slice(&text)
+                .map_err(|why| self.error(format!("{table} is damaged: {why}")).with_help("copy or export it again"))?;
             return Ok(Payloads::Table(table));
         }
         if self.size(&saved).is_some_and(|size| size > 0) {
-            return Ok(Payloads::StateDict(self.saved(&saved)?));
+            return Ok(Payloads::StateDict(Box::new(self.saved(&saved)?)));
         }
         Ok(Payloads::Table(PayloadConfig::default()))
     }

@@ -5,15 +5,15 @@ use serde_json::Value as Json;
 use super::archive::Archive;
 use super::build::Builder;
 use super::schema::{Argument, reference, single};
-use crate::Result;
 use crate::model::graph::ValueId;
 use crate::model::torchscript::ffi::{Constant, Element};
+use crate::{Error, Result};
 
 impl Builder<'_> {
     /// The value of an argument; the values it reads are added to `read`, flat, in order.
     pub fn argument(&mut self, target: &str, argument: &Argument, read: &mut Vec<ValueId>) -> Result<ValueId> {
         let (kind, json) =
-            single(argument).ok_or_else(|| self.archive.error(format!("{target} has an argument without a kind")))?;
+            single(argument).ok_or_else(|| self.damaged(format_args!("{target} has an argument without a kind")))?;
         let unsupported = |archive: &Archive| {
             archive
                 .error(format!("{target} has an argument of kind {}, which is not supported", kind.escape_debug()))
@@ -101,8 +101,8 @@ impl Builder<'_> {
                 self.constant(&Constant::Integer(value.as_i64().unwrap_or_default()))
             }
             other => {
-                let value =
-                    number(other).ok_or_else(|| self.archive.error(format!("a damaged argument of kind {kind}")))?;
+                let value = number(other)
+                    .ok_or_else(|| self.damaged(format_args!("an operator has a damaged argument of kind {kind}")))?;
                 self.constant(&Constant::Number(value))
             }
         }
@@ -116,7 +116,7 @@ impl Builder<'_> {
         target: &str,
         read: &mut Vec<ValueId>,
     ) -> Result<ValueId> {
-        let items = json.as_array().ok_or_else(|| self.archive.error(format!("{target} has a damaged list")))?;
+        let items = json.as_array().ok_or_else(|| self.damaged(format_args!("{target} has a damaged list")))?;
         let mut values = Vec::with_capacity(items.len());
         for item in items {
             let value = match (element, item.as_object()) {
@@ -128,7 +128,7 @@ impl Builder<'_> {
                 }
                 (Element::Text, _) => {
                     let text =
-                        item.as_str().ok_or_else(|| self.archive.error(format!("{target} has a damaged list")))?;
+                        item.as_str().ok_or_else(|| self.damaged(format_args!("{target} has a damaged list")))?;
                     self.constant(&Constant::Text(text.to_owned()))?
                 }
                 _ => self.scalar_or_value(kind, item, read)?,
@@ -136,6 +136,10 @@ impl Builder<'_> {
             values.push(value);
         }
         self.program.list(element, &values).map_err(|e| self.explain(target, &e))
+    }
+
+    fn damaged(&self, what: std::fmt::Arguments<'_>) -> Error {
+        self.archive.error(what).with_help("copy or export it again")
     }
 
     fn constant(&mut self, constant: &Constant) -> Result<ValueId> {

@@ -1,6 +1,6 @@
 //! From an exported program to a graph libtorch can run.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::Value as Json;
 
@@ -10,8 +10,9 @@ use super::inputs::{self, Input, Leaf};
 use super::modules::modules;
 use super::mutation::overwritten;
 use super::schema::{ExportedModel, ExportedNode, TensorMeta, reference, single};
-use super::weights::Weights;
+use super::weights::{Weights, element_of};
 use crate::model::graph::{Graph, Node, StateUpdate, ValueId};
+use crate::model::signature::ElementType;
 use crate::model::torchscript::ffi::Program;
 use crate::model::torchscript::{first_paragraph, unknown_operator};
 use crate::{Error, Result};
@@ -36,6 +37,8 @@ struct Inputs {
     leaves: Vec<Leaf>,
     /// Number of scalar parameters.
     parameters: u64,
+    /// The types of floating-point weights.
+    elements: HashSet<ElementType>,
 }
 
 pub fn build(archive: &mut Archive, mut model: ExportedModel, device: Option<usize>) -> Result<(Program, Graph)> {
@@ -63,7 +66,7 @@ pub fn build(archive: &mut Archive, mut model: ExportedModel, device: Option<usi
         outputs,
         modules: modules(&model, &nodes),
         parameters: inputs.parameters,
-        weight_element: None,
+        weight_element: inputs.elements.iter().next().copied().filter(|_| inputs.elements.len() == 1),
         input_shape: sizes.first().and_then(|sizes| sizes.get(1..)?.iter().copied().collect()),
         fixed_batch: inputs::fixed_batch(&sizes),
         state,
@@ -86,9 +89,11 @@ impl Builder<'_> {
                 }
             };
             let tensor = weights.get(self.archive, &target)?;
-            if is_parameter && counted.insert(target.clone()) {
+            // Tied parameters share their values and count once.
+            if is_parameter && counted.insert(tensor.data_ptr() as usize) {
                 inputs.parameters += tensor.numel() as u64;
             }
+            inputs.elements.extend(element_of(tensor).filter(|element| !element.is_integer()));
             let id = self.program.input(Some(tensor)).map_err(|e| self.explain("weights", &e))?;
             self.define(value.clone(), id)?;
             inputs.bound.push((value, target));

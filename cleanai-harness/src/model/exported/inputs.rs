@@ -143,14 +143,13 @@ fn leaf_type(leaf: &Leaf, tensors: &BTreeMap<String, TensorMeta>) -> ArgumentTyp
 #[derive(Debug, PartialEq, Eq)]
 enum Tree {
     Leaf,
-    Branch(Vec<(String, Tree)>),
+    Branch(Branches),
 }
 
+type Branches = Vec<(String, Tree)>;
+
 /// The trees of the positional arguments and, by name, of the keywords.
-fn arguments_of(
-    call: &CallSignature,
-    named_tuples: &BTreeMap<String, NamedTuple>,
-) -> Option<(Vec<Tree>, Vec<(String, Tree)>)> {
+fn arguments_of(call: &CallSignature, named_tuples: &BTreeMap<String, NamedTuple>) -> Option<(Vec<Tree>, Branches)> {
     let spec: Json = serde_json::from_str(&call.in_spec).ok()?;
     // [version, tree]
     let Tree::Branch(both) = tree(spec.get(1)?, named_tuples)? else { return None };

@@ -49,7 +49,7 @@ impl Builder<'_> {
         let names = output_names(&node.outputs);
         let results = self.program.call(&operator, &arguments, names.len()).map_err(|error| {
             let names: Vec<&str> = names.iter().flatten().map(String::as_str).collect();
-            self.explain(&format!("{}{} ({})", node.target, place(node), names.join(", ")), &error)
+            self.explain(&format!("{}{} ({})", node.target, shown_place(node), names.join(", ")), &error)
         })?;
         for (name, id) in names.into_iter().zip(&results) {
             if let Some(name) = name {
@@ -60,6 +60,9 @@ impl Builder<'_> {
             output.keys().any(|key| key.starts_with("as_tensor") || key.starts_with("as_optional_tensor"))
         });
         self.push(operator, read, results, tensors, innermost(node));
+        if let Some(made) = self.nodes.last_mut() {
+            made.place = place(node);
+        }
         Ok(())
     }
 
@@ -90,13 +93,13 @@ impl Builder<'_> {
     fn no_operator(&self, node: &ExportedNode) -> Error {
         let target = node.target.escape_debug();
         if let Some(name) = node.target.strip_prefix("torch.ops.higher_order.") {
-            let what = format!("it calls {}{}, which runs graphs of its own", name.escape_debug(), place(node));
+            let what = format!("it calls {}{}, which runs graphs of its own", name.escape_debug(), shown_place(node));
             return self.archive.error(what).with_help(
                 "export the model without control flow that depends on the data, or as TorchScript: torch.jit.script(model).save(\"model.pt\")",
             );
         }
         self.archive
-            .error(format!("it calls {target}{}, which is no operator of torch itself", place(node)))
+            .error(format!("it calls {target}{}, which is no operator of torch itself", shown_place(node)))
             .with_help("export the model without custom operators and higher-order control flow")
     }
 }
@@ -163,16 +166,24 @@ fn output_names(outputs: &[Argument]) -> Vec<Option<String>> {
     names
 }
 
-/// ` (model.py:12)`, the line of the model's own source that made a call, where the file tells it.
+/// ` (model.py:12)`, where the file tells it.
+fn shown_place(node: &ExportedNode) -> String {
+    match place(node) {
+        place if place.is_empty() => place,
+        place => format!(" ({place})"),
+    }
+}
+
+/// `model.py:12`, the line of the model's own source that made a call; empty where the file does not tell it.
 fn place(node: &ExportedNode) -> String {
     let trace = node.metadata.get("stack_trace").map(String::as_str).unwrap_or_default();
-    let lines = trace.lines().filter_map(|line| {
+    let mut lines = trace.lines().filter_map(|line| {
         let (file, rest) = line.trim().strip_prefix("File \"")?.split_once("\", line ")?;
         let number: u64 = rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
         let torch = file.starts_with("torch/") || file.contains("/torch/") || file.starts_with('<');
         (!torch).then(|| (file.rsplit(['/', '\\']).next().unwrap_or(file).escape_debug().to_string(), number))
     });
-    lines.last().map(|(file, number)| format!(" ({file}:{number})")).unwrap_or_default()
+    lines.next_back().map(|(file, number)| format!("{file}:{number}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -212,8 +223,9 @@ mod tests {
         let mut call = node("torch.ops.aten.relu.default", "as_tensor");
         let trace = "File \"/home/me/net.py\", line 8, in forward\n    x = self.fc(x)\n  File \"/venv/torch/nn/modules/linear.py\", line 134, in forward";
         call.metadata.insert("stack_trace".into(), trace.into());
-        assert_eq!(place(&call), " (net.py:8)");
+        assert_eq!(place(&call), "net.py:8");
+        assert_eq!(shown_place(&call), " (net.py:8)");
         call.metadata.clear();
-        assert_eq!(place(&call), "");
+        assert_eq!(shown_place(&call), "");
     }
 }

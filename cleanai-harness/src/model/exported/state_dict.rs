@@ -54,7 +54,7 @@ impl StateDict {
             !storage && !CLASSES.contains(&global.as_str())
         });
         if let Some(class) = foreign {
-            let what = format!("data.pkl holds a {}, which is no plain tensor", class.escape_debug());
+            let what = format!("data.pkl names {}, which no plain tensor needs", class.escape_debug());
             return Err(container.error(what).with_help("export the model with plain tensors as weights"));
         }
         if contents.has_properties {

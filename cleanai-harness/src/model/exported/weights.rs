@@ -20,6 +20,8 @@ pub struct Weights {
     constants: Payloads,
     device: Device,
     loaded: HashMap<String, Tensor>,
+    /// The same tensors by where their values are: tied weights are one tensor.
+    shared: HashMap<String, Tensor>,
     /// Members that are read, by place and name, as flat tensors: weights may share one.
     members: HashMap<String, Tensor>,
 }
@@ -38,6 +40,7 @@ impl Weights {
             constants: archive.payloads("constants")?,
             device: device.map_or(Device::Cpu, Device::Cuda),
             loaded: HashMap::new(),
+            shared: HashMap::new(),
             members: HashMap::new(),
         })
     }
@@ -45,20 +48,23 @@ impl Weights {
     /// The tensor of this name, on the device.
     pub fn get(&mut self, archive: &mut Archive, name: &str) -> Result<&Tensor> {
         if !self.loaded.contains_key(name) {
-            let tensor = self.load(archive, name)?;
-            let tensor = tensor.f_to_device(self.device).map_err(|why| {
-                archive.error(format!(
-                    "weight {} does not fit on the device: {}",
-                    name.escape_debug(),
-                    first_paragraph(&why.to_string())
-                ))
-            })?;
+            let (place, tensor) = self.load(archive, name)?;
+            let tensor = match self.shared.get(&place) {
+                Some(tied) => tied.shallow_clone(),
+                None => tensor.f_to_device(self.device).map_err(|why| {
+                    let why = first_paragraph(&why.to_string());
+                    bad(archive, name, format_args!("does not fit on the device: {why}"))
+                        .with_help("set device = \"cpu\", or export a smaller model")
+                })?,
+            };
+            self.shared.insert(place, tensor.shallow_clone());
             self.loaded.insert(name.to_owned(), tensor);
         }
         Ok(&self.loaded[name])
     }
 
-    fn load(&mut self, archive: &mut Archive, name: &str) -> Result<Tensor> {
+    /// A weight, and a text that tells where its values are.
+    fn load(&mut self, archive: &mut Archive, name: &str) -> Result<(String, Tensor)> {
         for (folder, payloads) in [("weights", &mut self.weights), ("constants", &mut self.constants)] {
             match payloads {
                 Payloads::Table(table) => {
@@ -138,7 +144,7 @@ fn tensor(
     place: &str,
     name: &str,
     described: &Described,
-) -> Result<Tensor> {
+) -> Result<(String, Tensor)> {
     let Described { kind, view, member } = described;
     let width = kind.elt_size_in_bytes() as u64;
     let size = match &mut saved {
@@ -166,10 +172,12 @@ fn tensor(
         return Err(bad(archive, name, shape).with_help("copy or export it again"));
     }
     let refused = |archive: &Archive, why: tch::TchError| bad(archive, name, first_paragraph(&why.to_string()));
-    if elements == 0 {
-        return Tensor::f_zeros(&view.sizes, (*kind, Device::Cpu)).map_err(|why| refused(archive, why));
-    }
     let key = format!("{place} {member} {kind:?}");
+    let exact = format!("{key} {view:?}");
+    if elements == 0 {
+        let empty = Tensor::f_zeros(&view.sizes, (*kind, Device::Cpu));
+        return empty.map(|empty| (exact, empty)).map_err(|why| refused(archive, why));
+    }
     if !members.contains_key(&key) {
         let bytes = match &mut saved {
             Some(saved) => saved.member(member, size)?,
@@ -184,7 +192,7 @@ fn tensor(
     let strided = members[&key].f_as_strided(&view.sizes, &view.strides, view.offset);
     let strided = strided.map_err(|why| refused(archive, why))?;
     // A view of an oversized storage would keep all of it.
-    Ok(if elements < i128::from(stored) { strided.copy() } else { strided })
+    Ok((exact, if elements < i128::from(stored) { strided.copy() } else { strided }))
 }
 
 /// Every element type that is read: the schema's number, the class of its storages, tch's and our own name.
@@ -212,6 +220,11 @@ fn storage_kind(class: &str) -> Option<Kind> {
 /// The element type of a schema number.
 pub fn element_type(schema: i64) -> Option<ElementType> {
     TYPES.iter().find(|(number, ..)| *number == schema).map(|(.., element)| *element)
+}
+
+/// The element type of a tensor.
+pub fn element_of(tensor: &Tensor) -> Option<ElementType> {
+    TYPES.iter().find(|(_, _, kind, _)| *kind == tensor.kind()).map(|(.., element)| *element)
 }
 
 #[cfg(test)]
