@@ -6,7 +6,7 @@
 /// glibc maps every block above its threshold anew and unmaps it when it is freed, so that every layer of every batch pays
 /// for page faults over its whole output. Kept, plain runs of
 /// ResNet-50 in batches of 16 take 15 CPU seconds instead of 23, a coverage pass over it 23 instead of 32, of which the system
-/// takes 0.5 instead of 6; the peak of the pass is 780 MB instead of 720 (`cargo bench --bench observe`; glibc 2.36, 2 cores).
+/// takes 0.5 instead of 6; the peak of the pass is 780 MB instead of 720 (8 and 8 batches, on a busy machine of 2 cores; glibc 2.36).
 ///
 /// To be called first thing in a process. Elsewhere than on Linux with glibc it does nothing; where glibc refuses a setting,
 /// memory is managed as before.

@@ -71,7 +71,7 @@ fn unpack(bytes: &[u8]) -> Option<Vec<Member>> {
     let mut members = Vec::new();
     for index in 0..zip.len() {
         let member = zip.by_index(index).ok()?;
-        let name = member.name().to_owned();
+        let name = member.name().ok()?.into_owned();
         let mut bytes = Vec::new();
         member.take(LARGEST).read_to_end(&mut bytes).ok()?;
         members.push(Member { name, bytes });
