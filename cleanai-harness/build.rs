@@ -46,6 +46,8 @@ mod torch {
             .include(root.join("include"))
             .include(root.join("include/torch/csrc/api/include"))
             .flag("-std=c++17")
+            // libtorch is built without its debug checks, which add members to some of its classes.
+            .define("NDEBUG", None)
             .flag(format!("-D_GLIBCXX_USE_CXX11_ABI={abi}"))
             .file("src/model/torchscript/engine/engine.cpp")
             .compile("cleanai_engine");

@@ -216,11 +216,11 @@ fn measured(case: &Case<'_>, criteria: &[&str], non_finite: NonFinite) -> Result
 const MEASURED: &[(&str, &str)] = &[
     (
         "rank, traced",
-        "fixtures/models/resnet.pt cannot run on an input of shape [2, 8]: Expected 4-dimensional input for 4-dimensional weight [8, 3, 3, 3], but got 2-dimensional input of size [2, 8] instead",
+        "fixtures/models/resnet.pt cannot run on an input of shape [2, 8]: Expected 4-dimensional input for 4-dimensional weight [8, 3, 3, 3], but got 2-dimensional input of size [2, 8] instead, at code/__torch__/torch/nn/modules/conv.py:10",
     ),
     (
         "rank, scripted",
-        "fixtures/models/resnet.scripted.pt cannot run on an input of shape [2, 8]: Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [2, 8]",
+        "fixtures/models/resnet.scripted.pt cannot run on an input of shape [2, 8]: Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [2, 8], at code/__torch__/torch/nn/modules/conv/___torch_mangle_73.py:29",
     ),
     (
         "rank, exported",
@@ -228,11 +228,11 @@ const MEASURED: &[(&str, &str)] = &[
     ),
     (
         "channels, traced",
-        "examples/digits/models/lenet5.pt cannot run on an input of shape [2, 3, 16, 16]: Given groups=1, weight of size [6, 1, 5, 5], expected input[2, 3, 16, 16] to have 1 channels, but got 3 channels instead",
+        "examples/digits/models/lenet5.pt cannot run on an input of shape [2, 3, 16, 16]: Given groups=1, weight of size [6, 1, 5, 5], expected input[2, 3, 16, 16] to have 1 channels, but got 3 channels instead, at code/__torch__/torch/nn/modules/conv.py:12",
     ),
     (
         "channels, scripted",
-        "fixtures/models/lenet5.scripted.pt cannot run on an input of shape [2, 3, 16, 16]: Given groups=1, weight of size [6, 1, 5, 5], expected input[2, 3, 16, 16] to have 1 channels, but got 3 channels instead",
+        "fixtures/models/lenet5.scripted.pt cannot run on an input of shape [2, 3, 16, 16]: Given groups=1, weight of size [6, 1, 5, 5], expected input[2, 3, 16, 16] to have 1 channels, but got 3 channels instead, at code/__torch__/torch/nn/modules/conv/___torch_mangle_19.py:29",
     ),
     (
         "channels, exported",

@@ -258,12 +258,14 @@ fn several_inputs_are_fed_by_name_from_an_archive() {
         measure::once(&declared, &["nc(threshold=0.25)".parse().unwrap()])
     };
     write(["image", "tokens"]);
-    let values: Vec<Option<f64>> = ["several_inputs.pt", "several_inputs.scripted.pt", "dict_input.pt"]
+    let values: Vec<Option<f64>> = ["several_inputs.pt", "several_inputs.scripted.pt", "several_inputs.pt2"]
         .map(|model| {
             measured(model).unwrap_or_else(|error| panic!("{model}: {error}")).criteria["nc(threshold=0.25)"].value
         })
         .to_vec();
     assert!(values[0].is_some_and(|value| value > 0.0) && values.iter().all(|value| *value == values[0]), "{values:?}");
+    assert_eq!(measured("dict_input.pt").unwrap().data.inputs, 6, "the entries of the only argument go by their keys");
+    assert_eq!(measured("dict_input.pt2").unwrap().data.inputs, 6);
     write(["pair.0", "pair.1"]);
     assert_eq!(measured("tuple_input.pt").unwrap().data.inputs, 6);
     let error = measured("several_inputs.pt").unwrap_err().to_string();

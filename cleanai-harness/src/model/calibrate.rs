@@ -50,6 +50,12 @@ const MIXES: &str = "its output mixes the inputs of a batch";
 /// The largest batch size that is looked for in a file's own numbers.
 const LARGEST_FIXED: i64 = 4096;
 
+/// The tensors of a batch, by the names they are fed by.
+pub type NamedTensors = Vec<(String, Tensor)>;
+
+/// An entry of `axes`: the layers it is for, their batch and their channel axis.
+type Override = (globset::GlobMatcher, Option<i64>, Option<i64>);
+
 /// One value as it was computed: the slot and the how-manieth time.
 type Call = (usize, usize);
 
@@ -87,7 +93,7 @@ impl Model {
     /// As [`Model::calibrate`], those of the batches, and if there is none.
     pub fn calibrate_on(
         &mut self,
-        next: &mut dyn FnMut(&Self) -> Option<Result<Vec<(String, Tensor)>>>,
+        next: &mut dyn FnMut(&Self) -> Option<Result<NamedTensors>>,
     ) -> Result<Vec<LayerInfo>> {
         self.calibration = None;
         self.layers.clone_from(&self.declared);
@@ -311,7 +317,7 @@ impl Model {
     }
 
     /// `axes` of the model's table, ready to be matched.
-    fn overrides(&self) -> Result<Vec<(globset::GlobMatcher, Option<i64>, Option<i64>)>> {
+    fn overrides(&self) -> Result<Vec<Override>> {
         let axes = self.options.axes.iter();
         axes.map(|choice| {
             let glob = Glob::new(&choice.layers).map_err(|why| {
@@ -384,7 +390,7 @@ fn repeat_first_two(batch: &[(String, Tensor)]) -> Result<Vec<(String, Tensor)>>
 /// For the one size there is: the axis of that size, else the first that it divides.
 fn fixed_rows(shape: &[usize], inputs: usize) -> std::result::Result<Rows, &'static str> {
     let exact = shape.iter().position(|size| *size == inputs);
-    let axis = exact.or_else(|| shape.iter().position(|size| *size > 0 && size % inputs == 0)).ok_or(NOT_PER_INPUT)?;
+    let axis = exact.or_else(|| shape.iter().position(|size| *size > 0 && size.is_multiple_of(inputs))).ok_or(NOT_PER_INPUT)?;
     Ok(Rows { axis, per_input: shape[axis] / inputs, inner: false })
 }
 
@@ -397,7 +403,7 @@ fn growing_rows(small: &[usize], few: usize, large: &[usize], many: usize) -> st
     match (growing.next(), growing.next()) {
         (None, _) => Err(NOT_PER_INPUT),
         (Some(_), Some(_)) => Err(MIXES),
-        (Some(axis), None) if small[axis] * many == large[axis] * few && small[axis] % few == 0 => {
+        (Some(axis), None) if small[axis] * many == large[axis] * few && small[axis].is_multiple_of(few) => {
             Ok(Rows { axis, per_input: small[axis] / few, inner: false })
         }
         (Some(_), None) => Err(NOT_PER_INPUT),

@@ -82,6 +82,10 @@ const RESHAPES: &[&str] = &[
     "contiguous",
     "clone",
     "alias",
+    "to",
+    "_to_copy",
+    "float",
+    "dequantize",
 ];
 const SOFTMAX: &[&str] = &["softmax", "log_softmax", "_softmax", "_log_softmax"];
 const DROPOUT: &[&str] = &["dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout"];
@@ -244,7 +248,7 @@ fn channel_axis(flow: &Flow<'_>, value: ValueId) -> ChannelAxis {
     ChannelAxis::ByRank
 }
 
-/// The value the final softmax reads, else the output; dropout and reshapes are looked through.
+/// The value the final softmax reads, else the output; dropout, reshapes and changes of type are looked through.
 pub fn logits(graph: &Graph) -> Option<ValueId> {
     let flow = Flow::new(graph);
     let mut value = flow.origin(*graph.outputs.first()?);

@@ -228,7 +228,7 @@ impl Rows {
     /// The tensor with one row for each of `inputs`, the batch axis first.
     fn first(&self, tensor: &Tensor, inputs: usize) -> std::result::Result<Tensor, String> {
         let size = tensor.size();
-        let (axis, inputs) = (self.axis as usize, inputs as i64);
+        let (axis, inputs) = (self.axis, inputs as i64);
         let per_input = self.per_input as i64;
         if size.get(axis) != Some(&(inputs * per_input)) {
             return Err(format!(

@@ -271,10 +271,9 @@ fn feed<T: Clone>(name: &str, kind: &ArgumentType, values: &mut [(String, T, boo
             let prefix = format!("{name}.");
             let mut keys: Vec<String> = Vec::new();
             for (known, ..) in values.iter() {
-                if let Some(key) = known.strip_prefix(&prefix).map(|rest| rest.split('.').next().unwrap_or(rest)) {
-                    if !keys.iter().any(|known| known == key) {
-                        keys.push(key.to_owned());
-                    }
+                let key = known.strip_prefix(&prefix).map(|rest| rest.split('.').next().unwrap_or(rest));
+                if let Some(key) = key.filter(|key| !keys.iter().any(|known| known == key)) {
+                    keys.push(key.to_owned());
                 }
             }
             let mut entries = Vec::with_capacity(keys.len());
@@ -348,7 +347,7 @@ mod tests {
     fn containers_are_fed_part_by_part() {
         let pair = [argument("pair", structure(&["0", "1"]))];
         let both = Fed::Structure(vec![Fed::Tensor(1), Fed::Tensor(2)]);
-        assert_eq!(bind(&pair, &[("pair.1", 2), ("pair.0", 1)]).unwrap(), [both.clone()]);
+        assert_eq!(bind(&pair, &[("pair.1", 2), ("pair.0", 1)]).unwrap(), std::slice::from_ref(&both));
         assert_eq!(bind(&pair, &[("0", 1), ("1", 2)]).unwrap(), [both]);
         assert!(bind(&pair, &[("pair.0", 1)]).unwrap_err().to_string().contains("`pair.1`"));
         let list = [argument("images", ArgumentType::List(Box::new(tensor()))), argument("x", tensor())];

@@ -59,7 +59,7 @@ impl Archive {
 
     /// The error for an operator that libtorch does not have.
     pub fn lacks(&self, operator: &str) -> Error {
-        lacks(self.container.path(), operator)
+        lacks(self.container.path(), operator, None)
     }
 
     /// The model's graph, after its schema version is checked.

@@ -197,7 +197,7 @@ fn plain_class(qualified: &str) -> String {
 fn explain_open(path: &Path, error: &Error) -> Error {
     let text = error.what();
     if let Some(operator) = unknown_operator(text) {
-        return lacks(path, &operator);
+        return lacks(path, &operator, last_place(text));
     }
     let why = first_paragraph(text);
     let what = if let Some((_, class)) = why.split_once("Unknown type name '") {
@@ -213,10 +213,11 @@ fn explain_open(path: &Path, error: &Error) -> Error {
 }
 
 /// The error for an operator that libtorch does not have.
-pub(super) fn lacks(path: &Path, operator: &str) -> Error {
+pub(super) fn lacks(path: &Path, operator: &str, place: Option<String>) -> Error {
+    let place = place.map_or(String::new(), |place| format!(", at {place}"));
     Error::new(
         ErrorKind::Model,
-        format!("{} calls {operator}, an operator this libtorch does not have", path.display()),
+        format!("{} calls {operator}, an operator this libtorch does not have{place}", path.display()),
     )
     .with_help(
         "name the library that brings it, `libraries = [\"libtorchvision.so\"]` in the model's table (--library), or export the model without it",

@@ -29,9 +29,13 @@ pub struct Inspect {
     json: Option<PathBuf>,
 }
 
-/// Sides of square images people train on, and lengths of sequences.
+/// Sides of square images people train on.
 const SIDES: &[usize] = &[28, 32, 64, 96, 128, 160, 224, 256, 299, 512, 16, 8];
+/// Lengths of sequences of tokens.
 const LENGTHS: &[usize] = &[16, 8, 4, 32, 64, 128, 512];
+
+/// Numbers of features beyond those tried one by one.
+const WIDTHS: &[usize] = &[256, 512, 768, 784, 1024, 2048, 3072];
 
 /// What is known of the model's inputs.
 pub struct Inputs {
@@ -128,8 +132,9 @@ fn guess(model: &mut Model) -> (Option<Inputs>, Option<Vec<LayerInfo>>, Option<E
     let [only] = required[..] else { return (None, None, None) };
     let (name, whole) = (only.name.clone(), only.tensor.element.is_some_and(ElementType::is_integer));
     let images = SIDES.iter().flat_map(|side| [1, 3].map(|channels| vec![channels, *side, *side]));
+    let vectors = (1..=128).chain(WIDTHS.iter().copied()).map(|width| vec![width]);
     let candidates: Vec<Vec<usize>> =
-        if whole { LENGTHS.iter().map(|length| vec![*length]).collect() } else { images.collect() };
+        if whole { LENGTHS.iter().map(|length| vec![*length]).collect() } else { images.chain(vectors).collect() };
     for shape in candidates {
         let shapes = vec![(name.clone(), shape)];
         if let Ok(layers) = model.calibrate_on_shapes(&shapes) {

@@ -23,9 +23,12 @@ struct Recording {
 
   void look_at(const c10::IValue& value) {
     if (value.isTensor()) {
-      const at::Tensor& tensor = value.toTensor();
+      const at::Tensor& given = value.toTensor();
+      if (!given.defined()) return;
+      // Operators made of others hand views of a weight on.
+      const at::Tensor tensor = given.is_view() ? at::Tensor(given._base()) : given;
       // The tracer takes other tensors as constants, but wants those that can be trained as inputs.
-      if (tensor.defined() && tensor.is_leaf() && tensor.requires_grad() && known.insert(tensor.unsafeGetTensorImpl()).second) {
+      if (tensor.is_leaf() && tensor.requires_grad() && known.insert(tensor.unsafeGetTensorImpl()).second) {
         weights.push_back(tensor);
       }
     } else if (value.isList()) {
