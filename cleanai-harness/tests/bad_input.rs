@@ -116,7 +116,7 @@ const MODELS: &[(&str, &str)] = &[
     ),
     (
         "unknown_operator.pt",
-        "fixtures/bad/unknown_operator.pt calls acme::sharpen, an operator this libtorch does not have",
+        "fixtures/bad/unknown_operator.pt calls acme::sharpen, an operator this libtorch does not have, at code/__torch__.py:10",
     ),
     (
         "unknown_operator.pt2",

@@ -390,7 +390,9 @@ fn repeat_first_two(batch: &[(String, Tensor)]) -> Result<Vec<(String, Tensor)>>
 /// For the one size there is: the axis of that size, else the first that it divides.
 fn fixed_rows(shape: &[usize], inputs: usize) -> std::result::Result<Rows, &'static str> {
     let exact = shape.iter().position(|size| *size == inputs);
-    let axis = exact.or_else(|| shape.iter().position(|size| *size > 0 && size.is_multiple_of(inputs))).ok_or(NOT_PER_INPUT)?;
+    let axis = exact
+        .or_else(|| shape.iter().position(|size| *size > 0 && size.is_multiple_of(inputs)))
+        .ok_or(NOT_PER_INPUT)?;
     Ok(Rows { axis, per_input: shape[axis] / inputs, inner: false })
 }
 

@@ -45,10 +45,12 @@ impl Model {
         let name = self.fed_name(name, &leaves);
         let chosen = self.options.inputs.get(name).and_then(|choice| choice.element);
         let told = signature::type_of(&self.graph.signature, name).and_then(|tensor| tensor.element);
-        chosen.or(told).unwrap_or(match whole && (leaves.len() > 1 || leaves.iter().any(|leaf| leaf.name.contains('.'))) {
-            true => ElementType::Int64,
-            false => self.graph.weight_element.unwrap_or(ElementType::Float32),
-        })
+        chosen.or(told).unwrap_or(
+            match whole && (leaves.len() > 1 || leaves.iter().any(|leaf| leaf.name.contains('.'))) {
+                true => ElementType::Int64,
+                false => self.graph.weight_element.unwrap_or(ElementType::Float32),
+            },
+        )
     }
 
     /// Finds the inputs that the model has its batch elsewhere than in front of: as the table says, else where a recurrent layer reads
