@@ -91,3 +91,52 @@ fn axis(layers: String, value: Value<'_>) -> Result<AxisChoice> {
     let channel = table.take("channel").map(|value| value.integer()).transpose()?;
     Ok(AxisChoice { layers, batch, channel })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn parse(text: &str) -> Result<Config> {
+        Config::parse(PathBuf::from("/p/cleanai.toml"), text)
+    }
+
+    #[test]
+    fn a_model_s_table_says_how_it_is_opened_and_fed() {
+        let text = "[models.captions]\npath = 'captions.pt'\nlibraries = ['libtorchvision.so', 'lib/own.so']\nallow_files = true\n\
+                    state = 'keep'\ninputs = { tokens = 'int64', x = { type = 'float16', batch = 1 } }\n\
+                    axes = { 'encoder.*' = { channel = 2 }, decoder = { batch = 1, channel = -1 } }\n";
+        let table = parse(text).expect(text).models.remove("captions").expect("the table");
+        let axis = |layers: &str, batch, channel| AxisChoice { layers: layers.into(), batch, channel };
+        assert_eq!(
+            table,
+            ModelTable {
+                path: Some("captions.pt".into()),
+                libraries: vec!["libtorchvision.so".into(), "lib/own.so".into()],
+                allow_files: true,
+                state: StateChoice::Keep,
+                inputs: [
+                    ("tokens".to_owned(), InputChoice { element: Some(ElementType::Int64), batch: None }),
+                    ("x".to_owned(), InputChoice { element: Some(ElementType::Float16), batch: Some(1) }),
+                ]
+                .into(),
+                axes: vec![axis("encoder.*", None, Some(2)), axis("decoder", Some(1), Some(-1))],
+                ..ModelTable::default()
+            }
+        );
+        let function =
+            parse("[models.m]\nfunction = 'lenet'\n").expect("a function").models.remove("m").expect("the table");
+        assert_eq!((function.path, function.function.as_deref()), (None, Some("lenet")));
+        for (keys, what) in [
+            ("path = 'a.pt'\nfunction = 'f'", "stands beside `path`"),
+            ("device = 'cpu'", "lacks `path`"),
+            ("path = 'a.pt'\nstate = 'old'", "cannot be `old`"),
+            ("path = 'a.pt'\ninputs = { x = 'int63' }", "cannot be `int63`"),
+            ("path = 'a.pt'\naxes = { conv = { chanel = 1 } }", "unknown key `chanel`"),
+            ("path = 'a.pt'\nlibraries = 'a.so'", "must be a list"),
+        ] {
+            let said = parse(&format!("[models.m]\n{keys}\n")).expect_err(keys).to_string();
+            assert!(said.contains(what), "{keys}: {said}");
+        }
+    }
+}

@@ -7,6 +7,7 @@ use super::*;
 use crate::data::transform::TransformStep;
 use crate::declare::{
     Declaration, DeviceChoice, ModelSource, NeuronKind, NonFinite, OnBadInput, OnImprovement, Requirement, Selector,
+    StateChoice,
 };
 use crate::private::Registration;
 
@@ -568,4 +569,23 @@ fn something_must_be_declared() {
     };
     let error = resolve(&registration, &package.config(BASE)).unwrap_err();
     assert_eq!(error.what(), "`nc(layers=[\"a\"]) >= 2` bounds what `nc(layers=[\"a\"]) >= 1` bounds already");
+}
+
+#[test]
+fn a_table_s_options_reach_the_declaration() {
+    let package = Package::new();
+    let config = package.config(&BASE.replace(
+        "[models.lenet5]",
+        "[models.lenet5]\nlibraries = ['libtorchvision.so', 'lib/own.so']\nstate = 'keep'",
+    ));
+    let options = resolve(&package.registration(), &config).expect("a declaration").model.options;
+    assert_eq!(options.state, StateChoice::Keep);
+    assert_eq!(
+        options.libraries,
+        [PathBuf::from("libtorchvision.so"), package.path("lib/own.so")],
+        "a bare name is the loader's"
+    );
+    let missing = package.config(&BASE.replace("path='models/lenet5.pt'", "function='lenet'"));
+    let error = resolve(&package.registration(), &missing).unwrap_err().to_string();
+    assert!(error.contains("names the function `lenet`, which is no model"), "{error}");
 }
