@@ -224,7 +224,7 @@ const MEASURED: &[(&str, &str)] = &[
     ),
     (
         "rank, exported",
-        "fixtures/models/resnet.pt2 cannot run on an input of shape [2, 8]: Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [2, 8]",
+        "fixtures/models/resnet.pt2 cannot run on an input of shape [2, 8]: it was exported for x of shape [any, 3, 16, 16]",
     ),
     (
         "channels, traced",
@@ -236,7 +236,7 @@ const MEASURED: &[(&str, &str)] = &[
     ),
     (
         "channels, exported",
-        "examples/digits/models/lenet5.pt2 cannot run on an input of shape [2, 3, 16, 16]: Given groups=1, weight of size [6, 1, 5, 5], expected input[2, 3, 16, 16] to have 1 channels, but got 3 channels instead",
+        "examples/digits/models/lenet5.pt2 cannot run on an input of shape [2, 3, 16, 16]: it was exported for x of shape [any, 1, 28, 28]",
     ),
     ("nan, pt", "layer fc, neuron 0, input root_one_negative.npz:x[5]: the activation is NaN"),
     ("nan, scripted.pt", "layer fc, neuron 0, input root_one_negative.npz:x[5]: the activation is NaN"),

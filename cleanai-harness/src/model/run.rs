@@ -136,6 +136,7 @@ impl Model {
             moved = self.batch_in_place(inputs)?;
             &moved.iter().zip(inputs).map(|(tensor, (name, _))| (*name, tensor)).collect::<Vec<_>>()
         };
+        self.check_shapes(inputs)?;
         let bound = signature::bind(&self.graph.signature, inputs)
             .map_err(|error| error.context(format!("{}", self.path.display())))?;
         // torch.export flattens its arguments.
@@ -163,6 +164,32 @@ impl Model {
             }
         });
         moved.collect()
+    }
+
+    /// The sizes a file was exported for, where it tells them: its operators were checked for no others, and libtorch does not check
+    /// them all again.
+    fn check_shapes(&self, inputs: &[(&str, &Tensor)]) -> Result<()> {
+        let leaves = signature::leaves(&self.graph.signature);
+        for (name, tensor) in inputs {
+            let fed = self.fed_name(name, &leaves);
+            let told = signature::type_of(&self.graph.signature, fed).and_then(|told| told.shape.as_deref());
+            let Some(told) = told else { continue };
+            let size = tensor.size();
+            let fits = |(size, told): (&i64, &Option<usize>)| told.is_none_or(|told| *size == told as i64);
+            if size.len() != told.len() || !size.iter().zip(told).all(fits) {
+                let sizes = told.iter().map(|size| size.map_or("any".to_owned(), |size| size.to_string()));
+                return Err(Error::new(
+                    ErrorKind::Model,
+                    format!(
+                        "{} cannot run on an input of shape {size:?}: it was exported for {fed} of shape [{}]",
+                        self.path.display(),
+                        sizes.collect::<Vec<_>>().join(", ")
+                    ),
+                )
+                .with_help("adapt the data or its transform, or export it again with these sizes dynamic"));
+            }
+        }
+        Ok(())
     }
 
     /// The only batch size there is, before libtorch has its own words for it.

@@ -168,7 +168,9 @@ pub fn type_of<'a>(arguments: &'a [Argument], name: &str) -> Option<&'a TensorTy
                 want == have || want == "*" || (want == "0" && have.bytes().all(|byte| byte.is_ascii_digit()))
             })
     };
-    leaves.iter().find(|leaf| fits(leaf, name) || fits(leaf, &prefixed)).map(|leaf| leaf.tensor)
+    let exact = leaves.iter().find(|leaf| leaf.name == name || leaf.name == prefixed);
+    let found = exact.or_else(|| leaves.iter().find(|leaf| fits(leaf, name) || fits(leaf, &prefixed)));
+    found.map(|leaf| leaf.tensor)
 }
 
 /// Makes the arguments of named values.
@@ -381,6 +383,10 @@ mod tests {
         let element = |name: &str| type_of(&all, name).and_then(|tensor| tensor.element);
         assert_eq!(element("batch.anything"), Some(ElementType::Int64));
         assert_eq!(element("list.3"), Some(ElementType::Int64));
+        let pair =
+            [argument("pair", ArgumentType::Structure(vec![("0".into(), tensor()), ("1".into(), tokens.clone())]))];
+        let second = type_of(&pair, "pair.1").and_then(|tensor| tensor.element);
+        assert_eq!(second, Some(ElementType::Int64), "places of a tuple are not those of a list");
         assert_eq!(element("x"), None);
         assert_eq!(type_of(&all, "y"), None);
         assert_eq!(ElementType::Bfloat16.name(), "bfloat16");
