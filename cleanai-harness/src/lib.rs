@@ -59,6 +59,7 @@ pub mod prelude;
 pub mod private;
 pub mod report;
 pub mod runner;
+mod vectorise;
 
 /// Writes the `main` of a file of coverage tests: `cleanai_harness::main!();`.
 ///

@@ -55,9 +55,18 @@ impl Criterion for Accuracy {
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
         Ok(Box::new(AccuracyState { scope: Scope::new(&self.spec, &start)?, classes: BTreeMap::new() }))
     }
+
+    fn restore(&self, start: Start<'_>, saved: &[u8]) -> Result<Box<dyn State>> {
+        let scope = Scope::new(&self.spec, &start)?;
+        let classes: BTreeMap<i64, Tally> = scope.restored(saved)?;
+        match classes.values().all(|tally| tally.correct <= tally.total) {
+            true => Ok(Box::new(AccuracyState { scope, classes })),
+            false => Err(scope.does_not_fit()),
+        }
+    }
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, serde::Serialize, serde::Deserialize)]
 struct Tally {
     correct: u64,
     total: u64,
@@ -108,9 +117,13 @@ impl State for AccuracyState {
             value: share(correct, total),
             covered: Some(correct),
             total: Some(total),
-            layers: Vec::new(),
             details: [("correct".to_owned(), correct.into()), ("per_class".to_owned(), per_class.into())].into(),
+            ..Figures::default()
         }
+    }
+
+    fn save(&self) -> Result<Vec<u8>> {
+        self.scope.saved(&self.classes)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

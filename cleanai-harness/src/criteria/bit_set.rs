@@ -1,7 +1,9 @@
 //! A set of small numbers as bits.
 
+use serde::{Deserialize, Serialize};
+
 /// A set of numbers below a fixed length.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BitSet {
     words: Vec<u64>,
     length: usize,
@@ -13,10 +15,26 @@ impl BitSet {
         Self { words: vec![0; length.div_ceil(64)], length }
     }
 
-    /// Puts `index` in.
-    pub(crate) fn insert(&mut self, index: usize) {
+    /// The numbers are below this.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Puts `index` in; gives whether it is new.
+    pub(crate) fn insert(&mut self, index: usize) -> bool {
         debug_assert!(index < self.length);
-        self.words[index / 64] |= 1 << (index % 64);
+        let (word, bit) = (&mut self.words[index / 64], 1 << (index % 64));
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    /// Whether this is a set of numbers below `length`; for what was read from a file.
+    pub(crate) fn is_sound(&self, length: usize) -> bool {
+        let rest = length % 64;
+        self.length == length
+            && self.words.len() == length.div_ceil(64)
+            && (rest == 0 || self.words.last().is_none_or(|word| word >> rest == 0))
     }
 
     /// How many are in.
@@ -56,8 +74,8 @@ mod tests {
             assert_eq!((set.count(), set.is_full()), (0, length == 0));
             for index in 0..length {
                 assert!(!set.is_full());
-                set.insert(index);
-                set.insert(index);
+                assert!(set.insert(index));
+                assert!(!set.insert(index));
                 assert_eq!(set.count(), index as u64 + 1);
             }
             assert!(set.is_full());

@@ -1,71 +1,126 @@
-//! Largest and smallest value of every neuron of a batch, a block of neurons at a time.
+//! Covering neurons by a test of their values: over a batch's extremes, or input by input.
 
-use rayon::prelude::*;
+use super::coverage::{Coverage, FirstCover, PARALLEL_FROM};
+use super::number::Number;
+use super::{LayerValues, Numbers};
+use crate::vectorise::vectorised;
 
-use super::bit_set::BitSet;
-
-/// Work on fewer values than this is not worth spreading over threads.
-pub(crate) const PARALLEL_FROM: usize = 100_000;
-
-/// Neurons handled together: their maxima stay in the first-level cache while the inputs stream past.
+/// Neurons handled together; a multiple of 64.
 const BLOCK: usize = 512;
-const WORDS: usize = BLOCK / 64;
 
 /// Which end of a neuron's values decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Extreme {
-    Largest,
-    Smallest,
+pub(crate) enum End {
+    Low,
+    High,
 }
 
-/// Marks every neuron whose extreme value over the batch passes `test(neuron, value)`.
+/// Covers every neuron whose smallest or largest value of the batch passes `test(neuron, value)`, noting the first input that does.
 ///
-/// `values` is row-major, one row of `neurons` values per input. NaN is passed over; the test of a neuron that has
-/// nothing else sees the infinity no value is beyond, and must fail then.
-pub(crate) fn mark(
-    values: &[f64],
-    neurons: usize,
-    extreme: Extreme,
-    marked: &mut BitSet,
+/// The test of a neuron without any value sees the infinity that no value is beyond, and must fail then. It must pass for every
+/// value beyond one that passes.
+pub(crate) fn mark_extremes(
+    values: &LayerValues<'_>,
+    end: End,
+    coverage: &mut Coverage,
     test: impl Fn(usize, f64) -> bool + Sync,
 ) {
-    if values.is_empty() || neurons == 0 {
+    let extremes = if end == End::High { values.high } else { values.low };
+    match (extremes, values.values) {
+        (Numbers::Double(extremes), Numbers::Double(rows)) => mark_ends(extremes, rows, values, coverage, test),
+        (Numbers::Single(extremes), Numbers::Single(rows)) => mark_ends(extremes, rows, values, coverage, test),
+        _ => unreachable!("a layer's values and their extremes are of one kind"),
+    }
+}
+
+fn mark_ends<T: Number>(
+    extremes: &[T],
+    rows: &[T],
+    values: &LayerValues<'_>,
+    coverage: &mut Coverage,
+    test: impl Fn(usize, f64) -> bool + Sync,
+) {
+    if rows.is_empty() || coverage.is_full() {
         return;
     }
-    let block = |(index, words): (usize, &mut [u64])| {
+    let (neurons, first) = (values.neurons, values.first);
+    let work = |index: usize, words: &mut [u64], found: &mut Vec<FirstCover>| {
+        for (at, word) in words.iter_mut().enumerate().filter(|(_, word)| **word != u64::MAX) {
+            let start = index * BLOCK + at * 64;
+            let mut passed = 0;
+            for (offset, extreme) in extremes[start..neurons.min(start + 64)].iter().enumerate() {
+                passed |= u64::from(test(start + offset, extreme.to_f64())) << offset;
+            }
+            let mut new = passed & !*word;
+            *word |= new;
+            while new != 0 {
+                let neuron = start + new.trailing_zeros() as usize;
+                new &= new - 1;
+                let input = rows[neuron..].iter().step_by(neurons).position(|value| test(neuron, value.to_f64()));
+                found.push(FirstCover { input: (first + input.unwrap_or(0)) as u32, item: neuron as u32 });
+            }
+        }
+    };
+    coverage.in_blocks(BLOCK, neurons >= PARALLEL_FROM, work);
+}
+
+/// Covers every neuron whose value passes the test of its input.
+pub(crate) fn mark_rows<T: Number, Test: Fn(T) -> bool>(
+    rows: &[T],
+    values: &LayerValues<'_>,
+    coverage: &mut Coverage,
+    test_of: impl Fn(usize) -> Test + Sync,
+) {
+    if rows.is_empty() || coverage.is_full() {
+        return;
+    }
+    let (neurons, first) = (values.neurons, values.first);
+    let work = |index: usize, words: &mut [u64], found: &mut Vec<FirstCover>| {
         if words.iter().all(|word| *word == u64::MAX) {
             return;
         }
-        let first = index * BLOCK;
-        let width = BLOCK.min(neurons - first);
-        let mut found = [0.0; BLOCK];
-        let found = &mut found[..width];
-        match extreme {
-            Extreme::Largest => {
-                found.fill(f64::NEG_INFINITY);
-                for row in values.chunks_exact(neurons) {
-                    for (found, &value) in found.iter_mut().zip(&row[first..first + width]) {
-                        *found = if value > *found { value } else { *found };
-                    }
-                }
-            }
-            Extreme::Smallest => {
-                found.fill(f64::INFINITY);
-                for row in values.chunks_exact(neurons) {
-                    for (found, &value) in found.iter_mut().zip(&row[first..first + width]) {
-                        *found = if value < *found { value } else { *found };
-                    }
-                }
-            }
+        let start = index * BLOCK;
+        let end = neurons.min(start + BLOCK);
+        let mut passed = [0u8; BLOCK];
+        for (input, row) in rows.chunks_exact(neurons).enumerate() {
+            any_of(&row[start..end], &test_of(input), &mut passed);
         }
-        for (offset, value) in found.iter().enumerate() {
-            words[offset / 64] |= u64::from(test(first + offset, *value)) << (offset % 64);
+        for (at, word) in words.iter_mut().enumerate() {
+            let mut new = gather(&passed[at * 64..(at + 1) * 64]) & !*word;
+            *word |= new;
+            while new != 0 {
+                let neuron = start + at * 64 + new.trailing_zeros() as usize;
+                new &= new - 1;
+                let input = (0..values.inputs).find(|input| test_of(*input)(rows[input * neurons + neuron]));
+                found.push(FirstCover { input: (first + input.unwrap_or(0)) as u32, item: neuron as u32 });
+            }
         }
     };
-    let words = marked.words_mut();
-    if values.len() < PARALLEL_FROM {
-        words.chunks_mut(WORDS).enumerate().for_each(block);
-    } else {
-        words.par_chunks_mut(WORDS).enumerate().for_each(block);
+    coverage.in_blocks(BLOCK, rows.len() >= PARALLEL_FROM, work);
+}
+
+/// 64 flags as the bits of a word.
+fn gather(flags: &[u8]) -> u64 {
+    flags.iter().rev().fold(0, |word, flag| word << 1 | u64::from(*flag != 0))
+}
+
+vectorised! {
+    /// Sets the flag of every value that passes.
+    fn any_of<T: Number, Test: Passes<T>>(row: &[T], test: &Test, passed: &mut [u8; BLOCK]) {
+        for (passed, value) in passed.iter_mut().zip(row) {
+            *passed |= u8::from(test.passes(*value));
+        }
+    }
+}
+
+/// A test of a value, for bounds that macros can read.
+trait Passes<T> {
+    fn passes(&self, value: T) -> bool;
+}
+
+impl<T, Test: Fn(T) -> bool> Passes<T> for Test {
+    #[inline(always)]
+    fn passes(&self, value: T) -> bool {
+        self(value)
     }
 }

@@ -5,12 +5,12 @@ use std::any::Any;
 use crate::Result;
 use crate::declare::CriterionSpec;
 
-use super::bit_set::BitSet;
-use super::columns::{Extreme, mark};
+use super::columns::{End, mark_extremes};
+use super::coverage::{Coverage, contributions};
+use super::ranges::same_numbers;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
-use super::section::same_numbers;
-use super::{Criterion, Direction, Figures, LayerProfile, LayerValues, Needs, Start, State};
+use super::{BatchEnd, Criterion, Direction, Figures, LayerProfile, LayerValues, Needs, Start, State};
 
 const SIGMA: ParameterDescription = ParameterDescription {
     name: "sigma",
@@ -32,17 +32,17 @@ const SIGMA: ParameterDescription = ParameterDescription {
 /// Definition: Ma et al.: DeepGauge, ASE 2018, section 3.
 ///
 /// ```
-/// use cleanai_harness::criteria::{LayerProfile, LayerValues, Start, registry};
+/// use cleanai_harness::criteria::{LayerBatch, LayerProfile, Start, registry};
 /// use cleanai_harness::model::LayerInfo;
 ///
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![2], channel_axis: 0,
 /// };
-/// let profile = LayerProfile { low: vec![0.0, 0.0], high: vec![1.0, 1.0], std: vec![0.5, 0.5] };
+/// let profile = LayerProfile { low: vec![0.0, 0.0], high: vec![1.0, 1.0], std: vec![0.5, 0.5], ..Default::default() };
 /// let start = Start { layers: &[layer], neurons: &[2], profile: Some(&[profile]) };
 /// let mut state = registry::criterion(&"nbc".parse()?)?.start(start)?;
-/// let values = [1.1, -0.1, 1.0, 0.0]; // two inputs; on the bound is not beyond it
-/// state.observe(LayerValues { layer: 0, first: 0, inputs: 2, neurons: 2, values: &values, scaled: None });
+/// let batch = LayerBatch::channels(2, vec![1.1, -0.1, 1.0, 0.0]); // two inputs; on the bound is not beyond it
+/// state.observe(batch.values(0, 0));
 /// assert_eq!(state.figures().value, Some(0.5));
 /// # Ok::<(), cleanai_harness::Error>(())
 /// ```
@@ -63,17 +63,17 @@ pub const NBC: CriterionDescription = CriterionDescription {
 /// Definition: Ma et al.: DeepGauge, ASE 2018, section 3.
 ///
 /// ```
-/// use cleanai_harness::criteria::{LayerProfile, LayerValues, Start, registry};
+/// use cleanai_harness::criteria::{LayerBatch, LayerProfile, Start, registry};
 /// use cleanai_harness::model::LayerInfo;
 ///
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![2], channel_axis: 0,
 /// };
-/// let profile = LayerProfile { low: vec![0.0, 0.0], high: vec![1.0, 1.0], std: vec![0.5, 0.5] };
+/// let profile = LayerProfile { low: vec![0.0, 0.0], high: vec![1.0, 1.0], std: vec![0.5, 0.5], ..Default::default() };
 /// let start = Start { layers: &[layer], neurons: &[2], profile: Some(&[profile]) };
 /// let mut state = registry::criterion(&"snac(sigma=1.0)".parse()?)?.start(start)?;
-/// let values = [1.5, 1.6]; // the first lies on the bound
-/// state.observe(LayerValues { layer: 0, first: 0, inputs: 1, neurons: 2, values: &values, scaled: None });
+/// let batch = LayerBatch::channels(1, vec![1.5, 1.6]); // the first lies on the bound
+/// state.observe(batch.values(0, 0));
 /// assert_eq!(state.figures().covered, Some(1));
 /// # Ok::<(), cleanai_harness::Error>(())
 /// ```
@@ -110,113 +110,130 @@ impl Criterion for Corners {
     }
 
     fn needs(&self) -> Needs {
-        Needs { profile: true, ..Needs::default() }
+        Needs { profile: true, std: self.sigma > 0.0, ..Needs::default() }
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
         let scope = Scope::new(&self.spec, &start)?;
         let profile = scope.profile(&start)?;
-        let layers = profile
-            .iter()
-            .map(|layer| LayerCorners {
-                upper: Corner::new(layer, |high, _, std| high + self.sigma * std),
-                lower: self.lower_too.then(|| Corner::new(layer, |_, low, std| low - self.sigma * std)),
-                unknown: layer.unknown(),
-            })
-            .collect();
-        Ok(Box::new(CornerState { scope, layers }))
+        let layers: Vec<LayerBounds> = profile.iter().map(|layer| LayerBounds::new(layer, self)).collect();
+        let (upper, lower) = self.nothing_covered(&scope);
+        Ok(Box::new(CornerState { scope, layers, upper, lower }))
+    }
+
+    fn restore(&self, start: Start<'_>, saved: &[u8]) -> Result<Box<dyn State>> {
+        let scope = Scope::new(&self.spec, &start)?;
+        let profile = scope.profile(&start)?;
+        let layers: Vec<LayerBounds> = profile.iter().map(|layer| LayerBounds::new(layer, self)).collect();
+        let (upper, lower): (Vec<Coverage>, Vec<Coverage>) = scope.restored(saved)?;
+        let widths = |ends: &[Coverage]| {
+            ends.len() == scope.neurons.len() && ends.iter().zip(&scope.neurons).all(|(end, width)| end.is_sound(*width))
+        };
+        if !widths(&upper) || !(if self.lower_too { widths(&lower) } else { lower.is_empty() }) {
+            return Err(scope.does_not_fit());
+        }
+        Ok(Box::new(CornerState { scope, layers, upper, lower }))
     }
 }
 
-/// One end of a layer's neurons.
-#[derive(Debug)]
-struct Corner {
-    /// What must be passed; NaN for a neuron without a range, so that nothing passes it.
-    bound: Vec<f64>,
-    covered: BitSet,
-}
-
-impl Corner {
-    fn new(profile: &LayerProfile, bound: impl Fn(f64, f64, f64) -> f64) -> Self {
-        let bound: Vec<f64> = (0..profile.low.len())
-            .map(|neuron| match profile.is_known(neuron) {
-                true => bound(profile.high[neuron], profile.low[neuron], profile.std[neuron]),
-                false => f64::NAN,
-            })
-            .collect();
-        let covered = BitSet::new(bound.len());
-        Self { bound, covered }
+impl Corners {
+    fn nothing_covered(&self, scope: &Scope) -> (Vec<Coverage>, Vec<Coverage>) {
+        let ends = if self.lower_too { 2 } else { 1 };
+        let mut upper = Coverage::of_layers(scope.neurons.iter().cycle().take(ends * scope.neurons.len()).copied());
+        let lower = upper.split_off(scope.neurons.len());
+        (upper, lower)
     }
 }
 
+/// What a layer's values must pass; NaN for a neuron without a range, so that nothing passes it.
 #[derive(Debug)]
-struct LayerCorners {
-    upper: Corner,
-    lower: Option<Corner>,
+struct LayerBounds {
+    upper: Vec<f64>,
+    lower: Vec<f64>,
     unknown: u64,
 }
 
-impl LayerCorners {
-    fn corners(&self) -> impl Iterator<Item = &Corner> {
-        std::iter::once(&self.upper).chain(&self.lower)
+impl LayerBounds {
+    fn new(profile: &LayerProfile, Corners { sigma, lower_too, .. }: &Corners) -> Self {
+        // Without a margin the deviation is not asked for.
+        let margin = |neuron: usize| if *sigma > 0.0 { sigma * profile.std[neuron] } else { 0.0 };
+        let known = |neuron: usize, bound: f64| if profile.is_known(neuron) { bound } else { f64::NAN };
+        let neurons = 0..profile.low.len();
+        Self {
+            upper: neurons.clone().map(|neuron| known(neuron, profile.high[neuron] + margin(neuron))).collect(),
+            lower: match lower_too {
+                true => neurons.map(|neuron| known(neuron, profile.low[neuron] - margin(neuron))).collect(),
+                false => Vec::new(),
+            },
+            unknown: profile.unknown(),
+        }
     }
 }
 
 #[derive(Debug)]
 pub(super) struct CornerState {
     scope: Scope,
-    layers: Vec<LayerCorners>,
+    layers: Vec<LayerBounds>,
+    upper: Vec<Coverage>,
+    /// Empty where only the upper corners count.
+    lower: Vec<Coverage>,
+}
+
+impl CornerState {
+    fn both(&self) -> impl Iterator<Item = &Coverage> {
+        self.upper.iter().chain(&self.lower)
+    }
 }
 
 impl State for CornerState {
     fn observe(&mut self, values: LayerValues<'_>) {
-        let LayerCorners { upper, lower, .. } = &mut self.layers[values.layer];
-        let bound = &upper.bound;
-        mark(values.values, values.neurons, Extreme::Largest, &mut upper.covered, |neuron, value| {
-            value > bound[neuron]
-        });
-        if let Some(lower) = lower {
-            let bound = &lower.bound;
-            mark(values.values, values.neurons, Extreme::Smallest, &mut lower.covered, |neuron, value| {
-                value < bound[neuron]
-            });
+        let LayerBounds { upper, lower, .. } = &self.layers[values.layer];
+        let upper_corner = &mut self.upper[values.layer];
+        mark_extremes(&values, End::High, upper_corner, |neuron, value| value > upper[neuron]);
+        if let Some(lower_corner) = self.lower.get_mut(values.layer) {
+            mark_extremes(&values, End::Low, lower_corner, |neuron, value| value < lower[neuron]);
         }
+    }
+
+    fn end_batch(&mut self, end: BatchEnd<'_>) {
+        self.upper.iter_mut().chain(&mut self.lower).for_each(|corner| corner.end_batch(end.first));
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
         let other: Self = self.scope.same_family(other)?;
         self.scope.agrees(&other.scope)?;
         let same_bounds = self.layers.iter().zip(&other.layers).all(|(own, others)| {
-            own.corners().zip(others.corners()).all(|(own, others)| same_numbers(&own.bound, &others.bound))
+            same_numbers(&own.upper, &others.upper) && same_numbers(&own.lower, &others.lower)
         });
         if !same_bounds {
             return Err(self.scope.does_not_merge("a state with the ranges of another profile"));
         }
-        for (own, others) in self.layers.iter_mut().zip(&other.layers) {
-            own.upper.covered.union_with(&others.upper.covered);
-            if let (Some(own), Some(others)) = (&mut own.lower, &others.lower) {
-                own.covered.union_with(&others.covered);
-            }
-        }
+        let others = other.upper.iter().chain(&other.lower);
+        self.upper.iter_mut().chain(&mut self.lower).zip(others).for_each(|(own, others)| own.merge(others));
         Ok(())
     }
 
     fn figures(&self) -> Figures {
-        let mut figures = self.scope.shares(self.layers.iter().map(|layer| {
-            layer.corners().fold((0, 0), |(covered, total), corner| {
-                (covered + corner.covered.count(), total + corner.bound.len() as u64 - layer.unknown)
+        let counts = self.layers.iter().enumerate().map(|(index, layer)| {
+            let ends = [self.upper.get(index), self.lower.get(index)].into_iter().flatten();
+            ends.fold((0, 0), |(covered, total), end| {
+                (covered + end.count(), total + end.items() as u64 - layer.unknown)
             })
-        }));
+        });
+        let mut figures = self.scope.shares(counts);
+        figures.contributions = contributions(self.both());
         let unknown: u64 = self.layers.iter().map(|layer| layer.unknown).sum();
         figures.details.insert("unknown_neurons".to_owned(), unknown.into());
-        if self.layers.iter().any(|layer| layer.lower.is_some()) {
-            let upper: u64 = self.layers.iter().map(|layer| layer.upper.covered.count()).sum();
-            let lower: u64 =
-                self.layers.iter().filter_map(|layer| layer.lower.as_ref()).map(|own| own.covered.count()).sum();
-            figures.details.insert("upper".to_owned(), upper.into());
-            figures.details.insert("lower".to_owned(), lower.into());
+        if !self.lower.is_empty() {
+            let count = |ends: &[Coverage]| ends.iter().map(Coverage::count).sum::<u64>();
+            figures.details.insert("upper".to_owned(), count(&self.upper).into());
+            figures.details.insert("lower".to_owned(), count(&self.lower).into());
         }
         figures
+    }
+
+    fn save(&self) -> Result<Vec<u8>> {
+        self.scope.saved(&(&self.upper, &self.lower))
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -7,10 +7,14 @@ pub mod accuracy;
 mod bit_set;
 mod columns;
 pub mod corner;
+mod coverage;
 mod double_double;
+mod exact_sum;
+mod number;
 pub(crate) mod parameters;
 mod pattern_set;
 pub mod profile;
+mod ranges;
 pub mod registry;
 mod scope;
 pub mod section;
@@ -18,31 +22,16 @@ pub mod section;
 mod tests;
 pub mod threshold;
 pub mod top_k;
+mod values;
 
 use std::any::Any;
 use std::collections::BTreeMap;
 
-use crate::Result;
 use crate::declare::CriterionSpec;
+use crate::{Error, ErrorKind, Result};
 use crate::model::LayerInfo;
 
-/// The values of one layer for the real inputs of one batch.
-#[derive(Debug, Clone, Copy)]
-pub struct LayerValues<'a> {
-    /// Index of the layer among those the state was started with.
-    pub layer: usize,
-    /// Index of the first input in the data set.
-    pub first: usize,
-    /// Inputs (rows).
-    pub inputs: usize,
-    /// Neurons (columns).
-    pub neurons: usize,
-    /// `inputs * neurons` neuron values, row-major (CRITERIA section 1, "Neuron").
-    /// With `non_finite = "ignore"` a skipped value is NaN: it covers nothing and enters no range.
-    pub values: &'a [f64],
-    /// The same, scaled per input and layer as `nc` defines it; there only if [`Needs::scaled`] was asked for.
-    pub scaled: Option<&'a [f64]>,
-}
+pub use values::{InputRange, LayerBatch, LayerValues, Numbers};
 
 /// What ends a batch: everything that is known of its inputs beside the layers.
 #[derive(Debug, Clone, Copy)]
@@ -62,10 +51,15 @@ pub struct BatchEnd<'a> {
 /// What a criterion asks of the pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// Values scaled per input and layer.
-    pub scaled: bool,
     /// Ranges from a profile set.
     pub profile: bool,
+    /// Standard deviations from it, too.
+    pub std: bool,
+    /// Mean differences from it, too.
+    pub mean_difference: bool,
+    /// Activation modules as layers, in the order in which they were registered, instead of the layers in execution order
+    /// (CRITERIA section 4).
+    pub modules: bool,
     /// Labels with the test set.
     pub labels: bool,
     /// Logits.
@@ -81,8 +75,11 @@ pub struct LayerProfile {
     pub low: Vec<f64>,
     /// Largest value per neuron.
     pub high: Vec<f64>,
-    /// Population standard deviation per neuron.
+    /// Population standard deviation per neuron; empty unless [`Needs::std`] was asked for.
     pub std: Vec<f64>,
+    /// Mean of |difference| over all unordered pairs of profile inputs per neuron; empty unless [`Needs::mean_difference`] was
+    /// asked for.
+    pub mean_difference: Vec<f64>,
 }
 
 /// What a state is started with.
@@ -121,6 +118,14 @@ pub trait Criterion: Send + Sync {
     /// If the criterion cannot be computed on these layers.
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>>;
 
+    /// The state that [`State::save`] wrote, of the same criterion started on the same layers. [`saved`] checks that they are.
+    ///
+    /// # Errors
+    /// If the bytes are no such state. The default refuses: states of this criterion cannot be saved.
+    fn restore(&self, _start: Start<'_>, _saved: &[u8]) -> Result<Box<dyn State>> {
+        Err(cannot_be_saved(self.spec()))
+    }
+
     /// Which way its value is better.
     fn direction(&self) -> Direction {
         Direction::HigherIsBetter
@@ -144,6 +149,14 @@ pub trait State: Send {
     /// The figures of what was seen.
     fn figures(&self) -> Figures;
 
+    /// All it has seen, in bytes; equal states give equal bytes.
+    ///
+    /// # Errors
+    /// The default refuses: states of this criterion cannot be saved.
+    fn save(&self) -> Result<Vec<u8>> {
+        Err(Error::new(ErrorKind::Criterion, "states of this criterion cannot be saved"))
+    }
+
     /// For `merge`.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
@@ -159,8 +172,20 @@ pub struct Figures {
     pub total: Option<u64>,
     /// The same per layer, in execution order.
     pub layers: Vec<LayerFigures>,
+    /// How much each input was the first to cover, in the order of the data, those left out that covered nothing new; their running
+    /// sum is the saturation curve. Empty for criteria that do not count, and where there are too many items to keep it.
+    pub contributions: Vec<Contribution>,
     /// Whatever else the criterion reports, by name.
     pub details: BTreeMap<String, serde_json::Value>,
+}
+
+/// What one input covered that none before it had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Contribution {
+    /// Index of the input in the data set.
+    pub input: u64,
+    /// Items it was the first to cover.
+    pub covered: u64,
 }
 
 /// Figures of one layer.
@@ -174,4 +199,8 @@ pub struct LayerFigures {
     pub covered: Option<u64>,
     /// Of how many.
     pub total: Option<u64>,
+}
+
+fn cannot_be_saved(spec: &CriterionSpec) -> Error {
+    Error::new(ErrorKind::Criterion, format!("states of `{}` cannot be saved", spec.name))
 }

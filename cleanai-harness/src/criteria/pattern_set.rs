@@ -31,6 +31,21 @@ impl PatternSet {
         &self.patterns[number * self.width..(number + 1) * self.width]
     }
 
+    /// All patterns, one after the other in the order of arrival.
+    pub(crate) fn contents(&self) -> &[u8] {
+        &self.patterns
+    }
+
+    /// Puts in what [`PatternSet::contents`] gave; whether these are distinct patterns of the right width.
+    pub(crate) fn fill(&mut self, contents: &[u8]) -> bool {
+        if self.width == 0 {
+            self.insert(&[]);
+            return contents.is_empty();
+        }
+        contents.len().is_multiple_of(self.width)
+            && contents.chunks_exact(self.width).enumerate().all(|(at, pattern)| self.insert(pattern) as usize == at)
+    }
+
     /// The number of `pattern`, which is put in if it is new.
     ///
     /// # Panics

@@ -4,9 +4,11 @@ use rayon::prelude::*;
 
 use crate::{Error, ErrorKind, Result};
 
-use super::columns::PARALLEL_FROM;
-use super::double_double::{DoubleDouble, square};
-use super::{LayerProfile, LayerValues};
+use super::coverage::PARALLEL_FROM;
+use super::double_double::square;
+use super::exact_sum::{BLOCK, LIMIT, Sums};
+use super::number::Number;
+use super::{LayerProfile, LayerValues, Needs, Numbers};
 
 impl LayerProfile {
     /// Whether the profile set had any value of this neuron. If not (all were skipped as not finite, or there were no
@@ -21,22 +23,23 @@ impl LayerProfile {
     }
 }
 
-/// Range, mean and standard deviation of every neuron so far.
+/// Range of every neuron so far and, where they are asked for, standard deviation and mean difference.
 ///
-/// Low and high are exact. The sums behind mean and standard deviation are kept in twice the precision of f64: batches
-/// and merges of any sizes in any order give the same numbers, up to the last bit where variance all but vanishes
-/// beside the mean. Values that are not finite are skipped.
+/// Batches and merges of any sizes in any order give the same state to the last bit: low and high are exact, the sums behind mean and
+/// standard deviation are kept in a form in which the order of addition does not show, and differences are taken of sorted values. Values
+/// that are not finite are skipped. The mean difference takes every value to be held, 8 bytes each.
 ///
 /// ```
-/// use cleanai_harness::criteria::LayerValues;
+/// use cleanai_harness::criteria::{LayerBatch, Needs};
 /// use cleanai_harness::criteria::profile::ProfileState;
 ///
-/// let mut state = ProfileState::new(&[2]);
-/// let values = [1.0, 5.0, 3.0, 5.0]; // two inputs of two neurons
-/// state.observe(LayerValues { layer: 0, first: 0, inputs: 2, neurons: 2, values: &values, scaled: None });
-/// let profile = state.finish();
-/// assert_eq!((profile[0].low[0], profile[0].high[0], profile[0].std[0]), (1.0, 3.0, 1.0));
-/// assert_eq!((profile[0].low[1], profile[0].high[1], profile[0].std[1]), (5.0, 5.0, 0.0));
+/// let mut state = ProfileState::new(&[2], Needs { std: true, mean_difference: true, ..Needs::default() })?;
+/// let batch = LayerBatch::channels(2, vec![1.0, 5.0, 3.0, 5.0]); // two inputs of two neurons
+/// state.observe(batch.values(0, 0));
+/// let profile = &state.finish()?[0];
+/// assert_eq!((profile.low[0], profile.high[0], profile.std[0], profile.mean_difference[0]), (1.0, 3.0, 1.0, 2.0));
+/// assert_eq!((profile.low[1], profile.high[1], profile.std[1], profile.mean_difference[1]), (5.0, 5.0, 0.0, 0.0));
+/// # Ok::<(), cleanai_harness::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProfileState {
@@ -44,28 +47,41 @@ pub struct ProfileState {
 }
 
 impl ProfileState {
-    /// Nothing seen yet of layers with this many neurons each.
-    pub fn new(neurons: &[usize]) -> Self {
-        Self { layers: neurons.iter().map(|width| LayerState::new(*width)).collect() }
+    /// Nothing seen yet of layers with this many neurons each. Of the needs only `std` and `mean_difference` count.
+    ///
+    /// # Errors
+    /// Where mean differences are asked for of more neurons than a single input's values may fill memory with.
+    pub fn new(neurons: &[usize], needs: Needs) -> Result<Self> {
+        if needs.mean_difference {
+            check_memory(neurons.iter().sum(), 1)?;
+        }
+        Ok(Self { layers: neurons.iter().map(|neurons| LayerState::new(*neurons, needs)).collect() })
     }
 
     /// Reads one layer of one batch.
-    ///
-    /// # Panics
-    /// If the values are not of a layer this was made for.
     pub fn observe(&mut self, values: LayerValues<'_>) {
-        let layer = &mut self.layers[values.layer];
-        assert_eq!((values.neurons, values.values.len()), (layer.neurons, values.inputs * values.neurons));
-        layer.observe(values.values, values.inputs);
+        self.layers[values.layer].observe(&values);
     }
 
-    /// Takes in what was gathered over inputs that follow those of this one.
+    /// Ends a batch.
     ///
     /// # Errors
-    /// If `other` was made for other layers.
+    /// Where values are held for mean differences: if they take more memory than is allowed.
+    pub fn end_batch(&self) -> Result<()> {
+        let held: usize = self.layers.iter().filter_map(|layer| Some(layer.rows.as_ref()?.len())).sum();
+        check_memory(held, 1)
+    }
+
+    /// Takes in what was gathered over other inputs.
+    ///
+    /// # Errors
+    /// If `other` was made for other layers or needs.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
-        let widths = |state: &Self| state.layers.iter().map(|layer| layer.neurons).collect::<Vec<_>>();
-        if widths(self) != widths(other) {
+        let made_for = |state: &Self| {
+            let layer = |layer: &LayerState| (layer.low.len(), layer.moments.is_some(), layer.rows.is_some());
+            state.layers.iter().map(layer).collect::<Vec<_>>()
+        };
+        if made_for(self) != made_for(other) {
             return Err(Error::new(ErrorKind::Criterion, "a profile cannot take in one of other layers"));
         }
         for (own, others) in self.layers.iter_mut().zip(&other.layers) {
@@ -75,176 +91,218 @@ impl ProfileState {
     }
 
     /// The ranges, one entry per layer.
-    pub fn finish(&self) -> Vec<LayerProfile> {
+    ///
+    /// # Errors
+    /// If mean differences are asked for and there are fewer than two inputs.
+    pub fn finish(&self) -> Result<Vec<LayerProfile>> {
         self.layers.iter().map(LayerState::finish).collect()
     }
 
-    /// The means, one entry per layer and in it one per neuron; NaN for a neuron without any value.
+    /// The means, one entry per layer and in it one per neuron; NaN for a neuron without any value, or where [`Needs::std`] was not asked for.
     pub fn means(&self) -> Vec<Vec<f64>> {
         self.layers.iter().map(LayerState::means).collect()
     }
 }
 
-/// Neurons handled together.
-const BLOCK: usize = 64;
+/// Values held at once for mean differences; 4 GiB of them.
+const MOST_HELD: usize = 1 << 29;
+
+fn check_memory(neurons: usize, inputs: usize) -> Result<()> {
+    if neurons.saturating_mul(inputs) <= MOST_HELD {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Criterion,
+        "the mean differences between profile inputs would take more than 4 GiB: every value is held until all are sorted",
+    )
+    .with_help("name the distance that counts as a change (`distance = 0.5`), or take fewer layers or profile inputs"))
+}
 
 #[derive(Debug, Clone, PartialEq)]
 struct LayerState {
-    neurons: usize,
     inputs: u64,
-    blocks: Vec<Block>,
+    low: Vec<f64>,
+    high: Vec<f64>,
+    moments: Option<Vec<Moments>>,
+    /// All values seen, row by row.
+    rows: Option<Vec<f64>>,
 }
 
-/// What is known of up to [`BLOCK`] neurons; unused places at the end of a layer stay as they were made.
-#[derive(Debug, Clone, PartialEq)]
-struct Block {
-    low: [f64; BLOCK],
-    high: [f64; BLOCK],
+/// Sums over the values of up to [`BLOCK`] neurons.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Moments {
     sum: Sums,
     squares: Sums,
     /// Values skipped as not finite, once there are any.
     skipped: Option<Box<[u64; BLOCK]>>,
 }
 
-/// Sums in twice the precision of f64, one per neuron, their parts side by side so that the compiler can use vector instructions.
-#[derive(Debug, Clone, PartialEq)]
-struct Sums {
-    high: [f64; BLOCK],
-    low: [f64; BLOCK],
-}
-
-impl Sums {
-    #[inline(always)]
-    fn get(&self, place: usize) -> DoubleDouble {
-        DoubleDouble { high: self.high[place], low: self.low[place] }
-    }
-
-    #[inline(always)]
-    fn set(&mut self, place: usize, sum: DoubleDouble) {
-        (self.high[place], self.low[place]) = (sum.high, sum.low);
-    }
-}
-
 impl LayerState {
-    fn new(neurons: usize) -> Self {
-        let zero = Sums { high: [0.0; BLOCK], low: [0.0; BLOCK] };
-        let empty = Block {
-            low: [f64::INFINITY; BLOCK],
-            high: [f64::NEG_INFINITY; BLOCK],
-            sum: zero.clone(),
-            squares: zero,
-            skipped: None,
-        };
-        Self { neurons, inputs: 0, blocks: vec![empty; neurons.div_ceil(BLOCK)] }
+    fn new(neurons: usize, needs: Needs) -> Self {
+        Self {
+            inputs: 0,
+            low: vec![f64::INFINITY; neurons],
+            high: vec![f64::NEG_INFINITY; neurons],
+            moments: needs.std.then(|| vec![Moments::default(); neurons.div_ceil(BLOCK)]),
+            rows: needs.mean_difference.then(Vec::new),
+        }
     }
 
-    fn observe(&mut self, values: &[f64], inputs: usize) {
-        self.inputs += inputs as u64;
-        if values.is_empty() {
-            return;
+    fn observe(&mut self, values: &LayerValues<'_>) {
+        self.inputs += values.inputs as u64;
+        match (values.low, values.high) {
+            (Numbers::Double(low), Numbers::Double(high)) => self.widen(low, high),
+            (Numbers::Single(low), Numbers::Single(high)) => self.widen(low, high),
+            _ => unreachable!("both ends are of one kind"),
         }
-        let neurons = self.neurons;
-        let block = |(index, block): (usize, &mut Block)| {
+        match values.values {
+            Numbers::Double(rows) => self.sum(rows, Moments::take_any),
+            Numbers::Single(rows) => self.sum(rows, Moments::take_single),
+        }
+        if let Some(rows) = &mut self.rows {
+            rows.extend_from_slice(&values.values.to_f64());
+        }
+    }
+
+    fn widen<T: Number>(&mut self, low: &[T], high: &[T]) {
+        for (own, low) in self.low.iter_mut().zip(low) {
+            *own = lower(*own, finite_or(low.to_f64(), f64::INFINITY));
+        }
+        for (own, high) in self.high.iter_mut().zip(high) {
+            *own = higher(*own, finite_or(high.to_f64(), f64::NEG_INFINITY));
+        }
+    }
+
+    fn sum<T: Number>(&mut self, rows: &[T], take: impl Fn(&mut Moments, &[T]) + Sync) {
+        let neurons = self.low.len();
+        let Some(moments) = self.moments.as_mut().filter(|_| !rows.is_empty()) else { return };
+        let block = |(index, moments): (usize, &mut Moments)| {
             let (first, last) = (index * BLOCK, neurons.min((index + 1) * BLOCK));
-            for row in values.chunks_exact(neurons) {
-                block.observe(&row[first..last]);
+            for row in rows.chunks_exact(neurons) {
+                take(moments, &row[first..last]);
             }
         };
-        if values.len() < PARALLEL_FROM {
-            self.blocks.iter_mut().enumerate().for_each(block);
+        if rows.len() < PARALLEL_FROM {
+            moments.iter_mut().enumerate().for_each(block);
         } else {
-            self.blocks.par_iter_mut().enumerate().for_each(block);
+            moments.par_iter_mut().enumerate().for_each(block);
         }
     }
 
     fn merge(&mut self, other: &Self) {
         self.inputs += other.inputs;
-        for (own, others) in self.blocks.iter_mut().zip(&other.blocks) {
-            own.merge(others);
+        self.widen(&other.low, &other.high);
+        if let (Some(own), Some(others)) = (&mut self.moments, &other.moments) {
+            own.iter_mut().zip(others).for_each(|(own, others)| own.merge(others));
+        }
+        if let (Some(own), Some(others)) = (&mut self.rows, &other.rows) {
+            own.extend_from_slice(others);
         }
     }
 
-    /// The place of every neuron, and of how many values it has.
-    fn places(&self) -> impl Iterator<Item = (&Block, usize, f64)> {
-        (0..self.neurons).map(|neuron| {
-            let (block, place) = (&self.blocks[neuron / BLOCK], neuron % BLOCK);
-            let skipped = block.skipped.as_ref().map_or(0, |skipped| skipped[place]);
-            (block, place, (self.inputs - skipped) as f64)
-        })
+    fn finish(&self) -> Result<LayerProfile> {
+        let std = match &self.moments {
+            None => Vec::new(),
+            Some(_) => (0..self.low.len()).map(|neuron| self.std(neuron)).collect(),
+        };
+        let mean_difference = match &self.rows {
+            None => Vec::new(),
+            Some(rows) => {
+                let neurons = self.low.len();
+                if self.inputs < 2 {
+                    return Err(Error::new(
+                        ErrorKind::Criterion,
+                        format!("the mean difference between profile inputs needs two of them, there are {}", self.inputs),
+                    )
+                    .with_help("give more profile inputs, or the distance that counts as a change (`distance = 0.5`)"));
+                }
+                let column = |neuron| rows[neuron..].iter().step_by(neurons).copied().filter(|value| value.is_finite());
+                (0..neurons).into_par_iter().map(|neuron| mean_difference(column(neuron).collect())).collect()
+            }
+        };
+        Ok(LayerProfile { low: self.low.clone(), high: self.high.clone(), std, mean_difference })
     }
 
-    fn finish(&self) -> LayerProfile {
-        LayerProfile {
-            low: self.places().map(|(block, place, _)| block.low[place]).collect(),
-            high: self.places().map(|(block, place, _)| block.high[place]).collect(),
-            std: self
-                .places()
-                .map(|(block, place, count)| {
-                    // Exactly 0 for a constant, and for a neuron without any value.
-                    if block.low[place] >= block.high[place] {
-                        return 0.0;
-                    }
-                    let around_mean = block.squares.get(place).minus(block.sum.get(place).squared().over(count));
-                    around_mean.over(count).high.max(0.0).sqrt()
-                })
-                .collect(),
+    fn std(&self, neuron: usize) -> f64 {
+        // Exactly 0 for a constant, and for a neuron without any value.
+        let Some((moments, place, count)) = self.moments_of(neuron) else { return 0.0 };
+        if self.low[neuron] >= self.high[neuron] {
+            return 0.0;
         }
+        let around_mean = moments.squares.get(place).minus(moments.sum.get(place).squared().over(count));
+        around_mean.over(count).high.max(0.0).sqrt()
     }
 
     fn means(&self) -> Vec<f64> {
-        self.places().map(|(block, place, count)| block.sum.get(place).over(count).high).collect()
+        let mean = |neuron| {
+            self.moments_of(neuron).map_or(f64::NAN, |(moments, place, count)| moments.sum.get(place).over(count).high)
+        };
+        (0..self.low.len()).map(mean).collect()
+    }
+
+    /// A neuron's sums, its place among them, and of how many values they are.
+    fn moments_of(&self, neuron: usize) -> Option<(&Moments, usize, f64)> {
+        let (moments, place) = (&self.moments.as_ref()?[neuron / BLOCK], neuron % BLOCK);
+        let skipped = moments.skipped.as_ref().map_or(0, |skipped| skipped[place]);
+        Some((moments, place, (self.inputs - skipped) as f64))
     }
 }
 
-impl Block {
-    /// Takes in the values of one input.
-    fn observe(&mut self, row: &[f64]) {
-        // Values that were f32 have exact squares in f64, which saves half the work; NaN and infinity fail the test.
-        let exact = row.iter().fold(true, |all, &value| {
-            let short = value as f32;
-            all & short.is_finite() & (f64::from(short) == value)
-        });
-        if exact {
-            self.take(row, |squares, value| squares.plus(value * value));
-        } else if row.iter().all(|value| value.is_finite()) {
-            self.take(row, |squares, value| squares.add(square(value)));
-        } else {
-            self.take_finite(row);
-        }
+/// The mean of |difference| over all unordered pairs: in ascending order the value of rank i enters 2 i - n + 1 times.
+fn mean_difference(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let count = values.len() as f64;
+    if values.len() < 2 || values[0] == values[values.len() - 1] {
+        return 0.0;
+    }
+    let sum = values.iter().enumerate().fold(0.0, |sum, (rank, value)| sum + (2.0 * rank as f64 - count + 1.0) * value);
+    sum / (count * (count - 1.0) / 2.0)
+}
+
+impl Moments {
+    /// Takes in units of one input; their squares are exact in f64.
+    fn take_single(&mut self, row: &[f32]) {
+        let mut wide = [0.0; BLOCK];
+        let wide = &mut wide[..row.len()];
+        wide.iter_mut().zip(row).for_each(|(wide, value)| *wide = f64::from(*value));
+        self.skip(wide);
+        self.sum.add(wide);
+        wide.iter_mut().for_each(|value| *value *= *value);
+        self.squares.add(wide);
     }
 
-    #[inline(always)]
-    fn take(&mut self, row: &[f64], add_square: impl Fn(DoubleDouble, f64) -> DoubleDouble) {
-        // No more values than places, which spares the checks of every index.
-        let row = &row[..row.len().min(BLOCK)];
-        for (place, &value) in row.iter().enumerate() {
-            self.low[place] = lower(self.low[place], value);
-            self.high[place] = higher(self.high[place], value);
-            self.sum.set(place, self.sum.get(place).plus(value));
-            self.squares.set(place, add_square(self.squares.get(place), value));
+    /// Takes in any numbers of one input; what rounding a square loses is added too.
+    fn take_any(&mut self, row: &[f64]) {
+        let mut numbers = [0.0; BLOCK];
+        let numbers = &mut numbers[..row.len()];
+        numbers.copy_from_slice(row);
+        self.skip(numbers);
+        self.sum.add(numbers);
+        let mut lost = [0.0; BLOCK];
+        for (number, lost) in numbers.iter_mut().zip(&mut lost) {
+            let exact = square(*number);
+            (*number, *lost) = (exact.high, exact.low);
         }
+        self.squares.add(numbers);
+        self.squares.add(&lost[..row.len()]);
     }
 
-    fn take_finite(&mut self, row: &[f64]) {
-        for (place, &value) in row.iter().enumerate() {
-            if value.is_finite() {
-                self.low[place] = lower(self.low[place], value);
-                self.high[place] = higher(self.high[place], value);
-                self.sum.set(place, self.sum.get(place).plus(value));
-                self.squares.set(place, self.squares.get(place).add(square(value)));
-            } else {
-                self.skipped.get_or_insert_with(|| Box::new([0; BLOCK]))[place] += 1;
+    /// Counts what is not finite and makes it 0, which leaves the sums as they are.
+    fn skip(&mut self, row: &mut [f64]) {
+        if !row.iter().fold(true, |all, value| all & (value.abs() < LIMIT)) {
+            let skipped = self.skipped.get_or_insert_with(|| Box::new([0; BLOCK]));
+            for (value, skipped) in row.iter_mut().zip(skipped.iter_mut()) {
+                if value.is_nan() || value.abs() >= LIMIT {
+                    *value = 0.0;
+                    *skipped += 1;
+                }
             }
         }
     }
 
     fn merge(&mut self, other: &Self) {
-        for place in 0..BLOCK {
-            self.low[place] = lower(self.low[place], other.low[place]);
-            self.high[place] = higher(self.high[place], other.high[place]);
-            self.sum.set(place, self.sum.get(place).add(other.sum.get(place)));
-            self.squares.set(place, self.squares.get(place).add(other.squares.get(place)));
-        }
+        self.sum.merge(&other.sum);
+        self.squares.merge(&other.squares);
         if let Some(others) = &other.skipped {
             let own = self.skipped.get_or_insert_with(|| Box::new([0; BLOCK]));
             own.iter_mut().zip(others.iter()).for_each(|(own, others)| *own += others);
@@ -252,13 +310,18 @@ impl Block {
     }
 }
 
-/// The smaller one; the first of 0 and -0, so that merging leaves the same bits as observing.
+fn finite_or(value: f64, other: f64) -> f64 {
+    // A zero is 0, whichever sign came first.
+    if value.is_finite() { value + 0.0 } else { other }
+}
+
+/// The smaller one.
 #[inline(always)]
 fn lower(first: f64, second: f64) -> f64 {
     if second < first { second } else { first }
 }
 
-/// The larger one, likewise.
+/// The larger one.
 #[inline(always)]
 fn higher(first: f64, second: f64) -> f64 {
     if second > first { second } else { first }

@@ -3,6 +3,7 @@
 use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
+use super::coverage::{Coverage, contributions};
 use super::{Figures, LayerFigures, LayerProfile, Start, State};
 
 /// Whose a state is and what it was started with; states merge only if these agree.
@@ -54,7 +55,10 @@ impl Scope {
         };
         let fits = profile.len() == self.neurons.len()
             && profile.iter().zip(&self.neurons).all(|(layer, width)| {
-                [&layer.low, &layer.high, &layer.std].iter().all(|column| column.len() == *width)
+                [&layer.low, &layer.high].iter().all(|column| column.len() == *width)
+                    && [&layer.std, &layer.mean_difference]
+                        .iter()
+                        .all(|column| column.is_empty() || column.len() == *width)
             });
         if fits {
             Ok(profile)
@@ -117,6 +121,51 @@ impl Scope {
             layers,
             ..Figures::default()
         }
+    }
+
+    /// The figures of coverage, of `totals` items each.
+    pub(crate) fn covered(&self, coverage: &[Coverage], totals: &[usize]) -> Figures {
+        let counts = coverage.iter().zip(totals).map(|(coverage, total)| (coverage.count(), *total as u64));
+        Figures { contributions: contributions(coverage), ..self.shares(counts) }
+    }
+
+    /// What a state knows, in bytes. Numbers and bits are written as they are, so that equal states have equal bytes.
+    ///
+    /// # Errors
+    /// If it cannot be written, which the types of states rule out.
+    pub(crate) fn saved<T: serde::Serialize>(&self, contents: &T) -> Result<Vec<u8>> {
+        postcard::to_stdvec(contents).map_err(|why| {
+            Error::new(ErrorKind::Criterion, format!("a state of `{}` cannot be written: {why}", self.spec))
+        })
+    }
+
+    /// The reverse of [`Scope::saved`]. The caller checks that the contents fit.
+    ///
+    /// # Errors
+    /// If the bytes are no such state.
+    pub(crate) fn restored<T: serde::de::DeserializeOwned>(&self, saved: &[u8]) -> Result<T> {
+        match postcard::take_from_bytes(saved) {
+            Ok((contents, [])) => Ok(contents),
+            _ => Err(self.does_not_fit()),
+        }
+    }
+
+    /// Coverage of layers with so many items each.
+    ///
+    /// # Errors
+    /// If the bytes are no such coverage.
+    pub(crate) fn restored_coverage(
+        &self,
+        saved: &[u8],
+        items: impl ExactSizeIterator<Item = usize>,
+    ) -> Result<Vec<Coverage>> {
+        let coverage: Vec<Coverage> = self.restored(saved)?;
+        let fits = coverage.len() == items.len() && coverage.iter().zip(items).all(|(own, items)| own.is_sound(items));
+        if fits { Ok(coverage) } else { Err(self.does_not_fit()) }
+    }
+
+    pub(crate) fn does_not_fit(&self) -> Error {
+        Error::new(ErrorKind::Criterion, format!("the saved state is none of `{}` on these layers", self.spec))
     }
 
     /// An object `{layer name: value}` for the details.

@@ -5,11 +5,11 @@ use std::any::Any;
 use crate::Result;
 use crate::declare::CriterionSpec;
 
-use super::bit_set::BitSet;
-use super::columns::{Extreme, mark};
+use super::columns::{End, mark_extremes, mark_rows};
+use super::coverage::Coverage;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
-use super::{Criterion, Direction, Figures, LayerValues, Needs, Start, State};
+use super::{BatchEnd, Criterion, Direction, Figures, InputRange, LayerValues, Needs, Numbers, Start, State};
 
 const ANY_NUMBER: ParameterKind = ParameterKind::Number { at_least: f64::NEG_INFINITY, at_most: f64::INFINITY };
 
@@ -23,16 +23,15 @@ const ANY_NUMBER: ParameterKind = ParameterKind::Number { at_least: f64::NEG_INF
 /// Definition: Pei, Cao, Yang, Jana: DeepXplore, SOSP 2017, section 4.1, with the scaling of its implementation.
 ///
 /// ```
-/// use cleanai_harness::criteria::{LayerValues, Start, registry};
+/// use cleanai_harness::criteria::{LayerBatch, Start, registry};
 /// use cleanai_harness::model::LayerInfo;
 ///
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![3], channel_axis: 0,
 /// };
 /// let mut state = registry::criterion(&"nc(threshold=0.5)".parse()?)?.start(Start { layers: &[layer], neurons: &[3], profile: None })?;
-/// // One input: its values, and the same scaled.
-/// let (values, scaled) = ([-1.0, 3.0, 1.0], [0.0, 1.0, 0.5]);
-/// state.observe(LayerValues { layer: 0, first: 0, inputs: 1, neurons: 3, values: &values, scaled: Some(&scaled) });
+/// let batch = LayerBatch::channels(1, vec![-1.0, 3.0, 1.0]); // one input; scaled: 0, 1, 0.5
+/// state.observe(batch.values(0, 0));
 /// assert_eq!(state.figures().covered, Some(1));
 /// # Ok::<(), cleanai_harness::Error>(())
 /// ```
@@ -57,15 +56,15 @@ pub const NC: CriterionDescription = CriterionDescription {
 /// Definition: Pei, Cao, Yang, Jana: DeepXplore, SOSP 2017, section 4.1 (there without the scaling of [`NC`]).
 ///
 /// ```
-/// use cleanai_harness::criteria::{LayerValues, Start, registry};
+/// use cleanai_harness::criteria::{LayerBatch, Start, registry};
 /// use cleanai_harness::model::LayerInfo;
 ///
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![3], channel_axis: 0,
 /// };
 /// let mut state = registry::criterion(&"nac".parse()?)?.start(Start { layers: &[layer], neurons: &[3], profile: None })?;
-/// let values = [0.0, 0.1, -1.0, 0.0, -0.1, 2.0]; // two inputs
-/// state.observe(LayerValues { layer: 0, first: 0, inputs: 2, neurons: 3, values: &values, scaled: None });
+/// let batch = LayerBatch::channels(2, vec![0.0, 0.1, -1.0, 0.0, -0.1, 2.0]); // two inputs
+/// state.observe(batch.values(0, 0));
 /// assert_eq!(state.figures().value, Some(2.0 / 3.0));
 /// # Ok::<(), cleanai_harness::Error>(())
 /// ```
@@ -107,13 +106,19 @@ impl Criterion for Threshold {
     }
 
     fn needs(&self) -> Needs {
-        Needs { scaled: self.scaled, ..Needs::default() }
+        Needs::default()
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
         let scope = Scope::new(&self.spec, &start)?;
-        let covered = scope.neurons.iter().map(|width| BitSet::new(*width)).collect();
-        Ok(Box::new(ThresholdState { scope, scaled: self.scaled, threshold: self.threshold, covered }))
+        let coverage = Coverage::of_layers(scope.neurons.iter().copied());
+        Ok(Box::new(ThresholdState { scope, scaled: self.scaled, threshold: self.threshold, coverage }))
+    }
+
+    fn restore(&self, start: Start<'_>, saved: &[u8]) -> Result<Box<dyn State>> {
+        let scope = Scope::new(&self.spec, &start)?;
+        let coverage = scope.restored_coverage(saved, scope.neurons.iter().copied())?;
+        Ok(Box::new(ThresholdState { scope, scaled: self.scaled, threshold: self.threshold, coverage }))
     }
 }
 
@@ -122,35 +127,113 @@ pub(super) struct ThresholdState {
     scope: Scope,
     scaled: bool,
     threshold: f64,
-    covered: Vec<BitSet>,
+    coverage: Vec<Coverage>,
 }
 
 impl State for ThresholdState {
     fn observe(&mut self, values: LayerValues<'_>) {
-        let read = match self.scaled {
-            true => values.scaled.expect("the pass gives scaled values to a criterion that asks for them"),
-            false => values.values,
-        };
-        // The threshold is finite, so a neuron without a value (minus infinity) stays below it.
-        mark(read, values.neurons, Extreme::Largest, &mut self.covered[values.layer], |_, largest| {
-            largest > self.threshold
-        });
+        let coverage = &mut self.coverage[values.layer];
+        let threshold = self.threshold;
+        match (self.scaled, values.values) {
+            // The threshold is finite, so a neuron without a value (minus infinity) stays below it.
+            (false, _) => mark_extremes(&values, End::High, coverage, |_, value| value > threshold),
+            (true, Numbers::Double(rows)) => mark_rows(rows, &values, coverage, |input| {
+                let InputRange { low, high } = values.ranges[input];
+                let (low, span) = (f64::from(low), f64::from(high) - f64::from(low));
+                // Where all scalars are equal they scale to 0.
+                move |value: f64| if span > 0.0 { (value - low) / span > threshold } else { value * 0.0 > threshold }
+            }),
+            (true, Numbers::Single(rows)) => mark_rows(rows, &values, coverage, |input| {
+                let cutoff = cutoff(values.ranges[input], threshold);
+                move |value: f32| value >= cutoff
+            }),
+        }
+    }
+
+    fn end_batch(&mut self, end: BatchEnd<'_>) {
+        self.coverage.iter_mut().for_each(|coverage| coverage.end_batch(end.first));
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
         let other: Self = self.scope.same_family(other)?;
         self.scope.agrees(&other.scope)?;
-        for (covered, others) in self.covered.iter_mut().zip(&other.covered) {
-            covered.union_with(others);
+        for (coverage, others) in self.coverage.iter_mut().zip(&other.coverage) {
+            coverage.merge(others);
         }
         Ok(())
     }
 
     fn figures(&self) -> Figures {
-        self.scope.shares(self.covered.iter().zip(&self.scope.neurons).map(|(set, width)| (set.count(), *width as u64)))
+        self.scope.covered(&self.coverage, &self.scope.neurons)
+    }
+
+    fn save(&self) -> Result<Vec<u8>> {
+        self.scope.saved(&self.coverage)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
+    }
+}
+
+/// The smallest f32 within the range that scales to more than `threshold`; minus infinity where all do, infinity where none does.
+/// Scaling is monotonic, rounding included, so that comparing with it is the same as scaling every scalar in f64.
+fn cutoff(range: InputRange, threshold: f64) -> f32 {
+    let InputRange { low, high } = range;
+    let (start, span) = (f64::from(low), f64::from(high) - f64::from(low));
+    let passes = |value: f32| {
+        let scaled = if span > 0.0 { (f64::from(value) - start) / span } else { 0.0 };
+        scaled > threshold
+    };
+    if passes(low) {
+        return f32::NEG_INFINITY;
+    }
+    if !passes(high) {
+        return f32::INFINITY;
+    }
+    let (mut below, mut above) = (ordered(low), ordered(high));
+    while above - below > 1 {
+        let middle = below + (above - below) / 2;
+        if passes(from_ordered(middle)) { above = middle } else { below = middle }
+    }
+    from_ordered(above)
+}
+
+/// A whole number for every f32, in the same order.
+fn ordered(value: f32) -> i64 {
+    let bits = i64::from(value.to_bits() & 0x7fff_ffff);
+    if value.is_sign_negative() { -bits } else { bits }
+}
+
+fn from_ordered(number: i64) -> f32 {
+    let value = f32::from_bits(number.unsigned_abs() as u32);
+    if number < 0 { -value } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn comparing_with_the_cutoff_is_scaling(
+            ends in (any::<f32>(), any::<f32>()),
+            share in 0f32..1.0,
+            threshold in prop_oneof![Just(0.0), Just(0.25), Just(0.75), Just(1.0), -0.5f64..1.5],
+        ) {
+            prop_assume!(ends.0.is_finite() && ends.1.is_finite());
+            let range = InputRange { low: ends.0.min(ends.1), high: ends.0.max(ends.1) };
+            let cutoff = cutoff(range, threshold);
+            let middle = (f64::from(range.low) + f64::from(share) * (f64::from(range.high) - f64::from(range.low))) as f32;
+            for value in [range.low, range.high, middle, cutoff, cutoff.next_down(), cutoff.next_up()] {
+                if !(range.low..=range.high).contains(&value) {
+                    continue;
+                }
+                let span = f64::from(range.high) - f64::from(range.low);
+                let scaled = if span > 0.0 { (f64::from(value) - f64::from(range.low)) / span } else { 0.0 };
+                prop_assert_eq!(value >= cutoff, scaled > threshold, "{} in {:?}", value, range);
+            }
+        }
     }
 }

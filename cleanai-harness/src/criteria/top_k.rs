@@ -1,18 +1,20 @@
 //! Criteria on the most active neurons of each layer: `tknc` and `tknp`.
 
 use std::any::Any;
+use std::cmp::Ordering;
 
 use rayon::prelude::*;
 
 use crate::Result;
 use crate::declare::CriterionSpec;
 
-use super::bit_set::BitSet;
-use super::columns::PARALLEL_FROM;
+use super::coverage::{Coverage, PARALLEL_FROM};
+use super::number::Number;
 use super::pattern_set::PatternSet;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
-use super::{BatchEnd, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Start, State};
+use super::{BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Numbers, Start, State};
+use crate::vectorise::vectorised;
 
 const PLACES: ParameterKind = ParameterKind::Integer { at_least: 1, at_most: 1_000_000 };
 
@@ -25,15 +27,15 @@ const PLACES: ParameterKind = ParameterKind::Integer { at_least: 1, at_most: 1_0
 /// Definition: Ma et al.: DeepGauge, ASE 2018, section 3.
 ///
 /// ```
-/// use cleanai_harness::criteria::{LayerValues, Start, registry};
+/// use cleanai_harness::criteria::{LayerBatch, Start, registry};
 /// use cleanai_harness::model::LayerInfo;
 ///
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![4], channel_axis: 0,
 /// };
 /// let mut state = registry::criterion(&"tknc(k=2)".parse()?)?.start(Start { layers: &[layer], neurons: &[4], profile: None })?;
-/// let values = [0.5, 0.9, 0.5, 0.5]; // the second, and of the three equal ones the first
-/// state.observe(LayerValues { layer: 0, first: 0, inputs: 1, neurons: 4, values: &values, scaled: None });
+/// let batch = LayerBatch::channels(1, vec![0.5, 0.9, 0.5, 0.5]); // the second, and of the three equal ones the first
+/// state.observe(batch.values(0, 0));
 /// assert_eq!(state.figures().value, Some(0.5));
 /// # Ok::<(), cleanai_harness::Error>(())
 /// ```
@@ -59,15 +61,15 @@ pub const TKNC: CriterionDescription = CriterionDescription {
 /// Definition: Ma et al.: DeepGauge, ASE 2018, section 3.
 ///
 /// ```
-/// use cleanai_harness::criteria::{BatchEnd, LayerValues, Start, registry};
+/// use cleanai_harness::criteria::{BatchEnd, LayerBatch, Start, registry};
 /// use cleanai_harness::model::LayerInfo;
 ///
 /// let layer = LayerInfo {
 ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![2], channel_axis: 0,
 /// };
 /// let mut state = registry::criterion(&"tknp(k=1)".parse()?)?.start(Start { layers: &[layer], neurons: &[2], profile: None })?;
-/// let values = [1.0, 0.0, 0.0, 1.0, 3.0, 2.0]; // three inputs: {0}, {1}, {0}
-/// state.observe(LayerValues { layer: 0, first: 0, inputs: 3, neurons: 2, values: &values, scaled: None });
+/// let batch = LayerBatch::channels(3, vec![1.0, 0.0, 0.0, 1.0, 3.0, 2.0]); // three inputs: {0}, {1}, {0}
+/// state.observe(batch.values(0, 0));
 /// state.end_batch(BatchEnd { first: 0, inputs: 3, classes: 0, logits: &[], labels: None });
 /// assert_eq!(state.figures().value, Some(2.0));
 /// # Ok::<(), cleanai_harness::Error>(())
@@ -118,8 +120,19 @@ impl Criterion for TopK {
         Ok(match self.patterns {
             true => Box::new(PatternState::new(scope, self.places)),
             false => {
-                let covered = scope.neurons.iter().map(|width| BitSet::new(*width)).collect();
-                Box::new(TopKState { scope, places: self.places, covered })
+                let coverage = Coverage::of_layers(scope.neurons.iter().copied());
+                Box::new(TopKState { scope, places: self.places, coverage })
+            }
+        })
+    }
+
+    fn restore(&self, start: Start<'_>, saved: &[u8]) -> Result<Box<dyn State>> {
+        let scope = Scope::new(&self.spec, &start)?;
+        Ok(match self.patterns {
+            true => Box::new(PatternState::restored(scope, self.places, saved)?),
+            false => {
+                let coverage = scope.restored_coverage(saved, scope.neurons.iter().copied())?;
+                Box::new(TopKState { scope, places: self.places, coverage })
             }
         })
     }
@@ -129,39 +142,57 @@ impl Criterion for TopK {
 const FEW: usize = 32;
 
 /// Indices of the `places` largest values, in no particular order: ties go to the lowest index, NaN never counts.
-pub(crate) fn top_k(row: &[f64], places: usize) -> Vec<u32> {
+pub(crate) fn top_k<T: Number>(row: &[T], places: usize) -> Vec<u32> {
     if places <= FEW && places < row.len() { few(row, places) } else { many(row, places) }
 }
 
-fn few(row: &[f64], places: usize) -> Vec<u32> {
+/// Values looked at together before any is looked at alone.
+const STRIDE: usize = 64;
+
+fn few<T: Number>(row: &[T], places: usize) -> Vec<u32> {
     // Largest first, equal ones in the order of their index.
-    let mut best: Vec<(f64, u32)> = Vec::with_capacity(places + 1);
-    let mut bar = f64::NAN;
-    const STRIDE: usize = 16;
-    for (stride, values) in row.chunks(STRIDE).enumerate() {
-        // Nothing is above NaN, so the first test is for a list that is full.
-        if best.len() == places && !values.iter().fold(false, |any, value| any | (*value > bar)) {
-            continue;
+    let mut best: Vec<(T, u32)> = Vec::with_capacity(places + 1);
+    let mut at = 0;
+    while at < row.len() {
+        if best.len() == places {
+            let Some(next) = next_above(&row[at..], best[places - 1].0) else { break };
+            at += next;
         }
-        for (offset, &value) in values.iter().enumerate() {
-            let enters = if best.len() == places { value > bar } else { !value.is_nan() };
+        let end = row.len().min(at + STRIDE);
+        for (offset, &value) in row[at..end].iter().enumerate() {
+            let full = best.len() == places;
+            let enters = if full { value > best[places - 1].0 } else { value == value };
             if enters {
                 best.truncate(places - 1);
                 let position = best.partition_point(|other| other.0 >= value);
-                best.insert(position, (value, (stride * STRIDE + offset) as u32));
-                bar = best[best.len() - 1].0;
+                best.insert(position, (value, (at + offset) as u32));
             }
         }
+        at = end;
     }
     best.into_iter().map(|(_, index)| index).collect()
 }
 
-fn many(row: &[f64], places: usize) -> Vec<u32> {
-    let mut indices: Vec<u32> = (0..row.len() as u32).filter(|index| !row[*index as usize].is_nan()).collect();
+vectorised! {
+    /// Where the first stride begins that has a value above the bar.
+    fn next_above<T: Number>(row: &[T], bar: T) -> Option<usize> {
+        let (strides, rest) = row.as_chunks::<STRIDE>();
+        for (index, stride) in strides.iter().enumerate() {
+            if stride.iter().fold(false, |any, value| any | (*value > bar)) {
+                return Some(index * STRIDE);
+            }
+        }
+        rest.iter().fold(false, |any, value| any | (*value > bar)).then(|| strides.len() * STRIDE)
+    }
+}
+
+fn many<T: Number>(row: &[T], places: usize) -> Vec<u32> {
+    let mut indices: Vec<u32> =
+        (0..row.len() as u32).filter(|index| row[*index as usize] == row[*index as usize]).collect();
     if indices.len() > places {
         indices.select_nth_unstable_by(places - 1, |left, right| {
             let (left_value, right_value) = (row[*left as usize], row[*right as usize]);
-            right_value.partial_cmp(&left_value).expect("NaN is left out").then(left.cmp(right))
+            right_value.partial_cmp(&left_value).unwrap_or(Ordering::Equal).then(left.cmp(right))
         });
         indices.truncate(places);
     }
@@ -170,8 +201,15 @@ fn many(row: &[f64], places: usize) -> Vec<u32> {
 
 /// The most active neurons of every input of a batch.
 fn top_of_rows(values: &LayerValues<'_>, places: usize) -> Vec<Vec<u32>> {
-    let row = |input: usize| top_k(&values.values[input * values.neurons..(input + 1) * values.neurons], places);
-    if values.values.len() < PARALLEL_FROM {
+    match values.values {
+        Numbers::Double(rows) => top_of(rows, values, places),
+        Numbers::Single(rows) => top_of(rows, values, places),
+    }
+}
+
+fn top_of<T: Number>(rows: &[T], values: &LayerValues<'_>, places: usize) -> Vec<Vec<u32>> {
+    let row = |input: usize| top_k(&rows[input * values.neurons..(input + 1) * values.neurons], places);
+    if rows.len() < PARALLEL_FROM {
         (0..values.inputs).map(row).collect()
     } else {
         (0..values.inputs).into_par_iter().map(row).collect()
@@ -182,31 +220,41 @@ fn top_of_rows(values: &LayerValues<'_>, places: usize) -> Vec<Vec<u32>> {
 pub(super) struct TopKState {
     scope: Scope,
     places: usize,
-    covered: Vec<BitSet>,
+    coverage: Vec<Coverage>,
 }
 
 impl State for TopKState {
     fn observe(&mut self, values: LayerValues<'_>) {
-        let covered = &mut self.covered[values.layer];
-        if covered.is_full() {
+        let coverage = &mut self.coverage[values.layer];
+        if coverage.is_full() {
             return;
         }
-        for index in top_of_rows(&values, self.places).into_iter().flatten() {
-            covered.insert(index as usize);
+        for (input, neurons) in top_of_rows(&values, self.places).into_iter().enumerate() {
+            for neuron in neurons {
+                coverage.insert(neuron as usize, values.first + input);
+            }
         }
+    }
+
+    fn end_batch(&mut self, end: BatchEnd<'_>) {
+        self.coverage.iter_mut().for_each(|coverage| coverage.end_batch(end.first));
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
         let other: Self = self.scope.same_family(other)?;
         self.scope.agrees(&other.scope)?;
-        for (covered, others) in self.covered.iter_mut().zip(&other.covered) {
-            covered.union_with(others);
+        for (coverage, others) in self.coverage.iter_mut().zip(&other.coverage) {
+            coverage.merge(others);
         }
         Ok(())
     }
 
     fn figures(&self) -> Figures {
-        self.scope.shares(self.covered.iter().zip(&self.scope.neurons).map(|(set, width)| (set.count(), *width as u64)))
+        self.scope.covered(&self.coverage, &self.scope.neurons)
+    }
+
+    fn save(&self) -> Result<Vec<u8>> {
+        self.scope.saved(&self.coverage)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
@@ -270,6 +318,8 @@ pub(super) struct PatternState {
     sets: Vec<PatternSet>,
     /// The distinct patterns: per layer the number of its set, four bytes.
     patterns: PatternSet,
+    /// For each pattern the first input that made it.
+    firsts: Vec<u32>,
     /// The same numbers for the inputs of the batch that is under way.
     under_way: Vec<u32>,
 }
@@ -279,12 +329,45 @@ impl PatternState {
         let sets =
             scope.neurons.iter().map(|width| PatternSet::new(Writing::of(*width, places).length(*width))).collect();
         let patterns = PatternSet::new(4 * scope.neurons.len());
-        Self { scope, places, sets, patterns, under_way: Vec::new() }
+        Self { scope, places, sets, patterns, firsts: Vec::new(), under_way: Vec::new() }
     }
 
-    fn insert(&mut self, numbers: impl Iterator<Item = u32>) {
+    /// The sets and patterns in their order of arrival say all there is.
+    fn restored(scope: Scope, places: usize, saved: &[u8]) -> Result<Self> {
+        let (sets, patterns, firsts): (Vec<Vec<u8>>, Vec<u32>, Vec<u32>) = scope.restored(saved)?;
+        let mut state = Self::new(scope, places);
+        let layers = state.sets.len();
+        let counts = sets.len() == layers && patterns.len() == firsts.len() * layers && firsts.is_sorted();
+        if !counts || (layers == 0 && !firsts.is_empty()) {
+            return Err(state.scope.does_not_fit());
+        }
+        for (own, saved) in state.sets.iter_mut().zip(&sets) {
+            if !own.fill(saved) {
+                return Err(state.scope.does_not_fit());
+            }
+        }
+        for (numbers, first) in patterns.chunks_exact(layers.max(1)).zip(firsts) {
+            let known = numbers.iter().zip(&state.sets).all(|(number, sets)| (*number as usize) < sets.len());
+            if !known || !state.insert(numbers.iter().copied(), first) {
+                return Err(state.scope.does_not_fit());
+            }
+        }
+        Ok(state)
+    }
+
+    /// Puts a pattern in; gives whether it is new.
+    fn insert(&mut self, numbers: impl Iterator<Item = u32>, input: u32) -> bool {
         let record: Vec<u8> = numbers.flat_map(u32::to_le_bytes).collect();
-        self.patterns.insert(&record);
+        let new = self.patterns.insert(&record) as usize == self.firsts.len();
+        if new {
+            self.firsts.push(input);
+        }
+        new
+    }
+
+    /// The pattern of this number: per layer the number of its set.
+    fn numbers(&self, pattern: usize) -> impl Iterator<Item = u32> {
+        self.patterns.pattern(pattern).as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes))
     }
 }
 
@@ -300,11 +383,11 @@ impl State for PatternState {
         }
     }
 
-    fn end_batch(&mut self, _end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) {
         let numbers = std::mem::take(&mut self.under_way);
         // Without layers there are no numbers, and then no rows of none.
-        for row in numbers.chunks_exact(self.scope.neurons.len().max(1)) {
-            self.insert(row.iter().copied());
+        for (input, row) in numbers.chunks_exact(self.scope.neurons.len().max(1)).enumerate() {
+            self.insert(row.iter().copied(), (end.first + input) as u32);
         }
     }
 
@@ -319,10 +402,8 @@ impl State for PatternState {
             .zip(&other.sets)
             .map(|(own, others)| (0..others.len()).map(|number| own.insert(others.pattern(number))).collect())
             .collect();
-        for pattern in 0..other.patterns.len() {
-            let numbers =
-                other.patterns.pattern(pattern).as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
-            self.insert(numbers.zip(&renumbered).map(|(number, own)| own[number as usize]));
+        for (pattern, first) in other.firsts.iter().enumerate() {
+            self.insert(other.numbers(pattern).zip(&renumbered).map(|(number, own)| own[number as usize]), *first);
         }
         Ok(())
     }
@@ -333,7 +414,19 @@ impl State for PatternState {
             value: Some(sets.len() as f64),
             ..LayerFigures::default()
         });
-        Figures { value: Some(self.patterns.len() as f64), layers: layers.collect(), ..Figures::default() }
+        let contributions = self.firsts.iter().map(|input| Contribution { input: (*input).into(), covered: 1 });
+        Figures {
+            value: Some(self.patterns.len() as f64),
+            layers: layers.collect(),
+            contributions: contributions.collect(),
+            ..Figures::default()
+        }
+    }
+
+    fn save(&self) -> Result<Vec<u8>> {
+        let sets: Vec<&[u8]> = self.sets.iter().map(PatternSet::contents).collect();
+        let patterns: Vec<u32> = (0..self.patterns.len()).flat_map(|pattern| self.numbers(pattern)).collect();
+        self.scope.saved(&(sets, patterns, &self.firsts))
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

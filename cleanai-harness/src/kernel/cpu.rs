@@ -1,4 +1,4 @@
-//! Neuron values on the CPU (CRITERIA section 1, "Neuron", and `nc` in section 2).
+//! Neuron values on the CPU (CRITERIA section 1, "Neuron"): one read of a layer's output gives what all criteria need.
 //!
 //! All functions read the output of one layer for a batch: f32, contiguous, row-major, `inputs` times the layer's
 //! shape. Sums run in f64 over fixed lanes, so a value depends on the input's own numbers alone, whatever the batch
@@ -8,13 +8,15 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::criteria::InputRange;
 use crate::declare::NeuronKind;
+use crate::vectorise::vectorised;
 
 /// Fewer values than this are not worth spreading over threads.
-const PARALLEL_FROM: usize = 100_000;
+const PARALLEL_FROM: usize = 1 << 18;
 
-/// How many values one task takes at least.
-const TASK: usize = 1 << 14;
+/// How many values one task takes.
+const TASK: usize = 1 << 16;
 
 /// Partial sums; enough to fill the vector units, and a fixed number so that the order of summation is fixed.
 const LANES: usize = 16;
@@ -55,110 +57,180 @@ impl Layout {
     }
 }
 
-/// Neuron values of a batch, `inputs * neurons`, row-major, in f64: a channel's mean over its positions, or the
-/// scalars themselves for units.
+/// What a read of channels gives; its memory is used again by the next.
+#[derive(Debug, Clone, Default)]
+pub struct Channels {
+    /// `inputs * channels` means over the positions, row-major. NaN where NaN or infinity enters, or where there are no positions.
+    pub values: Vec<f64>,
+    /// The smallest of each channel over the inputs; infinity where all are NaN.
+    pub low: Vec<f64>,
+    /// The largest of each channel over the inputs; minus infinity where all are NaN.
+    pub high: Vec<f64>,
+    /// For each input the range of its finite scalars.
+    pub ranges: Vec<InputRange>,
+}
+
+/// Reads a layer whose neurons are channels; a channel's value is the mean over its positions.
 ///
-/// `shape` is that of one input, `channel_axis` the axis within it; a scalar per input (empty shape) is one neuron.
-/// Where NaN or infinity enters, the value is NaN; the function returns how many of them there are, so 0 says that
-/// everything is finite. A channel without positions has no mean: NaN too.
+/// `shape` is that of one input, `channel_axis` the axis within it; a scalar per input (empty shape) is one channel. Returns how many values are
+/// NaN, so 0 says that everything is finite.
 ///
 /// # Panics
 /// If `raw` has not `inputs * shape.product()` values.
 ///
 /// ```
-/// use cleanai_harness::declare::NeuronKind;
-/// use cleanai_harness::kernel::cpu::neuron_values;
+/// use cleanai_harness::kernel::cpu::{Channels, channels};
 ///
 /// // One input of two channels with three positions each.
 /// let raw = [1.0, 2.0, 6.0, 0.0, 0.0, 0.5];
-/// let mut values = Vec::new();
-/// assert_eq!(neuron_values(&raw, 1, &[2, 3], 0, NeuronKind::Channel, &mut values), 0);
-/// assert_eq!(values, [3.0, 0.5 / 3.0]);
+/// let mut read = Channels::default();
+/// assert_eq!(channels(&raw, 1, &[2, 3], 0, &mut read), 0);
+/// assert_eq!(read.values, [3.0, 0.5 / 3.0]);
+/// assert_eq!((read.ranges[0].low, read.ranges[0].high), (0.0, 6.0));
 /// // The same numbers as a sequence of two steps with three features.
-/// neuron_values(&raw, 1, &[2, 3], 1, NeuronKind::Channel, &mut values);
-/// assert_eq!(values, [0.5, 1.0, 3.25]);
+/// channels(&raw, 1, &[2, 3], 1, &mut read);
+/// assert_eq!(read.values, [0.5, 1.0, 3.25]);
 /// ```
-pub fn neuron_values(
-    raw: &[f32],
-    inputs: usize,
-    shape: &[usize],
-    channel_axis: usize,
-    kind: NeuronKind,
-    values: &mut Vec<f64>,
-) -> usize {
-    let layout = Layout::new(shape, channel_axis, kind);
+pub fn channels(raw: &[f32], inputs: usize, shape: &[usize], channel_axis: usize, read: &mut Channels) -> usize {
+    let layout = Layout::new(shape, channel_axis, NeuronKind::Channel);
     layout.check(raw, inputs);
-    if layout.positions() == 0 {
-        values.clear();
-    }
+    let Channels { values, low, high, ranges } = read;
     // What stays from the last call is written over.
     values.resize(inputs * layout.channels, f64::NAN);
-    if values.is_empty() || layout.positions() == 0 {
-        return values.len();
+    ranges.clear();
+    ranges.resize(inputs, InputRange::default());
+    let mut skipped = values.len();
+    if layout.positions() == 0 {
+        values.fill(f64::NAN);
+    } else if !values.is_empty() {
+        let parallel = raw.len() >= PARALLEL_FROM;
+        skipped = if layout.outer == 1 {
+            // Every value is the mean of a contiguous run.
+            let runs = (TASK / layout.inner).clamp(1, layout.channels);
+            let of_input = |values: &mut [f64], raw: &[f32], range: &mut InputRange| {
+                let part = |(values, raw): (&mut [f64], &[f32])| means_of_runs(raw, layout.inner, values);
+                let (found, skipped) = if parallel && inputs < 4 {
+                    let parts = values.par_chunks_mut(runs).zip(raw.par_chunks(runs * layout.inner));
+                    parts.map(part).reduce(|| (NO_RANGE, 0), join)
+                } else {
+                    part((values, raw))
+                };
+                *range = checked(found, raw);
+                skipped
+            };
+            each_input(values, raw, ranges, layout, parallel, of_input)
+        } else {
+            let of_input = |values: &mut [f64], raw: &[f32], range: &mut InputRange| {
+                let (found, skipped) = means_across(raw, layout.channels, layout.inner, values);
+                *range = checked(found, raw);
+                skipped
+            };
+            each_input(values, raw, ranges, layout, parallel, of_input)
+        };
     }
-    if layout.outer == 1 {
-        // Every value is the mean of a contiguous run, whichever input it belongs to.
-        let runs = (TASK / layout.inner).max(1);
-        let task = |(values, raw): (&mut [f64], &[f32])| means_of_runs(raw, layout.inner, values, |value| value);
-        return in_tasks(raw, runs * layout.inner, values, runs, task);
+    low.clear();
+    low.resize(layout.channels, f64::INFINITY);
+    high.clear();
+    high.resize(layout.channels, f64::NEG_INFINITY);
+    if !values.is_empty() {
+        widen(values, low, high);
     }
-    let task = |(values, raw): (&mut [f64], &[f32])| means_across(raw, layout, values, |value| value);
-    in_tasks(raw, layout.units(), values, layout.channels, task)
+    skipped
 }
 
-/// Neuron values as `nc` scales them: per input every scalar becomes `(a - min) / (max - min)` with minimum and maximum
-/// over the layer's whole output for that input (its finite values), then a channel takes the mean; 0 where max = min.
-///
-/// Arguments, layout, NaN and the returned count are those of [`neuron_values`]. The division is done once per value,
-/// after the mean: `mean(a - min) / (max - min)`. The differences are taken first because `mean(a) - min` would
-/// cancel where the range is small beside the values; so it stays within a few units of the last place of scaling
-/// every scalar.
+/// Does `work` for every input, in parallel where that pays; the sum of what it returns.
+fn each_input(
+    values: &mut [f64],
+    raw: &[f32],
+    ranges: &mut [InputRange],
+    layout: Layout,
+    parallel: bool,
+    work: impl Fn(&mut [f64], &[f32], &mut InputRange) -> usize + Sync,
+) -> usize {
+    if parallel {
+        let rows = values.par_chunks_mut(layout.channels).zip(raw.par_chunks(layout.units())).zip(ranges);
+        rows.with_min_len((TASK / layout.units()).max(1)).map(|((values, raw), range)| work(values, raw, range)).sum()
+    } else {
+        let rows = values.chunks_mut(layout.channels).zip(raw.chunks(layout.units())).zip(ranges);
+        rows.map(|((values, raw), range)| work(values, raw, range)).sum()
+    }
+}
+
+/// What a read of units gives beside the units themselves; its memory is used again by the next.
+#[derive(Debug, Clone, Default)]
+pub struct Units {
+    /// The smallest finite value of each unit over the inputs; infinity where there is none.
+    pub low: Vec<f32>,
+    /// The largest finite value of each unit over the inputs; minus infinity where there is none.
+    pub high: Vec<f32>,
+    /// For each input the range of its finite scalars.
+    pub ranges: Vec<InputRange>,
+    /// The units with NaN in place of infinities; empty if everything is finite.
+    pub cleared: Vec<f32>,
+}
+
+/// Reads a layer whose neurons are its scalars. Returns how many are NaN or infinite.
 ///
 /// # Panics
-/// If `raw` has not `inputs * shape.product()` values.
+/// If `raw` has not `inputs * units` values.
 ///
 /// ```
-/// use cleanai_harness::declare::NeuronKind;
-/// use cleanai_harness::kernel::cpu::scaled_values;
+/// use cleanai_harness::kernel::cpu::{Units, units};
 ///
-/// let raw = [-1.0, 3.0, 1.0, 5.0, 5.0, 5.0]; // two inputs of three features, the second constant
-/// let mut values = Vec::new();
-/// scaled_values(&raw, 2, &[3], 0, NeuronKind::Channel, &mut values);
-/// assert_eq!(values, [0.0, 1.0, 0.5, 0.0, 0.0, 0.0]);
+/// let mut read = Units::default();
+/// assert_eq!(units(&[1.0, 2.0, 0.0, 5.0], 2, 2, &mut read), 0);
+/// assert_eq!((&read.low[..], &read.high[..]), (&[0.0, 2.0][..], &[1.0, 5.0][..]));
 /// ```
-pub fn scaled_values(
-    raw: &[f32],
-    inputs: usize,
-    shape: &[usize],
-    channel_axis: usize,
-    kind: NeuronKind,
-    values: &mut Vec<f64>,
-) -> usize {
-    let layout = Layout::new(shape, channel_axis, kind);
-    layout.check(raw, inputs);
-    if layout.positions() == 0 {
-        values.clear();
+pub fn units(raw: &[f32], inputs: usize, units: usize, read: &mut Units) -> usize {
+    assert_eq!(raw.len(), inputs * units, "a layer's values fill its shape once per input");
+    read.cleared.clear();
+    if extremes(raw, inputs, units, read) {
+        return 0;
     }
-    // What stays from the last call is written over.
-    values.resize(inputs * layout.channels, f64::NAN);
-    if values.is_empty() || layout.positions() == 0 {
-        return values.len();
+    read.cleared.extend(raw.iter().map(|value| if value.is_finite() { *value } else { f32::NAN }));
+    let cleared = std::mem::take(&mut read.cleared);
+    extremes(&cleared, inputs, units, read);
+    read.cleared = cleared;
+    read.cleared.iter().filter(|value| value.is_nan()).count()
+}
+
+/// Ranges of units and inputs, NaN passed over; whether everything is finite.
+fn extremes(raw: &[f32], inputs: usize, units: usize, Units { low, high, ranges, .. }: &mut Units) -> bool {
+    low.clear();
+    low.resize(units, f32::INFINITY);
+    high.clear();
+    high.resize(units, f32::NEG_INFINITY);
+    ranges.clear();
+    ranges.resize(inputs, InputRange::default());
+    if raw.is_empty() {
+        return true;
     }
-    let task = |(values, raw): (&mut [f64], &[f32])| {
-        let (low, high) = finite_range(raw);
-        let (low, span) = (f64::from(low), f64::from(high) - f64::from(low));
-        let above = |value: f64| value - low;
-        let skipped = match layout.outer {
-            1 => means_of_runs(raw, layout.inner, values, above),
-            _ => means_across(raw, layout, values, above),
-        };
-        for value in values {
-            // NaN stays NaN either way; with an empty range it is all there is.
-            *value = if span > 0.0 { *value / span } else { *value * 0.0 };
+    let task = (TASK / inputs).next_multiple_of(COLUMNS);
+    let part = |(index, (low, high)): (usize, (&mut [f32], &mut [f32]))| {
+        let mut found = vec![NO_RANGE; inputs];
+        let mut finite = true;
+        for (block, (low, high)) in low.chunks_mut(COLUMNS).zip(high.chunks_mut(COLUMNS)).enumerate() {
+            let start = index * task + block * COLUMNS;
+            for (row, found) in raw.chunks_exact(units).zip(&mut found) {
+                finite &= extremes_of(&row[start..start + low.len()], low, high, found);
+            }
         }
-        skipped
+        (found, finite)
     };
-    in_tasks(raw, layout.units(), values, layout.channels, task)
+    let merge = |(mut left, left_finite): (Vec<Found>, bool), (right, right_finite): (Vec<Found>, bool)| {
+        left.iter_mut().zip(right).for_each(|(left, right)| *left = left.and(right));
+        (left, left_finite & right_finite)
+    };
+    let none = || (vec![NO_RANGE; inputs], true);
+    let (found, finite) = if raw.len() >= PARALLEL_FROM {
+        low.par_chunks_mut(task).zip(high.par_chunks_mut(task)).enumerate().map(part).reduce(none, merge)
+    } else {
+        low.chunks_mut(task).zip(high.chunks_mut(task)).enumerate().map(part).fold(none(), merge)
+    };
+    for ((range, found), row) in ranges.iter_mut().zip(found).zip(raw.chunks_exact(units)) {
+        *range = checked(found, row);
+    }
+    finite
 }
 
 /// A NaN or infinite activation.
@@ -173,7 +245,7 @@ pub struct NonFiniteActivation {
 }
 
 /// The first activation of a batch that is NaN or infinite: lowest input, then lowest neuron. Arguments and layout are
-/// those of [`neuron_values`], whose returned count says whether there is any.
+/// those of [`channels`].
 ///
 /// # Panics
 /// If `raw` has not `inputs * shape.product()` values.
@@ -206,56 +278,185 @@ pub fn first_non_finite(
         .map(|(neuron, value)| NonFiniteActivation { input, neuron, value })
 }
 
-/// Cuts both sides into tasks of corresponding chunks; the sum of what the tasks return.
-fn in_tasks<'a>(
-    raw: &'a [f32],
-    raw_chunk: usize,
-    values: &'a mut [f64],
-    values_chunk: usize,
-    task: impl Fn((&'a mut [f64], &'a [f32])) -> usize + Sync + Send,
-) -> usize {
-    if raw.len() < PARALLEL_FROM {
-        values.chunks_mut(values_chunk).zip(raw.chunks(raw_chunk)).map(task).sum()
-    } else {
-        values.par_chunks_mut(values_chunk).zip(raw.par_chunks(raw_chunk)).map(task).sum()
+/// A range that may still be empty (low above high).
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    low: f32,
+    high: f32,
+}
+
+const NO_RANGE: Found = Found { low: f32::INFINITY, high: f32::NEG_INFINITY };
+
+impl Found {
+    fn and(self, other: Self) -> Self {
+        Self { low: self.low.min(other.low), high: self.high.max(other.high) }
     }
 }
 
-/// The mean of each run of `inner` values after `map`; returns how many are not finite, which become NaN.
-#[inline(always)]
-fn means_of_runs(raw: &[f32], inner: usize, values: &mut [f64], map: impl Fn(f64) -> f64) -> usize {
-    if inner == 1 {
-        for (value, &raw) in values.iter_mut().zip(raw) {
-            *value = map(f64::from(raw));
-        }
-    } else {
-        for (value, run) in values.iter_mut().zip(raw.chunks_exact(inner)) {
-            *value = sum(run, &map) / inner as f64;
-        }
-    }
-    drop_non_finite(values)
+fn join(left: (Found, usize), right: (Found, usize)) -> (Found, usize) {
+    (left.0.and(right.0), left.1 + right.1)
 }
 
-/// The mean per channel where the channels of one input recur in several blocks.
-#[inline(always)]
-fn means_across(raw: &[f32], layout: Layout, values: &mut [f64], map: impl Fn(f64) -> f64) -> usize {
-    values.fill(0.0);
-    for block in raw.chunks_exact(layout.channels * layout.inner) {
-        if layout.inner == 1 {
-            for (value, &raw) in values.iter_mut().zip(block) {
-                *value += map(f64::from(raw));
+/// The range of the finite scalars: what was found unless infinities are among them.
+fn checked(found: Found, raw: &[f32]) -> InputRange {
+    if found.low.is_finite() && found.high.is_finite() {
+        return InputRange { low: found.low, high: found.high };
+    }
+    let finite = || raw.iter().copied().filter(|value| value.is_finite());
+    match finite().next() {
+        None => InputRange::default(),
+        Some(first) => InputRange { low: finite().fold(first, f32::min), high: finite().fold(first, f32::max) },
+    }
+}
+
+vectorised! {
+    /// The mean of each run of `inner` values, NaN where one is not finite, and how many such there are; the range of all that is no NaN.
+    fn means_of_runs(raw: &[f32], inner: usize, values: &mut [f64]) -> (Found, usize) {
+        let mut lanes = Lanes::new();
+        if inner == 1 {
+            for (value, &raw) in values.iter_mut().zip(raw) {
+                *value = f64::from(raw);
             }
+            lanes.widen(raw);
         } else {
-            for (value, run) in values.iter_mut().zip(block.chunks_exact(layout.inner)) {
-                *value += sum(run, &map);
+            for (value, run) in values.iter_mut().zip(raw.chunks_exact(inner)) {
+                *value = lanes.sum(run) / inner as f64;
+            }
+        }
+        (lanes.range(), drop_non_finite(values))
+    }
+}
+
+vectorised! {
+    /// The same where the channels of one input recur in several blocks.
+    fn means_across(raw: &[f32], channels: usize, inner: usize, values: &mut [f64]) -> (Found, usize) {
+        let mut lanes = Lanes::new();
+        values.fill(0.0);
+        for block in raw.chunks_exact(channels * inner) {
+            if inner == 1 {
+                for (value, &raw) in values.iter_mut().zip(block) {
+                    *value += f64::from(raw);
+                }
+                lanes.widen(block);
+            } else {
+                for (value, run) in values.iter_mut().zip(block.chunks_exact(inner)) {
+                    *value += lanes.sum(run);
+                }
+            }
+        }
+        let positions = (raw.len() / channels) as f64;
+        for value in values.iter_mut() {
+            *value /= positions;
+        }
+        (lanes.range(), drop_non_finite(values))
+    }
+}
+
+vectorised! {
+    /// Smallest and largest of every column.
+    fn widen(values: &[f64], low: &mut [f64], high: &mut [f64]) {
+        for row in values.chunks_exact(low.len()) {
+            for ((low, high), &value) in low.iter_mut().zip(high.iter_mut()).zip(row) {
+                *low = if value < *low { value } else { *low };
+                *high = if value > *high { value } else { *high };
             }
         }
     }
-    let positions = layout.positions() as f64;
-    for value in values.iter_mut() {
-        *value /= positions;
+}
+
+/// Units whose extremes are found together.
+const COLUMNS: usize = 1024;
+
+vectorised! {
+    /// Takes a part of an input's row into the extremes of its columns and of the input; whether all of it is finite.
+    fn extremes_of(row: &[f32], low: &mut [f32], high: &mut [f32], found: &mut Found) -> bool {
+        let mut lanes = Lanes::new();
+        let mut finite = [true; LANES];
+        let (rows, rest) = row.as_chunks::<LANES>();
+        let (lows, low_rest) = low.as_chunks_mut::<LANES>();
+        let (highs, high_rest) = high.as_chunks_mut::<LANES>();
+        for ((values, low), high) in rows.iter().zip(lows).zip(highs) {
+            for lane in 0..LANES {
+                let value = values[lane];
+                low[lane] = if value < low[lane] { value } else { low[lane] };
+                high[lane] = if value > high[lane] { value } else { high[lane] };
+                lanes.low[lane] = if value < lanes.low[lane] { value } else { lanes.low[lane] };
+                lanes.high[lane] = if value > lanes.high[lane] { value } else { lanes.high[lane] };
+                finite[lane] &= value.abs() <= f32::MAX;
+            }
+        }
+        for ((&value, low), high) in rest.iter().zip(low_rest).zip(high_rest) {
+            *low = if value < *low { value } else { *low };
+            *high = if value > *high { value } else { *high };
+            finite[0] &= value.abs() <= f32::MAX;
+        }
+        lanes.widen(rest);
+        *found = found.and(lanes.range());
+        finite.iter().fold(true, |all, finite| all & finite)
     }
-    drop_non_finite(values)
+}
+
+/// Running minima and maxima, side by side so that the compiler can use vectors.
+struct Lanes {
+    low: [f32; LANES],
+    high: [f32; LANES],
+}
+
+impl Lanes {
+    #[inline(always)]
+    fn new() -> Self {
+        Self { low: [f32::INFINITY; LANES], high: [f32::NEG_INFINITY; LANES] }
+    }
+
+    /// The sum over fixed lanes, then over the lanes in pairs.
+    #[inline(always)]
+    fn sum(&mut self, run: &[f32]) -> f64 {
+        let mut sums = [0.0; LANES];
+        let (whole, rest) = run.as_chunks::<LANES>();
+        for values in whole {
+            for lane in 0..LANES {
+                let value = values[lane];
+                sums[lane] += f64::from(value);
+                self.low[lane] = if value < self.low[lane] { value } else { self.low[lane] };
+                self.high[lane] = if value > self.high[lane] { value } else { self.high[lane] };
+            }
+        }
+        for (lane, &value) in rest.iter().enumerate() {
+            sums[lane] += f64::from(value);
+            self.low[lane] = if value < self.low[lane] { value } else { self.low[lane] };
+            self.high[lane] = if value > self.high[lane] { value } else { self.high[lane] };
+        }
+        let mut width = LANES / 2;
+        while width > 0 {
+            for lane in 0..width {
+                sums[lane] += sums[lane + width];
+            }
+            width /= 2;
+        }
+        sums[0]
+    }
+
+    #[inline(always)]
+    fn widen(&mut self, values: &[f32]) {
+        let (whole, rest) = values.as_chunks::<LANES>();
+        for values in whole {
+            for lane in 0..LANES {
+                let value = values[lane];
+                self.low[lane] = if value < self.low[lane] { value } else { self.low[lane] };
+                self.high[lane] = if value > self.high[lane] { value } else { self.high[lane] };
+            }
+        }
+        for (lane, &value) in rest.iter().enumerate() {
+            self.low[lane] = if value < self.low[lane] { value } else { self.low[lane] };
+            self.high[lane] = if value > self.high[lane] { value } else { self.high[lane] };
+        }
+    }
+
+    #[inline(always)]
+    fn range(&self) -> Found {
+        let low = self.low.iter().fold(f32::INFINITY, |low, value| low.min(*value));
+        Found { low, high: self.high.iter().fold(f32::NEG_INFINITY, |high, value| high.max(*value)) }
+    }
 }
 
 /// Makes every infinity NaN; returns how many NaN there are. Sums of f32 cannot overflow f64, so what is not finite
@@ -274,57 +475,6 @@ fn drop_non_finite(values: &mut [f64]) -> usize {
         }
     }
     count
-}
-
-/// The sum over fixed lanes, then over the lanes in pairs.
-#[inline(always)]
-fn sum(run: &[f32], map: &impl Fn(f64) -> f64) -> f64 {
-    let mut lanes = [0.0; LANES];
-    let (whole, rest) = run.as_chunks::<LANES>();
-    for values in whole {
-        for (lane, &value) in lanes.iter_mut().zip(values) {
-            *lane += map(f64::from(value));
-        }
-    }
-    for (lane, &value) in lanes.iter_mut().zip(rest) {
-        *lane += map(f64::from(value));
-    }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
-}
-
-/// Smallest and largest finite value; `(0, 0)` where there is none.
-fn finite_range(raw: &[f32]) -> (f32, f32) {
-    let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
-    let (whole, rest) = raw.as_chunks::<LANES>();
-    // NaN fails both comparisons.
-    let mut widen = |lane: usize, value: f32| {
-        low[lane] = if value < low[lane] { value } else { low[lane] };
-        high[lane] = if value > high[lane] { value } else { high[lane] };
-    };
-    for values in whole {
-        for (lane, &value) in values.iter().enumerate() {
-            widen(lane, value);
-        }
-    }
-    for (lane, &value) in rest.iter().enumerate() {
-        widen(lane, value);
-    }
-    let range = (low.into_iter().fold(f32::INFINITY, f32::min), high.into_iter().fold(f32::NEG_INFINITY, f32::max));
-    if range.0.is_finite() && range.1.is_finite() {
-        return range;
-    }
-    let finite = || raw.iter().copied().filter(|value| value.is_finite());
-    match finite().next() {
-        None => (0.0, 0.0),
-        Some(first) => (finite().fold(first, f32::min), finite().fold(first, f32::max)),
-    }
 }
 
 #[cfg(test)]

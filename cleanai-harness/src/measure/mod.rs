@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub use plan::{Plan, once};
 pub use query::{LayerValue, LayerValuesView};
 
-use crate::criteria::{Direction, LayerFigures};
+use crate::criteria::{Contribution, Direction, LayerFigures};
 use crate::declare::NeuronKind;
 use crate::model::LayerInfo;
 
@@ -101,6 +101,9 @@ pub struct CriterionResult {
     pub total: Option<u64>,
     /// Per layer, in execution order.
     pub layers: Vec<LayerFigures>,
+    /// How much each input was the first to cover; their running sum is the saturation curve.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contributions: Vec<Contribution>,
     /// Whatever else the criterion reports.
     pub details: BTreeMap<String, serde_json::Value>,
     /// Which way the value is better.

@@ -136,15 +136,15 @@ pub(super) fn run(job: &Job) -> Result<Measured> {
     let profile_started = Instant::now();
     let mut watch = Watch { reader: LayerReader::new(job.non_finite), ..Watch::default() };
     let profile = match &profile_set {
-        Some(set) => Some(profile_pass(job, &mut model, set, batch, &layers, &selected, &mut watch)?),
-        None => None,
+        Some(set) => profile_pass(job, &mut model, set, batch, &layers, &selected, &mut watch)?,
+        None => Vec::new(),
     };
     seconds.profile = if profile_set.is_some() { profile_started.elapsed().as_secs_f64() } else { 0.0 };
     let (profile_inputs, profile_skipped) =
         (profile_set.as_ref().map(|_| watch.inputs), profile_set.as_ref().map(|_| watch.skipped));
 
     watch = Watch { reader: watch.reader, ..Watch::default() };
-    let mut states = start(job, &layers, &selected, profile.as_ref())?;
+    let mut states = start(job, &layers, &selected, &profile)?;
     test_pass(job, &mut model, &test, batch, &layers, &selected, &mut states, &mut watch)?;
 
     let finishing = Instant::now();
@@ -194,6 +194,7 @@ fn result(item: &Item, state: &dyn State) -> Result<CriterionResult> {
         covered: figures.covered,
         total: figures.total,
         layers: figures.layers,
+        contributions: figures.contributions,
         details: figures.details,
         direction: registry::criterion(&item.spec)?.direction(),
     })
@@ -260,28 +261,47 @@ struct Watch {
     skipped: usize,
 }
 
-/// The two neuron kinds, as an index.
-const KINDS: [NeuronKind; 2] = [NeuronKind::Channel, NeuronKind::Unit];
-
-fn kind_index(kind: NeuronKind) -> usize {
-    KINDS.iter().position(|known| *known == kind).unwrap_or(0)
+/// What is gathered over the profile set for the criteria that count the same neurons and ask for the same things.
+struct ProfilePart {
+    neurons: NeuronKind,
+    needs: Needs,
+    /// Indices of the layers that any of them looks at, in order.
+    layers: Vec<usize>,
+    profile: Vec<LayerProfile>,
 }
 
-/// Ranges by neuron kind, for the layers that criteria of that kind with a profile look at.
-struct Profiles {
-    /// For each kind: the layer indices profiled, and their ranges.
-    by_kind: [(Vec<usize>, Vec<LayerProfile>); 2],
-}
-
-impl Profiles {
-    fn of(&self, kind: NeuronKind, layers: &[usize]) -> Vec<LayerProfile> {
-        let (indices, profiles) = &self.by_kind[kind_index(kind)];
-        layers
-            .iter()
-            .filter_map(|layer| indices.iter().position(|known| known == layer))
-            .map(|at| profiles[at].clone())
-            .collect()
+impl ProfilePart {
+    fn serves(&self, item: &Item) -> bool {
+        // Mean differences hold every value, so they are kept apart from the rest.
+        self.neurons == item.neurons && self.needs.mean_difference == item.needs.mean_difference
     }
+
+    fn of(&self, layers: &[usize]) -> Vec<LayerProfile> {
+        let places = layers.iter().filter_map(|layer| self.layers.binary_search(layer).ok());
+        places.map(|at| self.profile[at].clone()).collect()
+    }
+}
+
+fn profile_parts(job: &Job, selected: &[Vec<usize>]) -> Vec<ProfilePart> {
+    let mut parts: Vec<ProfilePart> = Vec::new();
+    for (item, selection) in job.items.iter().zip(selected).filter(|(item, _)| item.needs.profile) {
+        let at = parts.iter().position(|part| part.serves(item)).unwrap_or_else(|| {
+            parts.push(ProfilePart {
+                neurons: item.neurons,
+                needs: item.needs,
+                layers: Vec::new(),
+                profile: Vec::new(),
+            });
+            parts.len() - 1
+        });
+        parts[at].needs.std |= item.needs.std;
+        parts[at].layers.extend(selection);
+    }
+    for part in &mut parts {
+        part.layers.sort_unstable();
+        part.layers.dedup();
+    }
+    parts
 }
 
 fn profile_pass(
@@ -292,19 +312,14 @@ fn profile_pass(
     layers: &[LayerInfo],
     selected: &[Vec<usize>],
     watch: &mut Watch,
-) -> Result<Profiles> {
-    let mut wanted: [Vec<usize>; 2] = [Vec::new(), Vec::new()];
-    for (item, selection) in job.items.iter().zip(selected).filter(|(item, _)| item.needs.profile) {
-        wanted[kind_index(item.neurons)].extend(selection);
-    }
-    for indices in &mut wanted {
-        indices.sort_unstable();
-        indices.dedup();
-    }
-    let mut states = [0, 1].map(|kind| {
-        let neurons: Vec<usize> = wanted[kind].iter().map(|layer| layers[*layer].neurons(KINDS[kind])).collect();
-        ProfileState::new(&neurons)
-    });
+) -> Result<Vec<ProfilePart>> {
+    let mut parts = profile_parts(job, selected);
+    let new_state = |part: &ProfilePart| {
+        let neurons: Vec<usize> = part.layers.iter().map(|layer| layers[*layer].neurons(part.neurons)).collect();
+        ProfileState::new(&neurons, part.needs)
+    };
+    let states = parts.iter().map(new_state).collect::<Result<Vec<_>>>()?;
+    let states = std::cell::RefCell::new(states);
     each_batch(
         model,
         set,
@@ -312,32 +327,34 @@ fn profile_pass(
         layers,
         watch,
         &mut |layer, read| {
-            for (kind, state) in states.iter_mut().enumerate() {
-                if let Some(at) = wanted[kind].iter().position(|known| *known == layer) {
-                    state.observe(read.values(at, KINDS[kind], false)?);
+            for (part, state) in parts.iter().zip(states.borrow_mut().iter_mut()) {
+                if let Ok(at) = part.layers.binary_search(&layer) {
+                    state.observe(read.values(at, part.neurons)?);
                 }
             }
             Ok(())
         },
-        &mut |_, _, _| {},
+        &mut |_, _, _| states.borrow().iter().try_for_each(ProfileState::end_batch),
     )?;
-    let mut wanted = wanted.into_iter();
-    let by_kind = states.map(|state| (wanted.next().unwrap_or_default(), state.finish()));
-    Ok(Profiles { by_kind })
+    for (part, state) in parts.iter_mut().zip(states.into_inner()) {
+        part.profile = state.finish()?;
+    }
+    Ok(parts)
 }
 
 fn start(
     job: &Job,
     layers: &[LayerInfo],
     selected: &[Vec<usize>],
-    profiles: Option<&Profiles>,
+    profiles: &[ProfilePart],
 ) -> Result<Vec<Box<dyn State>>> {
     let items = job.items.iter().zip(selected);
     items
         .map(|(item, selection)| {
             let infos: Vec<LayerInfo> = selection.iter().map(|layer| layers[*layer].clone()).collect();
             let neurons: Vec<usize> = infos.iter().map(|info| info.neurons(item.neurons)).collect();
-            let profile = profiles.filter(|_| item.needs.profile).map(|profiles| profiles.of(item.neurons, selection));
+            let part = profiles.iter().find(|part| item.needs.profile && part.serves(item));
+            let profile = part.map(|part| part.of(selection));
             let criterion = registry::criterion(&item.spec)?;
             criterion.start(Start { layers: &infos, neurons: &neurons, profile: profile.as_deref() })
         })
@@ -371,8 +388,7 @@ fn test_pass(
         watch,
         &mut |layer, read| {
             for (item, at) in &readers[layer] {
-                let Item { needs, neurons, .. } = &job.items[*item];
-                let values = read.values(*at, *neurons, needs.scaled)?;
+                let values = read.values(*at, job.items[*item].neurons)?;
                 states.borrow_mut()[*item].observe(values);
             }
             Ok(())
@@ -383,6 +399,7 @@ fn test_pass(
             for state in states.borrow_mut().iter_mut() {
                 state.end_batch(end);
             }
+            Ok(())
         },
     )
 }
@@ -395,7 +412,7 @@ fn each_batch(
     layers: &[LayerInfo],
     watch: &mut Watch,
     on_layer: &mut dyn FnMut(usize, &mut LayerRead<'_>) -> Result<()>,
-    on_end: &mut dyn FnMut(&Batch, usize, &[f64]),
+    on_end: &mut dyn FnMut(&Batch, usize, &[f64]) -> Result<()>,
 ) -> Result<()> {
     let mut batches = set.batches(size);
     loop {
@@ -442,7 +459,7 @@ fn each_batch(
         })?;
         watch.forward += running.elapsed().as_secs_f64() - observing;
         let ending = Instant::now();
-        on_end(&batch, classes, &logits);
+        on_end(&batch, classes, &logits)?;
         watch.criteria += observing + ending.elapsed().as_secs_f64();
         watch.inputs += batch.inputs;
     }

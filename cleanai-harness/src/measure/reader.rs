@@ -1,6 +1,6 @@
 //! A layer's output read once: neuron values per kind, computed when the first criterion asks and shared by the others.
 
-use crate::criteria::LayerValues;
+use crate::criteria::{LayerValues, Numbers};
 use crate::data::DataSet;
 use crate::declare::{NeuronKind, NonFinite};
 use crate::kernel::cpu;
@@ -12,16 +12,10 @@ use crate::{Error, ErrorKind, Result};
 pub(super) struct LayerReader {
     non_finite: NonFinite,
     skipped: u64,
-    /// Channel and unit values.
-    plain: [Buffer; 2],
-    /// The same, scaled.
-    scaled: [Buffer; 2],
-}
-
-#[derive(Debug, Default)]
-struct Buffer {
-    filled: bool,
-    values: Vec<f64>,
+    /// Filled for the current layer.
+    filled: [bool; 2],
+    channels: cpu::Channels,
+    units: cpu::Units,
 }
 
 /// The layer of one batch that criteria are looking at.
@@ -49,9 +43,7 @@ impl LayerReader {
 
     /// Forgets the last layer.
     pub fn next_layer(&mut self) {
-        for buffer in self.plain.iter_mut().chain(&mut self.scaled) {
-            buffer.filled = false;
-        }
+        self.filled = [false; 2];
     }
 }
 
@@ -60,25 +52,36 @@ impl LayerRead<'_> {
     ///
     /// # Errors
     /// A NaN or infinite activation, unless they are to be ignored.
-    pub fn values(&mut self, layer: usize, kind: NeuronKind, scaled: bool) -> Result<LayerValues<'_>> {
-        let at = usize::from(kind == NeuronKind::Unit);
+    pub fn values(&mut self, layer: usize, kind: NeuronKind) -> Result<LayerValues<'_>> {
         let Self { reader, info, raw, first, inputs, set } = self;
-        let (shape, axis) = (info.shape.as_slice(), info.channel_axis);
-        if !reader.plain[at].filled {
-            let bad = cpu::neuron_values(raw, *inputs, shape, axis, kind, &mut reader.plain[at].values);
+        let filled = &mut reader.filled[usize::from(kind == NeuronKind::Unit)];
+        if !*filled {
+            let bad = match kind {
+                NeuronKind::Channel => {
+                    cpu::channels(raw, *inputs, &info.shape, info.channel_axis, &mut reader.channels)
+                }
+                NeuronKind::Unit => cpu::units(raw, *inputs, info.units(), &mut reader.units),
+            };
             if bad > 0 && reader.non_finite == NonFinite::Error {
                 return Err(non_finite(info, raw, *first, *inputs, kind, set));
             }
             reader.skipped += bad as u64;
-            reader.plain[at].filled = true;
+            *filled = true;
         }
-        if scaled && !reader.scaled[at].filled {
-            cpu::scaled_values(raw, *inputs, shape, axis, kind, &mut reader.scaled[at].values);
-            reader.scaled[at].filled = true;
-        }
-        let neurons = info.neurons(kind);
-        let scaled = scaled.then_some(reader.scaled[at].values.as_slice());
-        Ok(LayerValues { layer, first: *first, inputs: *inputs, neurons, values: &reader.plain[at].values, scaled })
+        let (first, inputs, neurons) = (*first, *inputs, info.neurons(kind));
+        Ok(match kind {
+            NeuronKind::Channel => {
+                let cpu::Channels { values, low, high, ranges } = &reader.channels;
+                let (values, low, high) = (Numbers::Double(values), Numbers::Double(low), Numbers::Double(high));
+                LayerValues { layer, first, inputs, neurons, values, low, high, ranges }
+            }
+            NeuronKind::Unit => {
+                let cpu::Units { low, high, ranges, cleared } = &reader.units;
+                let values = Numbers::Single(if cleared.is_empty() { raw } else { cleared });
+                let (low, high) = (Numbers::Single(low), Numbers::Single(high));
+                LayerValues { layer, first, inputs, neurons, values, low, high, ranges }
+            }
+        })
     }
 }
 

@@ -24,15 +24,48 @@ fn thresholds_are_strict() {
 }
 
 #[test]
-fn nc_reads_the_scaled_values() {
-    let stream = Stream::one_layer(&[[5.0, 7.0]]);
-    let mut state = start("nc", &stream, None);
-    let values =
-        LayerValues { layer: 0, first: 0, inputs: 1, neurons: 2, values: &[5.0, 7.0], scaled: Some(&[0.0, 1.0]) };
-    state.observe(values);
-    assert_eq!(state.figures().covered, Some(1));
-    assert!(registry::criterion(&spec("nc")).unwrap().needs().scaled);
-    assert!(!registry::criterion(&spec("nac")).unwrap().needs().scaled);
+fn nc_scales_by_the_whole_output() {
+    let ranges = |low, high| vec![InputRange { low, high }];
+    let covered = |batch: LayerBatch, text: &str| {
+        let mut state = start(text, &Stream::one_layer(&[[0.0, 0.0]]), None);
+        state.observe(batch.values(0, 0));
+        state.figures().covered
+    };
+    // Means of channels whose scalars go from 4 to 8: 5 scales to a quarter, 7 to three quarters.
+    for (text, count) in [("nc", 0), ("nc(threshold=0.74)", 1), ("nc(threshold=0.2)", 2), ("nc(threshold=-1)", 2)] {
+        assert_eq!(covered(LayerBatch::channels(1, vec![5.0, 7.0]).with_ranges(ranges(4.0, 8.0)), text), Some(count), "{text}");
+        assert_eq!(covered(LayerBatch::units(1, vec![5.0, 7.0]).with_ranges(ranges(4.0, 8.0)), text), Some(count), "{text}");
+    }
+    // A constant output scales to 0.
+    for batch in [LayerBatch::channels(1, vec![5.0, 5.0]), LayerBatch::units(1, vec![5.0, 5.0])] {
+        assert_eq!(covered(batch.clone(), "nc(threshold=0)"), Some(0));
+        assert_eq!(covered(batch, "nc(threshold=-0.1)"), Some(2));
+    }
+}
+
+#[test]
+fn the_first_to_cover_is_told() {
+    let stream = Stream::one_layer(&[[0.0, 0.0, 1.0], [0.0, 0.0, 2.0], [3.0, 0.0, 1.0], [3.0, 3.0, 1.0]]);
+    let expected: Vec<_> = [(0, 1), (2, 1), (3, 1)].map(|(input, covered)| Contribution { input, covered }).into();
+    for text in ["nac", "nc(threshold=0.5)", "tknc(k=1)"] {
+        let mut batched = start(text, &stream, None);
+        for (from, to) in [(0, 1), (1, 4)] {
+            stream.feed(batched.as_mut(), from, to);
+        }
+        let tied = text.starts_with("tknc");
+        // The last input ties the first two neurons, which the lower index wins.
+        let expected = if tied { &expected[..2] } else { &expected[..] };
+        assert_eq!(batched.figures().contributions, expected, "{text}");
+        assert_eq!(figures(text, &stream, None).contributions, expected, "{text}");
+    }
+    let profile = Stream::one_neuron(&[0.0, 4.0]).profile();
+    let sections = figures("kmnc(k=4)", &Stream::one_neuron(&[9.0, 1.0, 1.5, 0.5, 0.6, 3.0]), Some(&profile));
+    let inputs: Vec<u64> = sections.contributions.iter().map(|own| own.input).collect();
+    assert_eq!(inputs, [1, 3, 5]);
+    let corners = figures("nbc", &Stream::one_neuron(&[1.0, 5.0, 6.0, -1.0]), Some(&profile));
+    assert_eq!(corners.contributions.iter().map(|own| own.input).collect::<Vec<_>>(), [1, 3]);
+    let patterns = figures("tknp(k=1)", &stream, None);
+    assert_eq!(patterns.contributions.iter().map(|own| own.input).collect::<Vec<_>>(), [0, 2]);
 }
 
 #[test]
@@ -209,7 +242,7 @@ fn accuracy_gives_ties_to_the_lowest_class() {
     });
     assert_eq!(detail(&figures, "per_class"), per_class);
     let needs = registry::criterion(&spec("accuracy")).unwrap().needs();
-    assert!(needs.labels && needs.logits && !needs.profile && !needs.scaled);
+    assert!(needs.labels && needs.logits && !needs.profile);
 }
 
 #[test]

@@ -18,6 +18,8 @@ struct Stream {
     classes: usize,
     logits: Vec<f64>,
     labels: Option<Vec<i64>>,
+    /// Whether the values are handed over as units, in f32.
+    units: bool,
 }
 
 impl Stream {
@@ -53,20 +55,31 @@ impl Stream {
 
     /// The ranges of these inputs.
     fn profile(&self) -> Vec<LayerProfile> {
-        let mut state = profile::ProfileState::new(&self.widths());
-        for (layer, (width, values)) in self.layers.iter().enumerate() {
-            let (inputs, neurons) = (self.inputs, *width);
-            state.observe(LayerValues { layer, first: 0, inputs, neurons, values, scaled: None });
+        let needs = Needs { std: true, mean_difference: self.inputs > 1, ..Needs::default() };
+        let mut state = profile::ProfileState::new(&self.widths(), needs).expect("little memory");
+        for layer in 0..self.layers.len() {
+            state.observe(self.batch(layer, 0, self.inputs).values(layer, 0));
         }
-        state.finish()
+        state.finish().expect("two inputs")
     }
 
-    /// Hands inputs `from..to` to `state` in one batch. The values double as scaled ones.
+    /// The values of one layer for inputs `from..to`, in a range that scales them to themselves.
+    fn batch(&self, layer: usize, from: usize, to: usize) -> LayerBatch {
+        let (width, values) = &self.layers[layer];
+        let values = &values[from * width..to * width];
+        let batch = match self.units {
+            true => LayerBatch::units(to - from, values.iter().map(|value| *value as f32).collect()),
+            false => LayerBatch::channels(to - from, values.to_vec()),
+        };
+        batch.with_ranges(vec![InputRange { low: 0.0, high: 1.0 }; to - from])
+    }
+
+    /// Hands inputs `from..to` to `state` in one batch.
     fn feed(&self, state: &mut dyn State, from: usize, to: usize) {
-        for (layer, (width, values)) in self.layers.iter().enumerate() {
-            let values = &values[from * width..to * width];
-            let (inputs, neurons) = (to - from, *width);
-            state.observe(LayerValues { layer, first: from, inputs, neurons, values, scaled: Some(values) });
+        for layer in 0..self.layers.len() {
+            let batch = self.batch(layer, from, to);
+            let neurons = self.layers[layer].0;
+            state.observe(LayerValues { neurons, ..batch.values(layer, from) });
         }
         state.end_batch(BatchEnd {
             first: from,
@@ -100,20 +113,6 @@ fn figures(text: &str, stream: &Stream, profile: Option<&[LayerProfile]>) -> Fig
 }
 
 /// Everything a state holds, so that two can be compared to the last bit.
-fn contents(state: Box<dyn State>) -> String {
-    let state = state.into_any();
-    macro_rules! first_of {
-        ($($kind:ty),*) => {
-            $(if let Some(state) = state.downcast_ref::<$kind>() { return format!("{state:?}"); })*
-        };
-    }
-    first_of!(
-        threshold::ThresholdState,
-        section::SectionState,
-        corner::CornerState,
-        top_k::TopKState,
-        top_k::PatternState,
-        accuracy::AccuracyState
-    );
-    panic!("a state of another kind")
+fn contents(state: Box<dyn State>) -> Vec<u8> {
+    state.save().expect("the state of a built-in criterion")
 }

@@ -5,10 +5,16 @@ use proptest::prelude::*;
 use super::profile::ProfileState;
 use super::*;
 
+const ALL: Needs =
+    Needs { std: true, mean_difference: true, profile: true, labels: false, logits: false, modules: false };
+
+fn new(widths: &[usize]) -> ProfileState {
+    ProfileState::new(widths, ALL).expect("little memory")
+}
+
 fn observe(state: &mut ProfileState, stream: &Stream, from: usize, to: usize) {
-    for (layer, (width, values)) in stream.layers.iter().enumerate() {
-        let (inputs, neurons, values) = (to - from, *width, &values[from * width..to * width]);
-        state.observe(LayerValues { layer, first: from, inputs, neurons, values, scaled: None });
+    for layer in 0..stream.layers.len() {
+        state.observe(stream.batch(layer, from, to).values(layer, from));
     }
 }
 
@@ -20,7 +26,7 @@ fn by_hand() {
     assert_eq!(profile.low, [1.0, 5.0, -0.1]);
     assert_eq!(profile.high, [3.0, 5.0, 0.1]);
     assert_eq!(profile.std, [1.0, 0.0, 0.1]);
-    let mut state = ProfileState::new(&[3]);
+    let mut state = new(&[3]);
     observe(&mut state, &stream, 0, 4);
     assert_eq!(state.means(), [[2.0, 5.0, 0.0]]);
     assert_eq!(profile.unknown(), 0);
@@ -31,9 +37,9 @@ fn a_neuron_without_values_is_unknown() {
     let profile = &Stream::one_layer(&[[f64::NAN, 1.0]]).profile()[0];
     assert!(!profile.is_known(0) && profile.is_known(1));
     assert_eq!((profile.unknown(), profile.std[0]), (1, 0.0));
-    let nothing = &ProfileState::new(&[2, 0]).finish();
+    let nothing = &new(&[2, 0]).finish();
     assert_eq!((nothing[0].unknown(), nothing[1].unknown()), (2, 0));
-    assert!(ProfileState::new(&[1]).means()[0][0].is_nan());
+    assert!(new(&[1]).means()[0][0].is_nan());
 }
 
 #[test]
@@ -56,9 +62,9 @@ fn small_variance_beside_a_large_mean_is_found() {
 
 #[test]
 fn profiles_of_other_layers_do_not_merge() {
-    let error = ProfileState::new(&[2]).merge(&ProfileState::new(&[3])).unwrap_err();
+    let error = new(&[2]).merge(&new(&[3])).unwrap_err();
     assert_eq!(error.to_string(), "a profile cannot take in one of other layers");
-    assert!(ProfileState::new(&[2]).merge(&ProfileState::new(&[2, 2])).is_err());
+    assert!(new(&[2]).merge(&new(&[2, 2])).is_err());
 }
 
 fn value() -> impl Strategy<Value = f64> {
@@ -82,8 +88,8 @@ proptest! {
         let stream = Stream { inputs, layers: vec![(width, values)], ..Stream::default() };
         let whole = &stream.profile()[0];
 
-        let mut first = ProfileState::new(&[width]);
-        let mut second = ProfileState::new(&[width]);
+        let mut first = new(&[width]);
+        let mut second = new(&[width]);
         observe(&mut first, &stream, 0, cut);
         (cut..inputs).for_each(|input| observe(&mut second, &stream, input, input + 1));
         let mut forward = first.clone();
@@ -115,7 +121,7 @@ fn wide_layers_take_the_same_values_by_all_threads() {
     let (inputs, width) = (40, 3_000);
     let values: Vec<f64> = (0..inputs * width).map(|index| ((index * 7_919) % 10_007) as f64 / 3.0).collect();
     let stream = Stream { inputs, layers: vec![(width, values)], ..Stream::default() };
-    let mut single = ProfileState::new(&[width]);
+    let mut single = new(&[width]);
     (0..inputs).for_each(|input| observe(&mut single, &stream, input, input + 1));
     assert_eq!(single.finish(), stream.profile());
 }

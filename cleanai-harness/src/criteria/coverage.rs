@@ -1,0 +1,149 @@
+//! What a layer's inputs have covered, and which input came first.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::Contribution;
+use super::bit_set::BitSet;
+
+/// Work on fewer values than this is not worth spreading over threads.
+pub(crate) const PARALLEL_FROM: usize = 100_000;
+
+/// The first cover of an item: a neuron, a corner, a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct FirstCover {
+    /// Index of the input in the data set.
+    pub input: u32,
+    /// Index of the item within the layer.
+    pub item: u32,
+}
+
+/// The covered items of one layer. Two of them are equal if the same items are covered, each by the same input first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Coverage {
+    covered: BitSet,
+    /// Who covered what first, in the order of the data; nothing where a criterion has too many items to keep that.
+    firsts: Option<Vec<FirstCover>>,
+}
+
+/// Above this many items, over all layers, a criterion only counts them: the first covers take 8 bytes an item.
+const MOST_FIRSTS: u64 = 1 << 25;
+
+impl Coverage {
+    /// Nothing covered of layers that have this many items each.
+    pub(crate) fn of_layers(items: impl IntoIterator<Item = usize>) -> Vec<Self> {
+        let items: Vec<usize> = items.into_iter().collect();
+        let all: u64 = items.iter().map(|items| *items as u64).sum();
+        let firsts = (all <= MOST_FIRSTS).then(Vec::new);
+        items.into_iter().map(|items| Self { covered: BitSet::new(items), firsts: firsts.clone() }).collect()
+    }
+
+    /// How many items there are.
+    pub(crate) fn items(&self) -> usize {
+        self.covered.length()
+    }
+
+    /// How many are covered.
+    pub(crate) fn count(&self) -> u64 {
+        self.covered.count()
+    }
+
+    /// Whether all are.
+    pub(crate) fn is_full(&self) -> bool {
+        self.covered.is_full()
+    }
+
+    /// Who covered what first; nothing where it is not kept.
+    pub(crate) fn firsts(&self) -> Option<&[FirstCover]> {
+        self.firsts.as_deref()
+    }
+
+    /// Covers an item. Inputs come in order; of one batch in any.
+    pub(crate) fn insert(&mut self, item: usize, input: usize) {
+        if self.covered.insert(item) {
+            self.note([FirstCover { input: input as u32, item: item as u32 }]);
+        }
+    }
+
+    fn note(&mut self, firsts: impl IntoIterator<Item = FirstCover>) {
+        if let Some(own) = &mut self.firsts {
+            own.extend(firsts);
+        }
+    }
+
+    /// The bits of blocks of `block` items (a multiple of 64) are handed to `work` in any order, which gives back what is new.
+    pub(crate) fn in_blocks(
+        &mut self,
+        block: usize,
+        parallel: bool,
+        work: impl Fn(usize, &mut [u64], &mut Vec<FirstCover>) + Sync,
+    ) {
+        debug_assert!(block.is_multiple_of(64));
+        let keep = self.firsts.is_some();
+        let words = self.covered.words_mut();
+        let one = |(index, words): (usize, &mut [u64]), mut found: Vec<FirstCover>| {
+            work(index, words, &mut found);
+            if !keep {
+                found.clear();
+            }
+            found
+        };
+        let found = if parallel {
+            let parts = words.par_chunks_mut(block / 64).enumerate();
+            parts.fold(Vec::new, |found, part| one(part, found)).reduce(Vec::new, |mut left, mut right| {
+                left.append(&mut right);
+                left
+            })
+        } else {
+            words.chunks_mut(block / 64).enumerate().fold(Vec::new(), |found, part| one(part, found))
+        };
+        self.note(found);
+    }
+
+    /// Ends a batch: what it covered gets the order of the data, whatever the order of the work was.
+    pub(crate) fn end_batch(&mut self, first: usize) {
+        if let Some(own) = &mut self.firsts {
+            let start = own.partition_point(|cover| (cover.input as usize) < first);
+            own[start..].sort_unstable();
+        }
+    }
+
+    /// Takes in the coverage of other inputs; which of the two came first makes no difference.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.covered.union_with(&other.covered);
+        let (Some(own), Some(others)) = (&mut self.firsts, &other.firsts) else {
+            self.firsts = None;
+            return;
+        };
+        own.extend(others);
+        own.sort_unstable_by_key(|cover| (cover.item, cover.input));
+        own.dedup_by_key(|cover| cover.item);
+        own.sort_unstable();
+    }
+
+    /// Whether this could be the coverage of so many items: bits and first covers agree. For what was read from a file.
+    pub(crate) fn is_sound(&self, items: usize) -> bool {
+        self.covered.is_sound(items)
+            && self.firsts.as_ref().is_none_or(|firsts| {
+                let mut seen = BitSet::new(items);
+                firsts.is_sorted()
+                    && firsts.iter().all(|cover| (cover.item as usize) < items && seen.insert(cover.item as usize))
+                    && seen == self.covered
+            })
+    }
+}
+
+/// How many items each input was the first to cover, in the order of the data; inputs that covered nothing new are left out. Nothing where
+/// first covers are not kept.
+pub(crate) fn contributions<'a>(coverage: impl IntoIterator<Item = &'a Coverage>) -> Vec<Contribution> {
+    let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
+    for coverage in coverage {
+        let Some(firsts) = &coverage.firsts else { return Vec::new() };
+        for cover in firsts {
+            *counts.entry(cover.input).or_default() += 1;
+        }
+    }
+    counts.into_iter().map(|(input, covered)| Contribution { input: input.into(), covered }).collect()
+}

@@ -1,0 +1,28 @@
+//! The two kinds of numbers that criteria compute with.
+
+/// f32 or f64.
+pub(crate) trait Number: Copy + PartialOrd + Send + Sync + 'static {
+    const INFINITY: Self;
+    const NEG_INFINITY: Self;
+    fn to_f64(self) -> f64;
+}
+
+impl Number for f32 {
+    const INFINITY: Self = f32::INFINITY;
+    const NEG_INFINITY: Self = f32::NEG_INFINITY;
+
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Number for f64 {
+    const INFINITY: Self = f64::INFINITY;
+    const NEG_INFINITY: Self = f64::NEG_INFINITY;
+
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self
+    }
+}

@@ -1,0 +1,203 @@
+//! What criteria read: the values of one layer's neurons for one batch.
+
+use std::borrow::Cow;
+
+use super::number::Number;
+
+/// Numbers in the precision in which they are exact.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Numbers<'a> {
+    /// Channel values: means over positions stay f64.
+    Double(&'a [f64]),
+    /// Unit values: the model's own f32.
+    Single(&'a [f32]),
+}
+
+impl<'a> Numbers<'a> {
+    /// How many there are.
+    pub fn len(self) -> usize {
+        match self {
+            Self::Double(values) => values.len(),
+            Self::Single(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number at `index`.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub fn get(self, index: usize) -> f64 {
+        match self {
+            Self::Double(values) => values[index],
+            Self::Single(values) => f64::from(values[index]),
+        }
+    }
+
+    /// All of them as f64, for criteria that do not care for the difference; units are copied.
+    ///
+    /// ```
+    /// use cleanai_harness::criteria::Numbers;
+    ///
+    /// assert_eq!(*Numbers::Single(&[0.5, 2.0]).to_f64(), [0.5, 2.0]);
+    /// ```
+    pub fn to_f64(self) -> Cow<'a, [f64]> {
+        match self {
+            Self::Double(values) => Cow::Borrowed(values),
+            Self::Single(values) => values.iter().copied().map(f64::from).collect(),
+        }
+    }
+}
+
+/// Smallest and largest finite scalar of a layer's whole output for one input; 0 and 0 where there is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct InputRange {
+    /// The smallest.
+    pub low: f32,
+    /// The largest.
+    pub high: f32,
+}
+
+/// The values of one layer for the real inputs of one batch.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerValues<'a> {
+    /// Index of the layer among those the state was started with.
+    pub layer: usize,
+    /// Index of the first input in the data set.
+    pub first: usize,
+    /// Inputs (rows).
+    pub inputs: usize,
+    /// Neurons (columns).
+    pub neurons: usize,
+    /// `inputs * neurons` neuron values, row-major (CRITERIA section 1, "Neuron").
+    /// With `non_finite = "ignore"` a skipped value is NaN: it covers nothing and enters no range.
+    pub values: Numbers<'a>,
+    /// The smallest finite value of each neuron over these inputs; infinity for one that has none.
+    pub low: Numbers<'a>,
+    /// The largest finite value of each neuron over these inputs; minus infinity for one that has none.
+    pub high: Numbers<'a>,
+    /// For each input the range of the layer's whole output, which `nc` scales by.
+    pub ranges: &'a [InputRange],
+}
+
+/// Values of a layer that own their memory; what the examples and tests of criteria hand to a state.
+///
+/// ```
+/// use cleanai_harness::criteria::{LayerBatch, Numbers};
+///
+/// let batch = LayerBatch::channels(2, vec![1.0, 4.0, 3.0, 2.0]); // two inputs of two neurons
+/// let values = batch.values(0, 0);
+/// assert_eq!((values.low, values.high), (Numbers::Double(&[1.0, 2.0]), Numbers::Double(&[3.0, 4.0])));
+/// ```
+#[derive(Debug, Clone)]
+pub struct LayerBatch {
+    inputs: usize,
+    neurons: usize,
+    values: Owned,
+    low: Owned,
+    high: Owned,
+    ranges: Vec<InputRange>,
+}
+
+#[derive(Debug, Clone)]
+enum Owned {
+    Double(Vec<f64>),
+    Single(Vec<f32>),
+}
+
+impl Owned {
+    fn numbers(&self) -> Numbers<'_> {
+        match self {
+            Self::Double(values) => Numbers::Double(values),
+            Self::Single(values) => Numbers::Single(values),
+        }
+    }
+}
+
+impl LayerBatch {
+    /// Channel values, `inputs` rows of them. The range of an input is that of its row.
+    ///
+    /// # Panics
+    /// If the values do not fill the rows.
+    pub fn channels(inputs: usize, values: Vec<f64>) -> Self {
+        Self::new(inputs, Owned::Double(values))
+    }
+
+    /// Unit values, `inputs` rows of them.
+    ///
+    /// # Panics
+    /// If the values do not fill the rows.
+    pub fn units(inputs: usize, values: Vec<f32>) -> Self {
+        Self::new(inputs, Owned::Single(values))
+    }
+
+    /// The same with other ranges, as of a layer whose channels have several positions.
+    pub fn with_ranges(mut self, ranges: Vec<InputRange>) -> Self {
+        self.ranges = ranges;
+        self
+    }
+
+    fn new(inputs: usize, values: Owned) -> Self {
+        let count = values.numbers().len();
+        assert!(if inputs == 0 { count == 0 } else { count.is_multiple_of(inputs) }, "values fill their rows");
+        let neurons = count.checked_div(inputs).unwrap_or(0);
+        let (low, high) = match &values {
+            Owned::Double(values) => {
+                let (low, high) = column_ranges(values, neurons);
+                (Owned::Double(low), Owned::Double(high))
+            }
+            Owned::Single(values) => {
+                let (low, high) = column_ranges(values, neurons);
+                (Owned::Single(low), Owned::Single(high))
+            }
+        };
+        let all = values.numbers().to_f64();
+        let range = |row: usize| {
+            let row = &all[row * neurons..(row + 1) * neurons];
+            let finite = || row.iter().filter(|value| value.is_finite()).map(|value| *value as f32);
+            let range = finite().fold(None, |range: Option<(f32, f32)>, value| {
+                let (low, high) = range.unwrap_or((value, value));
+                Some((low.min(value), high.max(value)))
+            });
+            range.map_or_else(InputRange::default, |(low, high)| InputRange { low, high })
+        };
+        let ranges = (0..inputs).map(range).collect();
+        drop(all);
+        Self { inputs, neurons, values, low, high, ranges }
+    }
+
+    /// The values as those of the `layer`th layer, their first input being the `first` of the data set.
+    pub fn values(&self, layer: usize, first: usize) -> LayerValues<'_> {
+        LayerValues {
+            layer,
+            first,
+            inputs: self.inputs,
+            neurons: self.neurons,
+            values: self.values.numbers(),
+            low: self.low.numbers(),
+            high: self.high.numbers(),
+            ranges: &self.ranges,
+        }
+    }
+}
+
+/// Smallest and largest finite value of each column.
+fn column_ranges<T: Number>(values: &[T], neurons: usize) -> (Vec<T>, Vec<T>) {
+    let (mut low, mut high) = (vec![T::INFINITY; neurons], vec![T::NEG_INFINITY; neurons]);
+    for row in values.chunks_exact(neurons.max(1)) {
+        for ((low, high), &value) in low.iter_mut().zip(&mut high).zip(row).filter(|(_, value)| value.to_f64().is_finite())
+        {
+            if value < *low {
+                *low = value;
+            }
+            if value > *high {
+                *high = value;
+            }
+        }
+    }
+    (low, high)
+}
