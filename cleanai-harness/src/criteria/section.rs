@@ -8,8 +8,8 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::coverage::Coverage;
-use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::ranges::Ranges;
+use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
 use super::{BatchEnd, Criterion, Direction, Figures, LayerValues, Needs, Numbers, Start, State};
 
@@ -156,8 +156,9 @@ impl State for SectionState {
         self.outside.above += above;
     }
 
-    fn end_batch(&mut self, end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
         self.coverage.iter_mut().for_each(|coverage| coverage.end_batch(end.first));
+        Ok(())
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {

@@ -13,7 +13,9 @@ use super::number::Number;
 use super::pattern_set::PatternSet;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
-use super::{BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Numbers, Start, State};
+use super::{
+    BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Numbers, Start, State,
+};
 use crate::vectorise::vectorised;
 
 const PLACES: ParameterKind = ParameterKind::Integer { at_least: 1, at_most: 1_000_000 };
@@ -70,7 +72,7 @@ pub const TKNC: CriterionDescription = CriterionDescription {
 /// let mut state = registry::criterion(&"tknp(k=1)".parse()?)?.start(Start { layers: &[layer], neurons: &[2], profile: None })?;
 /// let batch = LayerBatch::channels(3, vec![1.0, 0.0, 0.0, 1.0, 3.0, 2.0]); // three inputs: {0}, {1}, {0}
 /// state.observe(batch.values(0, 0));
-/// state.end_batch(BatchEnd { first: 0, inputs: 3, classes: 0, logits: &[], labels: None });
+/// state.end_batch(BatchEnd { first: 0, inputs: 3, classes: 0, logits: &[], labels: None })?;
 /// assert_eq!(state.figures().value, Some(2.0));
 /// # Ok::<(), cleanai_harness::Error>(())
 /// ```
@@ -236,8 +238,9 @@ impl State for TopKState {
         }
     }
 
-    fn end_batch(&mut self, end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
         self.coverage.iter_mut().for_each(|coverage| coverage.end_batch(end.first));
+        Ok(())
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
@@ -383,12 +386,13 @@ impl State for PatternState {
         }
     }
 
-    fn end_batch(&mut self, end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
         let numbers = std::mem::take(&mut self.under_way);
         // Without layers there are no numbers, and then no rows of none.
         for (input, row) in numbers.chunks_exact(self.scope.neurons.len().max(1)).enumerate() {
             self.insert(row.iter().copied(), (end.first + input) as u32);
         }
+        Ok(())
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {

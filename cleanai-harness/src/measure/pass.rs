@@ -397,7 +397,7 @@ fn test_pass(
             let end =
                 BatchEnd { first: batch.first, inputs: batch.inputs, classes, logits, labels: batch.labels.as_deref() };
             for state in states.borrow_mut().iter_mut() {
-                state.end_batch(end);
+                state.end_batch(end)?;
             }
             Ok(())
         },

@@ -209,8 +209,9 @@ impl Criterion for Inputs {
 impl State for InputsState {
     fn observe(&mut self, _: LayerValues<'_>) {}
 
-    fn end_batch(&mut self, end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
         self.0 += end.inputs as u64;
+        Ok(())
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
