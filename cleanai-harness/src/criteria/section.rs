@@ -8,8 +8,8 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::coverage::Coverage;
-use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::ranges::Ranges;
+use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
 use super::{BatchEnd, Criterion, Direction, Figures, LayerValues, Needs, Numbers, Start, State};
 
@@ -87,7 +87,9 @@ impl Criterion for Sections {
         let layers = self.ranges(&scope, &start)?;
         let (coverage, outside): (Vec<Coverage>, Outside) = scope.restored(saved)?;
         let fits = coverage.len() == scope.neurons.len()
-            && coverage.iter().zip(self.items(&scope)).all(|(own, items)| own.is_sound(items));
+            && coverage.iter().zip(self.items(&scope)).all(|(own, items)| own.is_sound(items))
+            // Sums that start from a damaged file do not overflow.
+            && outside.below.max(outside.above) < 1 << 60;
         if !fits {
             return Err(scope.does_not_fit());
         }
