@@ -72,7 +72,11 @@ impl Criterion for Sections {
     }
 
     fn needs(&self) -> Needs {
-        Needs { profile: true, ..Needs::default() }
+        Needs { profile: true, classes: true, ..Needs::default() }
+    }
+
+    fn bytes(&self, neurons: &[usize]) -> u64 {
+        neurons.iter().map(|neurons| *neurons as u64 * (self.stride() as u64 / 8 + 24)).sum()
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {

@@ -114,7 +114,7 @@ impl Criterion for TopK {
     }
 
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs { classes: true, ..Needs::default() }
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
