@@ -74,6 +74,11 @@ impl Criterion for Spread {
         Needs::default()
     }
 
+    fn bytes(&self, neurons: &[usize]) -> u64 {
+        let bytes: u128 = neurons.iter().map(|width| Gram::bytes(*width)).sum();
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
         let scope = self.scope(&start)?;
         let layers = vec![LayerSums::default(); scope.neurons.len()];

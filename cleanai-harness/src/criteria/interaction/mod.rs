@@ -169,6 +169,11 @@ impl Criterion for Interaction {
         Needs { profile, mean_difference: profile, ..Needs::default() }
     }
 
+    fn bytes(&self, neurons: &[usize]) -> u64 {
+        let bits: u128 = neurons.windows(2).map(|pair| pair[0] as u128 * pair[1] as u128).sum();
+        u64::try_from(bits / 8).unwrap_or(u64::MAX)
+    }
+
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
         let frame = self.frame(&start)?;
         Ok(match self.consecutive {
