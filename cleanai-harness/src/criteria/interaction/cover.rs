@@ -154,7 +154,9 @@ vectorised! {
         let mut taken = 0;
         let mut flags = [0u64; SIDE];
         let mut found = 0;
-        for (order_part, reach_part) in order.chunks(STRETCH).zip(reach.chunks(STRETCH)) {
+        // The first ones reach nothing.
+        let from = reach.partition_point(|reach| *reach == 0);
+        for (order_part, reach_part) in order[from..].chunks(STRETCH).zip(reach[from..].chunks(STRETCH)) {
             for ((_, place), reach) in order_part.iter().zip(reach_part) {
                 while taken < *reach {
                     before.take(&lines[order[taken as usize].1 as usize]);

@@ -165,7 +165,7 @@ fn skipped_values_are_not_positive_and_never_move() {
         let of = |kind: &str, rows: [([f64; 1], [f64; 1]); 2]| {
             covered(&format!("{kind}, pairs=\"{pairs}\")"), &stream(&rows))
         };
-        let ss = |rows| covered(&format!("ss(pairs=\"{pairs}\")"), &stream(&rows));
+        let ss = |rows: [([f64; 1], [f64; 1]); 2]| covered(&format!("ss(pairs=\"{pairs}\")"), &stream(&rows));
         assert_eq!(ss([([nan], [nan]), ([1.0], [1.0])]), 1);
         assert_eq!(ss([([nan], [nan]), ([-1.0], [1.0])]), 0);
         assert_eq!(of("sv(distance=0", [([1.0], [nan]), ([-1.0], [-5.0])]), 0);
