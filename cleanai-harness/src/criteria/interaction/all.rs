@@ -76,7 +76,7 @@ impl AllState {
 
     pub(super) fn restored(frame: Frame, saved: &[u8]) -> Result<Self> {
         let (inputs, saved): (u64, Vec<Saved<Vec<u64>, Vec<f64>>>) = frame.scope.restored(saved)?;
-        let mut state = Self::new(frame);
+        let mut state = Self { inputs, ..Self::new(frame) };
         let neurons = &state.frame.scope.neurons;
         if saved.len() != neurons.len() {
             return Err(state.frame.scope.does_not_fit());
