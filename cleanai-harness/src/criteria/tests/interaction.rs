@@ -54,24 +54,22 @@ fn plain(text: &str, stream: &Stream, profile: &[LayerProfile]) -> Vec<u64> {
     };
     let widths = stream.widths();
     let of_layers = |first: usize| {
-        let mut covered = 0;
-        for i in 0..widths[first] {
-            for j in 0..widths[first + 1] {
-                let by_pair = |&both: &(usize, usize)| {
-                    let signs: Vec<usize> = (0..widths[first]).filter(|neuron| sign(first, both, *neuron)).collect();
-                    let left = match spec.name.as_bytes()[0] {
-                        b's' => signs == [i],
-                        _ => signs.is_empty() && moved(first, both, i),
-                    };
-                    left && match spec.name.as_bytes()[1] {
-                        b's' => sign(first + 1, both, j),
-                        _ => moved(first + 1, both, j) && !sign(first + 1, both, j),
-                    }
-                };
-                covered += u64::from(inputs.iter().any(by_pair));
-            }
+        let mut covered = std::collections::BTreeSet::new();
+        for &both in &inputs {
+            let signs: Vec<usize> = (0..widths[first]).filter(|neuron| sign(first, both, *neuron)).collect();
+            let left: Vec<usize> = match (spec.name.as_bytes()[0], signs.len()) {
+                (b's', 1) => signs,
+                (b'v', 0) => (0..widths[first]).filter(|neuron| moved(first, both, *neuron)).collect(),
+                _ => continue,
+            };
+            let right = |j: &usize| match spec.name.as_bytes()[1] {
+                b's' => sign(first + 1, both, *j),
+                _ => moved(first + 1, both, *j) && !sign(first + 1, both, *j),
+            };
+            let right: Vec<usize> = (0..widths[first + 1]).filter(right).collect();
+            covered.extend(left.iter().flat_map(|i| right.iter().map(move |j| (*i, *j))));
         }
-        covered
+        covered.len() as u64
     };
     (0..widths.len() - 1).map(of_layers).collect()
 }
