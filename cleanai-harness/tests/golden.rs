@@ -15,7 +15,7 @@ fn check(golden_name: &str, stem: &str, case: &Case<'_>) {
     let golden = json(&data.join("../reference/golden").join(golden_name));
     let mut specs = specs(&golden["results"], NAMES);
     specs.retain(|(text, _)| !REFUSED.contains(&text.as_str()));
-    assert!(specs.len() >= 11, "only {} criteria of the golden file are measured", specs.len());
+    assert!(specs.len() >= 21, "only {} criteria of the golden file are measured", specs.len());
     for form in ["traced.pt", "scripted.pt", "pt2"] {
         let model = format!("{stem}.{form}");
         let measured = measured(&declaration(&data, &Case { model: &model, ..*case }), &specs);
