@@ -75,7 +75,8 @@ impl AllState {
     }
 
     pub(super) fn restored(frame: Frame, saved: &[u8]) -> Result<Self> {
-        let (inputs, saved): (u64, Vec<Saved<Vec<u64>, Vec<f64>>>) = frame.scope.restored(saved)?;
+        type Layers = Vec<Saved<Vec<u64>, Vec<f64>>>;
+        let (inputs, saved): (u64, Layers) = frame.scope.restored(saved)?;
         let mut state = Self { inputs, ..Self::new(frame) };
         let neurons = &state.frame.scope.neurons;
         if saved.len() != neurons.len() {
