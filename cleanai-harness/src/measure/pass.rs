@@ -5,71 +5,17 @@ use std::time::Instant;
 
 use tch::Tensor;
 
+use super::job::{Item, Items, Job, Sets};
+use super::needs::{check_needs, no_profile, select};
 use super::reader::{LayerRead, LayerReader};
-use super::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
+use super::{CriterionResult, DataFacts, Measurement, ModelFacts, ReportFigures, Seconds, Settings};
 use crate::criteria::profile::ProfileState;
 use crate::criteria::{BatchEnd, LayerProfile, Needs, Start, State, registry};
 use crate::data::transform;
 use crate::data::{Batch, DataSet};
-use crate::declare::{
-    CriterionSpec, DataChoice, Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite, Selector,
-};
-use crate::model::{LayerInfo, Model, Observed, constructor, tensor};
+use crate::declare::{Declaration, ModelChoice, ModelSource, NeuronKind};
+use crate::model::{ActivationModule, LayerInfo, Model, Observed, constructor, tensor};
 use crate::{Error, ErrorKind, Result};
-
-/// One criterion of a pass.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Item {
-    pub text: String,
-    pub spec: CriterionSpec,
-    pub needs: Needs,
-    pub layers: Selector,
-    pub neurons: NeuronKind,
-}
-
-/// Everything one pass depends on.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Job {
-    model: ModelChoice,
-    data: DataChoice,
-    batch: usize,
-    non_finite: NonFinite,
-    items: Vec<Item>,
-}
-
-impl Job {
-    pub fn of(declaration: &Declaration) -> Self {
-        Self {
-            model: declaration.model.clone(),
-            data: declaration.data.clone(),
-            batch: declaration.batch,
-            non_finite: declaration.non_finite,
-            items: Vec::new(),
-        }
-    }
-
-    /// Whether the same forward passes serve both.
-    pub fn shares_a_pass_with(&self, other: &Self) -> bool {
-        self.model.source == other.model.source
-            && self.model.options == other.model.options
-            && self.data.profile == other.data.profile
-            && self.data.test == other.data.test
-            && self.data.transform == other.data.transform
-            && self.data.on_bad_input == other.data.on_bad_input
-            && self.batch == other.batch
-            && self.non_finite == other.non_finite
-    }
-
-    /// Adds a criterion unless it is there; gives its text and index.
-    pub fn add(&mut self, item: Item) -> (String, usize) {
-        let text = item.text.clone();
-        let index = self.items.iter().position(|known| *known == item).unwrap_or_else(|| {
-            self.items.push(item);
-            self.items.len() - 1
-        });
-        (text, index)
-    }
-}
 
 /// What a pass gives.
 #[derive(Debug, Clone)]
@@ -79,14 +25,26 @@ pub(super) struct Measured {
     device: String,
     batch: usize,
     non_finite_skipped: u64,
-    results: Vec<CriterionResult>,
+    /// One per item; an error where one that is not required could not be measured.
+    results: Vec<Result<CriterionResult>>,
     seconds: Seconds,
 }
 
 impl Measured {
     /// The part of it that one declaration asked for.
-    pub fn measurement(&self, declaration: &Declaration, items: &[(String, usize)]) -> Result<Measurement> {
-        let criteria = items.iter().map(|(text, index)| (text.clone(), self.results[*index].clone()));
+    pub fn measurement(&self, declaration: &Declaration, items: &Items) -> Result<Measurement> {
+        let criteria = items.required.iter().map(|(text, index)| Ok((text.clone(), self.results[*index].clone()?)));
+        let mut report = ReportFigures::default();
+        for (text, index) in &items.report {
+            match &self.results[*index] {
+                Ok(result) => {
+                    report.criteria.insert(text.clone(), result.clone());
+                }
+                Err(why) => {
+                    report.missing.insert(text.clone(), why.what().to_owned());
+                }
+            }
+        }
         Ok(Measurement {
             schema: 1,
             model: ModelFacts { path: declaration.model.name.clone(), ..self.model.clone() },
@@ -100,25 +58,60 @@ impl Measured {
                 cleanai: env!("CARGO_PKG_VERSION").to_owned(),
                 non_finite_skipped: self.non_finite_skipped,
             },
-            criteria: criteria.collect::<BTreeMap<_, _>>(),
+            criteria: criteria.collect::<Result<BTreeMap<_, _>>>()?,
+            report: (!items.report.is_empty()).then_some(report),
             seconds: self.seconds,
         })
     }
 }
 
-/// Runs a job.
-pub(super) fn run(job: &Job) -> Result<Measured> {
+/// Runs a job, on these inputs where there are any, else on those it names.
+pub(super) fn run(job: &Job, sets: Option<Sets>) -> Result<Measured> {
     let started = Instant::now();
-    let mut seconds = Seconds::default();
-    let mut model = open_model(&job.model)?;
-    seconds.load = started.elapsed().as_secs_f64();
+    let model = open_model(&job.model)?;
+    let load = started.elapsed().as_secs_f64();
+    let (test, profile) = sets.map_or((None, None), |sets| (Some(sets.test), sets.profile));
     // Selectors that match nothing are told before data is decoded, where the graph alone can tell.
-    for item in &job.items {
+    let has_profile = profile.is_some() || job.data.profile.is_some();
+    let possible = |item: &Item| {
         select(&model, item)?;
+        if item.needs.profile && !has_profile { Err(no_profile(item)) } else { Ok(()) }
+    };
+    let mut left_out: BTreeMap<usize, Error> = BTreeMap::new();
+    for (index, item) in job.items.iter().enumerate() {
+        match possible(item) {
+            Err(why) if !item.required => {
+                left_out.insert(index, why);
+            }
+            result => result?,
+        }
     }
-    let test = open(job, &job.data.test, "test")?;
+    let test = test.map_or_else(|| open(job, &job.data.test, "test"), Ok)?;
+    let measured = |(index, _): &(usize, &Item)| !left_out.contains_key(index);
+    let items = job.items.iter().enumerate().filter(measured).map(|(_, item)| item.clone()).collect();
+    let mut measured = run_items(&Job { items, ..job.clone() }, model, test, profile, started)?;
+    measured.seconds.load = load;
+    for (index, why) in left_out {
+        measured.results.insert(index, Err(why));
+    }
+    Ok(measured)
+}
+
+/// Runs a job all of whose items can be measured.
+fn run_items(
+    job: &Job,
+    mut model: Model,
+    test: DataSet,
+    profile: Option<DataSet>,
+    started: Instant,
+) -> Result<Measured> {
+    let mut seconds = Seconds::default();
     check_needs(job, &model, &test)?;
-    let profile_set = if job.items.iter().any(|item| item.needs.profile) { Some(open_profile(job)?) } else { None };
+    let profile_set = match profile {
+        _ if !job.items.iter().any(|item| item.needs.profile) => None,
+        None => Some(open_profile(job)?),
+        given => given,
+    };
     if let Some(profile) = profile_set.as_ref().filter(|profile| profile.shape() != test.shape()) {
         let what = format!(
             "after the transform a profile input has the shape {:?}, a test input {:?}",
@@ -132,6 +125,7 @@ pub(super) fn run(job: &Job) -> Result<Measured> {
     let layers = calibrate(&mut model, profile_set.as_ref(), &test, job.batch)?;
     let batch = model.fixed_batch().unwrap_or(job.batch);
     let selected = job.items.iter().map(|item| select(&model, item)).collect::<Result<Vec<_>>>()?;
+    let modules = model.activation_modules();
 
     let profile_started = Instant::now();
     let mut watch = Watch { reader: LayerReader::new(job.non_finite), ..Watch::default() };
@@ -144,12 +138,17 @@ pub(super) fn run(job: &Job) -> Result<Measured> {
         (profile_set.as_ref().map(|_| watch.inputs), profile_set.as_ref().map(|_| watch.skipped));
 
     watch = Watch { reader: watch.reader, ..Watch::default() };
-    let mut states = start(job, &layers, &selected, &profile)?;
+    let mut states = start(job, &layers, &modules, &selected, &profile)?;
     test_pass(job, &mut model, &test, batch, &layers, &selected, &mut states, &mut watch)?;
 
     let finishing = Instant::now();
-    let results =
-        job.items.iter().zip(&states).map(|(item, state)| result(item, state.as_ref())).collect::<Result<Vec<_>>>()?;
+    let mut results = Vec::new();
+    for (item, state) in job.items.iter().zip(&states) {
+        match result(item, state.as_ref(), &model, &modules) {
+            Err(why) if item.required => return Err(why),
+            result => results.push(result),
+        }
+    }
     seconds.decode = watch.decode;
     seconds.forward = watch.forward;
     seconds.criteria = watch.criteria + finishing.elapsed().as_secs_f64();
@@ -187,8 +186,20 @@ fn open_model(choice: &ModelChoice) -> Result<Model> {
     }
 }
 
-fn result(item: &Item, state: &dyn State) -> Result<CriterionResult> {
-    let figures = state.figures();
+fn result(item: &Item, state: &dyn State, model: &Model, modules: &[ActivationModule]) -> Result<CriterionResult> {
+    state.check().map_err(|error| if item.text == item.spec.name { error } else { error.context(&item.text) })?;
+    let mut figures = state.figures();
+    if item.needs.modules {
+        // Where each layer stands in the module tree, by which reports name it.
+        let mut of_modules = |key: &str, value: &dyn Fn(&ActivationModule) -> serde_json::Value| {
+            let all = modules.iter().filter(|module| module.layer.is_some());
+            let all: serde_json::Map<_, _> = all.map(|module| (module.path.clone(), value(module))).collect();
+            figures.details.insert(key.to_owned(), all.into());
+        };
+        of_modules("layer_index", &|module| module.index.into());
+        of_modules("layer_class", &|module| module.class.clone().into());
+        figures.details.insert("modules".to_owned(), model.graph().modules.len().into());
+    }
     Ok(CriterionResult {
         value: figures.value,
         covered: figures.covered,
@@ -200,10 +211,6 @@ fn result(item: &Item, state: &dyn State) -> Result<CriterionResult> {
     })
 }
 
-fn select(model: &Model, item: &Item) -> Result<Vec<usize>> {
-    model.select(&item.layers).map_err(|error| error.context(&item.text))
-}
-
 fn open(job: &Job, location: &crate::declare::DataLocation, role: &str) -> Result<DataSet> {
     DataSet::open(location, &job.data.transform, job.data.on_bad_input)
         .map_err(|error| error.context(format!("{role} data")))
@@ -213,34 +220,10 @@ fn open_profile(job: &Job) -> Result<DataSet> {
     match &job.data.profile {
         Some(location) => open(job, location, "profile"),
         None => {
-            let wants = job.items.iter().find(|item| item.needs.profile).map_or("a criterion", |item| &item.text);
-            Err(Error::new(
-                ErrorKind::Configuration,
-                format!("{wants} needs ranges from a profile set, and the data names none"),
-            )
-            .with_help("give the training inputs: `profile = \"data/train\"` in the data's table, or `--profile`"))
+            let wants = job.items.iter().find(|item| item.needs.profile);
+            Err(wants.map_or_else(|| Error::new(ErrorKind::Configuration, "the data names no profile set"), no_profile))
         }
     }
-}
-
-/// Labels and logits are asked for before anything runs.
-fn check_needs(job: &Job, model: &Model, test: &DataSet) -> Result<()> {
-    for item in &job.items {
-        if item.needs.labels && test.labels().is_none() {
-            return Err(Error::new(
-                ErrorKind::Data,
-                format!("{} needs labels, and {} has none", item.text, job.data.test.path),
-            )
-            .with_help("put images into one folder per class, or give an array `y` (npz) or a labels file (idx)"));
-        }
-        if item.needs.logits && !model.has_logits() {
-            return Err(Error::new(
-                ErrorKind::Criterion,
-                format!("{} needs class scores, and {} has none in its output", item.text, model.path().display()),
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Shapes of the layers, from the first inputs; from all of them where branches depend on the data.
@@ -345,13 +328,19 @@ fn profile_pass(
 fn start(
     job: &Job,
     layers: &[LayerInfo],
+    modules: &[ActivationModule],
     selected: &[Vec<usize>],
     profiles: &[ProfilePart],
 ) -> Result<Vec<Box<dyn State>>> {
     let items = job.items.iter().zip(selected);
     items
         .map(|(item, selection)| {
-            let infos: Vec<LayerInfo> = selection.iter().map(|layer| layers[*layer].clone()).collect();
+            let info = |layer: &usize| {
+                // Under the module's own name, not that of its last call.
+                let module = modules.iter().find(|module| item.needs.modules && module.layer == Some(*layer));
+                module.and_then(|module| module.info(layers)).unwrap_or_else(|| layers[*layer].clone())
+            };
+            let infos: Vec<LayerInfo> = selection.iter().map(info).collect();
             let neurons: Vec<usize> = infos.iter().map(|info| info.neurons(item.neurons)).collect();
             let part = profiles.iter().find(|part| item.needs.profile && part.serves(item));
             let profile = part.map(|part| part.of(selection));
@@ -380,6 +369,7 @@ fn test_pass(
         }
     }
     let states = std::cell::RefCell::new(states);
+    let mut begun = None;
     each_batch(
         model,
         set,
@@ -387,6 +377,11 @@ fn test_pass(
         layers,
         watch,
         &mut |layer, read| {
+            if begun.replace(read.first) != Some(read.first) {
+                for state in states.borrow_mut().iter_mut() {
+                    state.begin_batch(read.first, read.inputs, &|input| read.set.names(input));
+                }
+            }
             for (item, at) in &readers[layer] {
                 let values = read.values(*at, job.items[*item].neurons)?;
                 states.borrow_mut()[*item].observe(values);

@@ -183,6 +183,7 @@ mod tests {
                 ),
                 ("nc".to_owned(), result(None, vec![])),
             ]),
+            report: None,
             seconds: Seconds::default(),
         }
     }

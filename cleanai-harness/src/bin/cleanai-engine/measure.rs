@@ -123,6 +123,7 @@ impl Measure {
                 enabled: false,
                 ..BaselinePolicy::default()
             },
+            report: Vec::new(),
         })
     }
 }
