@@ -8,8 +8,8 @@ use crate::declare::{
     DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, ModelOptions, ModelSource,
     Requirement, Selector, TestIdentity,
 };
-use crate::report::cleanai::Settings as CleanaiSettings;
 use crate::private::{Registration, is_registered_model};
+use crate::report::cleanai::Settings as CleanaiSettings;
 use crate::{Error, ErrorKind, Place, Result};
 
 /// What a test declares.

@@ -127,7 +127,8 @@ impl Criterion for Corners {
         let layers: Vec<LayerBounds> = profile.iter().map(|layer| LayerBounds::new(layer, self)).collect();
         let (upper, lower): (Vec<Coverage>, Vec<Coverage>) = scope.restored(saved)?;
         let widths = |ends: &[Coverage]| {
-            ends.len() == scope.neurons.len() && ends.iter().zip(&scope.neurons).all(|(end, width)| end.is_sound(*width))
+            ends.len() == scope.neurons.len()
+                && ends.iter().zip(&scope.neurons).all(|(end, width)| end.is_sound(*width))
         };
         if !widths(&upper) || !(if self.lower_too { widths(&lower) } else { lower.is_empty() }) {
             return Err(scope.does_not_fit());
@@ -202,9 +203,10 @@ impl State for CornerState {
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
         let other: Self = self.scope.same_family(other)?;
         self.scope.agrees(&other.scope)?;
-        let same_bounds = self.layers.iter().zip(&other.layers).all(|(own, others)| {
-            same_numbers(&own.upper, &others.upper) && same_numbers(&own.lower, &others.lower)
-        });
+        let same_bounds =
+            self.layers.iter().zip(&other.layers).all(|(own, others)| {
+                same_numbers(&own.upper, &others.upper) && same_numbers(&own.lower, &others.lower)
+            });
         if !same_bounds {
             return Err(self.scope.does_not_merge("a state with the ranges of another profile"));
         }

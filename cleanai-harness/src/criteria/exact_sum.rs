@@ -184,7 +184,8 @@ mod tests {
     #[test]
     fn parts_of_no_sum_are_refused() {
         let mut sums = Sums::default();
-        for parts in [[3.0, 0.0, 0.0, 0.0], [1.0, 0.5, 0.0, 0.0], [1.0, f64::NAN, 0.0, 0.0], [f64::NAN, 0.0, 0.0, 0.0]] {
+        for parts in [[3.0, 0.0, 0.0, 0.0], [1.0, 0.5, 0.0, 0.0], [1.0, f64::NAN, 0.0, 0.0], [f64::NAN, 0.0, 0.0, 0.0]]
+        {
             assert!(!sums.set_parts(0, parts), "{parts:?}");
         }
     }

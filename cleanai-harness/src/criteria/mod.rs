@@ -29,8 +29,8 @@ use std::any::Any;
 use std::collections::BTreeMap;
 
 use crate::declare::CriterionSpec;
-use crate::{Error, ErrorKind, Result};
 use crate::model::LayerInfo;
+use crate::{Error, ErrorKind, Result};
 
 pub use values::{InputRange, LayerBatch, LayerValues, Numbers};
 

@@ -108,7 +108,10 @@ impl fmt::Display for ParameterKind {
             }
             Self::Range { at_least, at_most } => write!(f, "a range like 2..=4 within {at_least}..={at_most}"),
             Self::Intervals => {
-                write!(f, "a list of 1 to {MOST_INTERVALS} intervals like [[0, 0.1], [0.1, 0.2]], none from more to less")
+                write!(
+                    f,
+                    "a list of 1 to {MOST_INTERVALS} intervals like [[0, 0.1], [0.1, 0.2]], none from more to less"
+                )
             }
             Self::TwoNames => f.write_str("a list of two different names in quotes"),
             Self::Layers => f.write_str("a layer selector in quotes or a list of them"),
@@ -305,7 +308,8 @@ impl<'a> Arguments<'a> {
             None => {
                 let text = self.default_text(name).ok_or_else(|| self.no_default(name))?;
                 // A default is written as a user would write it.
-                let spec: CriterionSpec = format!("default({name}={text})").parse().map_err(|_| self.no_default(name))?;
+                let spec: CriterionSpec =
+                    format!("default({name}={text})").parse().map_err(|_| self.no_default(name))?;
                 spec.parameters.get(name).cloned().ok_or_else(|| self.no_default(name))
             }
         }

@@ -212,9 +212,14 @@ impl LayerState {
                 if self.inputs < 2 {
                     return Err(Error::new(
                         ErrorKind::Criterion,
-                        format!("the mean difference between profile inputs needs two of them, there are {}", self.inputs),
+                        format!(
+                            "the mean difference between profile inputs needs two of them, there are {}",
+                            self.inputs
+                        ),
                     )
-                    .with_help("give more profile inputs, or the distance that counts as a change (`distance = 0.5`)"));
+                    .with_help(
+                        "give more profile inputs, or the distance that counts as a change (`distance = 0.5`)",
+                    ));
                 }
                 let column = |neuron| rows[neuron..].iter().step_by(neurons).copied().filter(|value| value.is_finite());
                 (0..neurons).into_par_iter().map(|neuron| mean_difference(column(neuron).collect())).collect()

@@ -8,8 +8,8 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::coverage::Coverage;
-use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::ranges::Ranges;
+use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
 use super::{BatchEnd, Criterion, Direction, Figures, LayerValues, Needs, Numbers, Start, State};
 

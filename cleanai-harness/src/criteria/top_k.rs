@@ -13,7 +13,9 @@ use super::number::Number;
 use super::pattern_set::PatternSet;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
-use super::{BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Numbers, Start, State};
+use super::{
+    BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Numbers, Start, State,
+};
 use crate::vectorise::vectorised;
 
 const PLACES: ParameterKind = ParameterKind::Integer { at_least: 1, at_most: 1_000_000 };

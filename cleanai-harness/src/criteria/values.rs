@@ -189,7 +189,8 @@ impl LayerBatch {
 fn column_ranges<T: Number>(values: &[T], neurons: usize) -> (Vec<T>, Vec<T>) {
     let (mut low, mut high) = (vec![T::INFINITY; neurons], vec![T::NEG_INFINITY; neurons]);
     for row in values.chunks_exact(neurons.max(1)) {
-        for ((low, high), &value) in low.iter_mut().zip(&mut high).zip(row).filter(|(_, value)| value.to_f64().is_finite())
+        for ((low, high), &value) in
+            low.iter_mut().zip(&mut high).zip(row).filter(|(_, value)| value.to_f64().is_finite())
         {
             if value < *low {
                 *low = value;

@@ -20,7 +20,8 @@ pub fn analyse(declaration: &Declaration, settings: &Settings, seed: u64, inputs
         return Err(error.with_help("draw 50, as `--inputs 50` does"));
     }
     let data = &declaration.data;
-    let all = DataSet::open(&data.test, &data.transform, data.on_bad_input).map_err(|error| error.context("test data"))?;
+    let all =
+        DataSet::open(&data.test, &data.transform, data.on_bad_input).map_err(|error| error.context("test data"))?;
     if all.len() < 2 {
         let what = format!("the report compares two inputs, and {} has {}", data.test.path, all.len());
         return Err(Error::new(ErrorKind::Data, what).with_help("give it data with two inputs or more"));

@@ -71,7 +71,8 @@ impl Plan {
             .get(index)
             .ok_or_else(|| Error::new(ErrorKind::Configuration, format!("no declaration {index} in this plan")))?;
         let items = part.items.clone()?;
-        let measured = part.group.result.get_or_init(|| pass::run(&part.group.job, None)).as_ref().map_err(Clone::clone)?;
+        let measured =
+            part.group.result.get_or_init(|| pass::run(&part.group.job, None)).as_ref().map_err(Clone::clone)?;
         measured.measurement(&part.declaration, &items)
     }
 }

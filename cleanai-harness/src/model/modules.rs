@@ -73,8 +73,11 @@ impl Model {
             other => (other.to_string(), called.iter().map(|module| module.path.as_str()).collect()),
         };
         let what = format!("layer selector {selector} matches no activation module of {}", self.path().display());
-        Err(Error::new(ErrorKind::Configuration, what)
-            .with_help(format!("near: {}; there are {}", near(candidates, &written).join(", "), called.len())))
+        Err(Error::new(ErrorKind::Configuration, what).with_help(format!(
+            "near: {}; there are {}",
+            near(candidates, &written).join(", "),
+            called.len()
+        )))
     }
 
     /// For each of these modules whether a selector names it.

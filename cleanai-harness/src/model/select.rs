@@ -79,9 +79,10 @@ impl Model {
 
 /// A selector's glob on names, in which a star also passes dots and slashes.
 pub(super) fn glob(pattern: &str) -> Result<GlobMatcher> {
-    let glob = GlobBuilder::new(pattern).literal_separator(false).build().map_err(|why| {
-        Error::new(ErrorKind::Configuration, format!("layer selector {pattern:?} is no glob: {why}"))
-    })?;
+    let glob = GlobBuilder::new(pattern)
+        .literal_separator(false)
+        .build()
+        .map_err(|why| Error::new(ErrorKind::Configuration, format!("layer selector {pattern:?} is no glob: {why}")))?;
     Ok(glob.compile_matcher())
 }
 

@@ -185,7 +185,8 @@ impl<'m> Sources<'m> {
     fn input(&self, which: usize) -> String {
         let names = self.result("cleanai::sign").and_then(|result| result.details.get("inputs"));
         let name = names.and_then(|names| names.get(which)).and_then(serde_json::Value::as_str);
-        name.map_or_else(|| "number 0 of the test set".to_owned(), |name| format!("'{name}'"))
+        let unnamed = || format!("number {} of the data", which + 1);
+        name.map_or_else(unnamed, |name| format!("'{name}'"))
     }
 
     fn model(&self) -> Option<Section> {
@@ -209,7 +210,8 @@ impl<'m> Sources<'m> {
     fn one_input(&self) -> Option<Section> {
         let result = self.result("cleanai::nc")?;
         let mean = |name: &str| {
-            let mean = result.details.get("means").and_then(|means| means.get(name)).and_then(serde_json::Value::as_f64);
+            let mean =
+                result.details.get("means").and_then(|means| means.get(name)).and_then(serde_json::Value::as_f64);
             mean.map_or_else(|| "-".to_owned(), |mean| format!("{mean:.2}"))
         };
         let mut rows = layer_rows(result);
@@ -336,7 +338,11 @@ impl<'m> Sources<'m> {
     fn boundary(&self) -> Option<Section> {
         let (covered, total) = first_input(self.result("cleanai::nbc")?);
         let inputs = self.boundary_inputs;
-        let whose = if self.has_profile { format!("the {inputs} inputs of the profile set") } else { format!("the {inputs} inputs") };
+        let whose = if self.has_profile {
+            format!("the {inputs} inputs of the profile set")
+        } else {
+            format!("the {inputs} inputs")
+        };
         Some(Section {
             title: format!("Neuron Boundary Coverage Value of Model (For {inputs} Inputs)"),
             text: format!(
@@ -363,9 +369,7 @@ impl<'m> Sources<'m> {
                 self.input(0)
             ),
             columns: &["Threshold Intervals", "MNC Counter", "Number of Total Neurons", "Multisection Neuron Coverage"],
-            rows: rows
-                .map(|((from, to), count)| row(&format!("{from} - {to}"), count.as_u64(), Some(total)))
-                .collect(),
+            rows: rows.map(|((from, to), count)| row(&format!("{from} - {to}"), count.as_u64(), Some(total))).collect(),
         })
     }
 }

@@ -49,7 +49,8 @@ fn render_analysis(analysis: &Analysis, date: u64) -> Result<Vec<u8>> {
     let subject = format!("{} on {}", analysis.pair.model.path, analysis.pair.data.path);
     describe(&mut document, Some(date), cleanai::TITLE.to_string(), subject)?;
     // Times differ from run to run, and are not shown.
-    let shown = (&analysis.pair.model, &analysis.pair.criteria, &analysis.several.criteria, &analysis.draw.several, date);
+    let shown =
+        (&analysis.pair.model, &analysis.pair.criteria, &analysis.several.criteria, &analysis.draw.several, date);
     save(&document, identifier(&shown)?)
 }
 

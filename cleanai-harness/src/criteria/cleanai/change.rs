@@ -5,9 +5,9 @@ use crate::criteria::registry::CriterionDescription;
 use crate::criteria::{Criterion, Direction};
 use crate::declare::CriterionSpec;
 
+use super::REFERENCE;
 use super::pair::{self, INPUTS, THRESHOLD};
 use super::pair_state::Counted;
-use super::REFERENCE;
 
 /// `cleanai::sign(inputs = [])`: the share of units whose sign changes between two inputs.
 ///

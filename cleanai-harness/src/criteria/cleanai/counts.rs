@@ -86,7 +86,9 @@ impl CountState {
         let figures = rule.figures();
         let sound = |layer: &LayerCounts, width: usize| {
             // As many inputs as there can be of such layers, so that no sum below can overflow.
-            let Some(all) = layer.inputs.checked_mul(width as u64).filter(|all| *all <= MOST_UNITS) else { return false };
+            let Some(all) = layer.inputs.checked_mul(width as u64).filter(|all| *all <= MOST_UNITS) else {
+                return false;
+            };
             let first = match &layer.first {
                 Some(first) => {
                     first.counts.len() == figures

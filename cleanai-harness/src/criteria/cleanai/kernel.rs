@@ -33,19 +33,31 @@ pub(super) fn counts(
     count: impl Fn(usize, &[f32], &mut [u64]) + Sync,
 ) -> Vec<u64> {
     let add = |row: usize, part: &[f32], sums: &mut Vec<u64>| count(row, part, sums);
-    let parts = over_parts(units, width, || vec![0; figures], add, |sums: &mut Vec<u64>, part| {
-        sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
-    });
+    let parts = over_parts(
+        units,
+        width,
+        || vec![0; figures],
+        add,
+        |sums: &mut Vec<u64>, part| {
+            sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+        },
+    );
     parts.concat()
 }
 
 /// The mean of every row's finite units; nothing where there are none.
 pub(super) fn means(units: &[f32], width: usize) -> Vec<Option<f64>> {
     let add = |_: usize, part: &[f32], total: &mut (f64, usize)| *total = sum_and_count(part);
-    let sums = over_parts(units, width, || (0.0, 0), add, |total: &mut (f64, usize), part| {
-        total.0 += part.0;
-        total.1 += part.1;
-    });
+    let sums = over_parts(
+        units,
+        width,
+        || (0.0, 0),
+        add,
+        |total: &mut (f64, usize), part| {
+            total.0 += part.0;
+            total.1 += part.1;
+        },
+    );
     sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum / count as f64)).collect()
 }
 

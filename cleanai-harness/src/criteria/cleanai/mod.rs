@@ -71,9 +71,8 @@ fn arguments<'a>(spec: &'a CriterionSpec, description: &'a CriterionDescription)
     let arguments = Arguments::check(spec, description)?;
     if neurons_of(spec)? == Some(NeuronKind::Channel) {
         let what = format!("`{}` counts units, not channels", spec.name);
-        return Err(
-            Error::new(ErrorKind::Configuration, what).with_help("leave `neurons` out, or use a criterion without `cleanai::`")
-        );
+        return Err(Error::new(ErrorKind::Configuration, what)
+            .with_help("leave `neurons` out, or use a criterion without `cleanai::`"));
     }
     Ok(arguments)
 }

@@ -1,9 +1,9 @@
 //! `cleanai::ss`, `sv`, `vs` and `vv`: pairs of units in adjacent layers, by how both change between two inputs.
 
+use crate::Result;
 use crate::criteria::registry::{CriterionDescription, ParameterDescription, ParameterKind};
 use crate::criteria::{Criterion, Direction, Needs, Start, State};
 use crate::declare::CriterionSpec;
-use crate::Result;
 
 use super::kernel::not_above;
 use super::pair_state::{Comparison, Counted, PairState, Side};
@@ -56,17 +56,23 @@ const RIGHT_OF_VV: f64 = 0.05;
 /// assert_eq!(state.figures().layers[0].name, "relu1 -> relu2");
 /// # Ok::<(), cleanai_harness::Error>(())
 /// ```
-pub const SS: CriterionDescription =
-    description("cleanai::ss", "share of pairs of units in adjacent layers: the left one alone changes its sign, the right one its sign");
+pub const SS: CriterionDescription = description(
+    "cleanai::ss",
+    "share of pairs of units in adjacent layers: the left one alone changes its sign, the right one its sign",
+);
 
 /// `cleanai::sv(threshold = 0.75, inputs = [])`: sign-value coverage, as [`SS`], but the right unit changes its value and not its sign.
-pub const SV: CriterionDescription =
-    description("cleanai::sv", "share of pairs of units in adjacent layers: the left one alone changes its sign, the right one its value");
+pub const SV: CriterionDescription = description(
+    "cleanai::sv",
+    "share of pairs of units in adjacent layers: the left one alone changes its sign, the right one its value",
+);
 
 /// `cleanai::vs(threshold = 0.75, inputs = [])`: value-sign coverage, as [`SS`], but the left unit changes its value, and no other unit of
 /// its layer changes its sign.
-pub const VS: CriterionDescription =
-    description("cleanai::vs", "share of pairs of units in adjacent layers: the left one changes its value, the right one its sign");
+pub const VS: CriterionDescription = description(
+    "cleanai::vs",
+    "share of pairs of units in adjacent layers: the left one changes its value, the right one its sign",
+);
 
 /// `cleanai::vv(threshold = 0.75, inputs = [])`: value-value coverage: the left unit as in [`VS`], the right one as in [`SV`], but by more
 /// than 0.05 whatever the threshold.

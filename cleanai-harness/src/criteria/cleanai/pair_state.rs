@@ -231,9 +231,15 @@ impl State for PairState {
                     .filter(|(_, found)| found.is_none())
                     .map(|(name, _)| format!("`{name}`"))
                     .collect();
-                Err(wrong(format!("`{}` compares two inputs by name, and {} was not read", spec.name, missing.join(" nor ")))
-                    .with_help("name inputs as the data does: an image by its path below the folder, an array's input by the \
-                                file and its position"))
+                Err(wrong(format!(
+                    "`{}` compares two inputs by name, and {} was not read",
+                    spec.name,
+                    missing.join(" nor ")
+                ))
+                .with_help(
+                    "name inputs as the data does: an image by its path below the folder, an array's input by the \
+                                file and its position",
+                ))
             }
         }
     }

@@ -104,7 +104,12 @@ struct Layer {
 impl LargestState {
     fn new(scope: Scope, places: usize) -> Self {
         let layers = scope.neurons.len();
-        Self { sums: vec![Sums::default(); layers.div_ceil(BLOCK)], layers: vec![Layer::default(); layers], scope, places }
+        Self {
+            sums: vec![Sums::default(); layers.div_ceil(BLOCK)],
+            layers: vec![Layer::default(); layers],
+            scope,
+            places,
+        }
     }
 
     fn restored(scope: Scope, places: usize, saved: &[u8]) -> Result<Self> {

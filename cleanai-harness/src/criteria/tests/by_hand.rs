@@ -33,8 +33,16 @@ fn nc_scales_by_the_whole_output() {
     };
     // Means of channels whose scalars go from 4 to 8: 5 scales to a quarter, 7 to three quarters.
     for (text, count) in [("nc", 0), ("nc(threshold=0.74)", 1), ("nc(threshold=0.2)", 2), ("nc(threshold=-1)", 2)] {
-        assert_eq!(covered(LayerBatch::channels(1, vec![5.0, 7.0]).with_ranges(ranges(4.0, 8.0)), text), Some(count), "{text}");
-        assert_eq!(covered(LayerBatch::units(1, vec![5.0, 7.0]).with_ranges(ranges(4.0, 8.0)), text), Some(count), "{text}");
+        assert_eq!(
+            covered(LayerBatch::channels(1, vec![5.0, 7.0]).with_ranges(ranges(4.0, 8.0)), text),
+            Some(count),
+            "{text}"
+        );
+        assert_eq!(
+            covered(LayerBatch::units(1, vec![5.0, 7.0]).with_ranges(ranges(4.0, 8.0)), text),
+            Some(count),
+            "{text}"
+        );
     }
     // A constant output scales to 0.
     for batch in [LayerBatch::channels(1, vec![5.0, 5.0]), LayerBatch::units(1, vec![5.0, 5.0])] {

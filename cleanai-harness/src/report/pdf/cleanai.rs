@@ -58,7 +58,8 @@ pub(super) fn sections(canvas: &mut Canvas, sources: &Sources<'_>, outlined: boo
 }
 
 fn table(canvas: &mut Canvas, section: &Section) {
-    let columns: Vec<Column> = section.columns.iter().enumerate().map(|(index, title)| column(section, index, title)).collect();
+    let columns: Vec<Column> =
+        section.columns.iter().enumerate().map(|(index, title)| column(section, index, title)).collect();
     let cells = |row: &Vec<String>| {
         // Sums stand out from layers.
         let pen = if row.first().is_some_and(|name| name == "All model") { STRONG } else { BODY };
@@ -91,7 +92,14 @@ fn facts(canvas: &mut Canvas, analysis: &Analysis) {
     let draw = &analysis.draw;
     let inputs = |count: usize| text::counted(count as u64, "input", "inputs");
     let mut rows: Vec<(&str, Vec<(&str, Pen, String)>)> = vec![
-        ("Model", vec![("path", BODY, model.path.clone()), ("SHA-256", MONO, model.sha256.clone()), ("format", BODY, model.format.clone())]),
+        (
+            "Model",
+            vec![
+                ("path", BODY, model.path.clone()),
+                ("SHA-256", MONO, model.sha256.clone()),
+                ("format", BODY, model.format.clone()),
+            ],
+        ),
         (
             "Data",
             vec![
@@ -130,10 +138,14 @@ fn facts(canvas: &mut Canvas, analysis: &Analysis) {
 /// Which inputs were drawn, and how.
 fn drawn(canvas: &mut Canvas, draw: &Draw) {
     let how = match (draw.several.len() < draw.wanted, draw.distinct) {
-        (true, _) => format!("All of them: the data set has fewer than the {} asked for, so the first two are among them.", draw.wanted),
+        (true, _) => format!(
+            "All of them: the data set has fewer than the {} asked for, so the first two are among them.",
+            draw.wanted
+        ),
         (false, true) => "All drawn inputs are different, the first two included.".to_owned(),
         (false, false) => {
-            "They are different from each other, but the first two may be among them: the data set has no more.".to_owned()
+            "They are different from each other, but the first two may be among them: the data set has no more."
+                .to_owned()
         }
     };
     let names = text::join(&draw.several, ", ");

@@ -1,0 +1,1 @@
+//! Tests of the quantities through the registry, as the pass uses them.
