@@ -17,6 +17,7 @@ mod pattern_set;
 pub mod profile;
 mod ranges;
 pub mod registry;
+pub mod saved;
 mod scope;
 pub mod section;
 #[cfg(test)]
@@ -65,6 +66,8 @@ pub struct Needs {
     pub labels: bool,
     /// Logits.
     pub logits: bool,
+    /// Figures for the inputs of each label by themselves, too, where there are labels and memory ([`Criterion::bytes`]).
+    pub classes: bool,
 }
 
 /// Range of every neuron over the profile set (CRITERIA section 2), as [`profile::ProfileState`] gathers it.
@@ -118,6 +121,11 @@ pub trait Criterion: Send + Sync {
     /// # Errors
     /// If the criterion cannot be computed on these layers.
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>>;
+
+    /// About how much memory a state takes on layers of so many neurons.
+    fn bytes(&self, neurons: &[usize]) -> u64 {
+        16 * neurons.iter().map(|neurons| *neurons as u64).sum::<u64>()
+    }
 
     /// The state that [`State::save`] wrote, of the same criterion started on the same layers. [`saved`] checks that they are.
     ///

@@ -31,18 +31,18 @@ impl PatternSet {
         &self.patterns[number * self.width..(number + 1) * self.width]
     }
 
-    /// All patterns, one after the other in the order of arrival.
-    pub(crate) fn contents(&self) -> &[u8] {
-        &self.patterns
+    /// How many patterns there are, and all of them one after the other in the order of arrival.
+    pub(crate) fn contents(&self) -> (usize, &[u8]) {
+        (self.count, &self.patterns)
     }
 
     /// Puts in what [`PatternSet::contents`] gave; whether these are distinct patterns of the right width.
-    pub(crate) fn fill(&mut self, contents: &[u8]) -> bool {
+    pub(crate) fn fill(&mut self, count: usize, contents: &[u8]) -> bool {
         if self.width == 0 {
-            self.insert(&[]);
-            return contents.is_empty();
+            (0..count.min(1)).for_each(|_| _ = self.insert(&[]));
+            return count <= 1 && contents.is_empty();
         }
-        contents.len().is_multiple_of(self.width)
+        count.checked_mul(self.width) == Some(contents.len())
             && contents.chunks_exact(self.width).enumerate().all(|(at, pattern)| self.insert(pattern) as usize == at)
     }
 

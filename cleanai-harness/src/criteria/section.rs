@@ -72,7 +72,11 @@ impl Criterion for Sections {
     }
 
     fn needs(&self) -> Needs {
-        Needs { profile: true, ..Needs::default() }
+        Needs { profile: true, classes: true, ..Needs::default() }
+    }
+
+    fn bytes(&self, neurons: &[usize]) -> u64 {
+        neurons.iter().map(|neurons| *neurons as u64 * (self.stride() as u64 / 8 + 24)).sum()
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
@@ -87,7 +91,9 @@ impl Criterion for Sections {
         let layers = self.ranges(&scope, &start)?;
         let (coverage, outside): (Vec<Coverage>, Outside) = scope.restored(saved)?;
         let fits = coverage.len() == scope.neurons.len()
-            && coverage.iter().zip(self.items(&scope)).all(|(own, items)| own.is_sound(items));
+            && coverage.iter().zip(self.items(&scope)).all(|(own, items)| own.is_sound(items))
+            // Sums that start from a damaged file do not overflow.
+            && outside.below.max(outside.above) < 1 << 60;
         if !fits {
             return Err(scope.does_not_fit());
         }

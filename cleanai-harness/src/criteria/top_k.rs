@@ -114,7 +114,7 @@ impl Criterion for TopK {
     }
 
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs { classes: true, ..Needs::default() }
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
@@ -336,15 +336,15 @@ impl PatternState {
 
     /// The sets and patterns in their order of arrival say all there is.
     fn restored(scope: Scope, places: usize, saved: &[u8]) -> Result<Self> {
-        let (sets, patterns, firsts): (Vec<Vec<u8>>, Vec<u32>, Vec<u32>) = scope.restored(saved)?;
+        let (sets, patterns, firsts): (Vec<(usize, Vec<u8>)>, Vec<u32>, Vec<u32>) = scope.restored(saved)?;
         let mut state = Self::new(scope, places);
         let layers = state.sets.len();
         let counts = sets.len() == layers && patterns.len() == firsts.len() * layers && firsts.is_sorted();
         if !counts || (layers == 0 && !firsts.is_empty()) {
             return Err(state.scope.does_not_fit());
         }
-        for (own, saved) in state.sets.iter_mut().zip(&sets) {
-            if !own.fill(saved) {
+        for (own, (count, saved)) in state.sets.iter_mut().zip(&sets) {
+            if !own.fill(*count, saved) {
                 return Err(state.scope.does_not_fit());
             }
         }
@@ -426,7 +426,7 @@ impl State for PatternState {
     }
 
     fn save(&self) -> Result<Vec<u8>> {
-        let sets: Vec<&[u8]> = self.sets.iter().map(PatternSet::contents).collect();
+        let sets: Vec<(usize, &[u8])> = self.sets.iter().map(PatternSet::contents).collect();
         let patterns: Vec<u32> = (0..self.patterns.len()).flat_map(|pattern| self.numbers(pattern)).collect();
         self.scope.saved(&(sets, patterns, &self.firsts))
     }

@@ -315,7 +315,10 @@ impl DataSet {
                     Err(_) if skip => Ok(Sha256::digest(b"unreadable")),
                     Err(error) => Err(error),
                 };
-                let digests: Vec<_> = (0..folder.len()).into_par_iter().map(digest).collect::<Result<_>>()?;
+                let digests: Vec<_> = (0..self.len())
+                    .into_par_iter()
+                    .map(|candidate| digest(self.set.place(candidate)))
+                    .collect::<Result<_>>()?;
                 hash.update(b"images");
                 digests.iter().for_each(|digest| hash.update(digest));
             }

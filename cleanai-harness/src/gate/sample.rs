@@ -47,6 +47,8 @@ pub(crate) fn value(value: f64) -> CriterionResult {
         covered: None,
         total: None,
         layers: Vec::new(),
+        classes: BTreeMap::new(),
+        contributions: Vec::new(),
         details: BTreeMap::new(),
         direction: Direction::HigherIsBetter,
     }

@@ -2,7 +2,9 @@
 
 use crate::criteria::Needs;
 use crate::data::DataSet;
-use crate::declare::{CriterionSpec, DataChoice, Declaration, ModelChoice, NeuronKind, NonFinite, Selector};
+use crate::declare::{
+    CriterionSpec, DataChoice, Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite, Selector, StateChoice,
+};
 
 /// One criterion of a pass.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +38,8 @@ pub(super) struct Job {
     pub batch: usize,
     pub non_finite: NonFinite,
     pub items: Vec<Item>,
+    /// Whether the inputs were drawn for one occasion, so that keeping their profile is of no use.
+    pub drawn: bool,
 }
 
 impl Job {
@@ -46,7 +50,19 @@ impl Job {
             batch: declaration.batch,
             non_finite: declaration.non_finite,
             items: Vec::new(),
+            drawn: false,
         }
+    }
+
+    /// Whether a profile may be used again by other runs: what a library's operators do, or what state earlier inputs left, is not told by the
+    /// model's file.
+    pub fn is_cacheable(&self) -> bool {
+        let options = &self.model.options;
+        matches!(self.model.source, ModelSource::File(_))
+            && options.libraries.is_empty()
+            && options.state == StateChoice::Fresh
+            && !options.allow_files
+            && !self.drawn
     }
 
     /// Whether the same forward passes serve both.

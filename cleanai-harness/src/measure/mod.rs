@@ -3,6 +3,10 @@
 #[cfg(feature = "torch")]
 mod analyse;
 #[cfg(feature = "torch")]
+mod cache;
+#[cfg(feature = "torch")]
+mod classes;
+#[cfg(feature = "torch")]
 mod job;
 #[cfg(feature = "torch")]
 mod needs;
@@ -10,6 +14,8 @@ mod needs;
 mod pass;
 #[cfg(feature = "torch")]
 mod plan;
+#[cfg(feature = "torch")]
+mod profile;
 mod query;
 #[cfg(feature = "torch")]
 mod reader;
@@ -122,6 +128,9 @@ pub struct CriterionResult {
     pub total: Option<u64>,
     /// Per layer, in execution order.
     pub layers: Vec<LayerFigures>,
+    /// The inputs of each class by themselves, by its name; only where there are labels, and for channels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub classes: BTreeMap<String, ClassFigures>,
     /// How much each input was the first to cover; their running sum is the saturation curve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contributions: Vec<Contribution>,
@@ -130,6 +139,19 @@ pub struct CriterionResult {
     /// Which way the value is better.
     #[serde(default)]
     pub direction: Direction,
+}
+
+/// Figures of the inputs of one class.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ClassFigures {
+    /// Inputs with this label.
+    pub inputs: u64,
+    /// The value over them; `None` where there was nothing to cover.
+    pub value: Option<f64>,
+    /// What they covered.
+    pub covered: Option<u64>,
+    /// Of how many.
+    pub total: Option<u64>,
 }
 
 /// Wall-clock seconds of the parts of a measurement.

@@ -5,15 +5,16 @@ use std::time::Instant;
 
 use tch::Tensor;
 
+use super::classes::{Classes, by_label};
 use super::job::{Item, Items, Job, Sets};
 use super::needs::{check_needs, no_profile, select};
+use super::profile::{self, Profiles};
 use super::reader::{LayerRead, LayerReader};
 use super::{CriterionResult, DataFacts, Measurement, ModelFacts, ReportFigures, Seconds, Settings};
-use crate::criteria::profile::ProfileState;
-use crate::criteria::{BatchEnd, LayerProfile, Needs, Start, State, registry};
+use crate::criteria::{BatchEnd, Start, State, registry};
 use crate::data::transform;
 use crate::data::{Batch, DataSet};
-use crate::declare::{Declaration, ModelChoice, ModelSource, NeuronKind};
+use crate::declare::{Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite};
 use crate::model::{ActivationModule, LayerInfo, Model, Observed, constructor, tensor};
 use crate::{Error, ErrorKind, Result};
 
@@ -89,7 +90,8 @@ pub(super) fn run(job: &Job, sets: Option<Sets>) -> Result<Measured> {
     let test = test.map_or_else(|| open(job, &job.data.test, "test"), Ok)?;
     let measured = |(index, _): &(usize, &Item)| !left_out.contains_key(index);
     let items = job.items.iter().enumerate().filter(measured).map(|(_, item)| item.clone()).collect();
-    let mut measured = run_items(&Job { items, ..job.clone() }, model, test, profile, started)?;
+    let mut measured =
+        run_items(&Job { items, drawn: profile.is_some(), ..job.clone() }, model, test, profile, started)?;
     measured.seconds.load = load;
     for (index, why) in left_out {
         measured.results.insert(index, Err(why));
@@ -128,23 +130,22 @@ fn run_items(
     let modules = model.activation_modules();
 
     let profile_started = Instant::now();
-    let mut watch = Watch { reader: LayerReader::new(job.non_finite), ..Watch::default() };
-    let profile = match &profile_set {
-        Some(set) => profile_pass(job, &mut model, set, batch, &layers, &selected, &mut watch)?,
-        None => Vec::new(),
+    let profiles = match &profile_set {
+        Some(set) => profile::gather(job, &mut model, set, batch, &layers, &selected)?,
+        None => Profiles::default(),
     };
     seconds.profile = if profile_set.is_some() { profile_started.elapsed().as_secs_f64() } else { 0.0 };
     let (profile_inputs, profile_skipped) =
-        (profile_set.as_ref().map(|_| watch.inputs), profile_set.as_ref().map(|_| watch.skipped));
+        (profile_set.as_ref().map(|_| profiles.inputs), profile_set.as_ref().map(|_| profiles.skipped));
 
-    watch = Watch { reader: watch.reader, ..Watch::default() };
-    let mut states = start(job, &layers, &modules, &selected, &profile)?;
-    test_pass(job, &mut model, &test, batch, &layers, &selected, &mut states, &mut watch)?;
+    let mut watch = Watch::new(job.non_finite);
+    let mut running = start(job, &layers, &modules, &selected, &profiles, test.labels())?;
+    test_pass(job, &mut model, &test, batch, &layers, &selected, &mut running, &mut watch)?;
 
     let finishing = Instant::now();
     let mut results = Vec::new();
-    for (item, state) in job.items.iter().zip(&states) {
-        match result(item, state.as_ref(), &model, &modules) {
+    for (item, running) in job.items.iter().zip(&running) {
+        match result(item, running, &test, &model, &modules) {
             Err(why) if item.required => return Err(why),
             result => results.push(result),
         }
@@ -173,7 +174,7 @@ fn run_items(
         },
         device: crate::model::device_name(model.device()),
         batch,
-        non_finite_skipped: watch.reader.skipped(),
+        non_finite_skipped: profiles.non_finite_skipped + watch.reader.skipped(),
         results,
         seconds,
     })
@@ -186,7 +187,13 @@ fn open_model(choice: &ModelChoice) -> Result<Model> {
     }
 }
 
-fn result(item: &Item, state: &dyn State, model: &Model, modules: &[ActivationModule]) -> Result<CriterionResult> {
+fn result(
+    item: &Item,
+    Running { state, classes }: &Running,
+    test: &DataSet,
+    model: &Model,
+    modules: &[ActivationModule],
+) -> Result<CriterionResult> {
     state.check().map_err(|error| if item.text == item.spec.name { error } else { error.context(&item.text) })?;
     let mut figures = state.figures();
     if item.needs.modules {
@@ -200,11 +207,16 @@ fn result(item: &Item, state: &dyn State, model: &Model, modules: &[ActivationMo
         of_modules("layer_class", &|module| module.class.clone().into());
         figures.details.insert("modules".to_owned(), model.graph().modules.len().into());
     }
+    let class_name = |label: i64| {
+        let names = test.classes().unwrap_or_default();
+        usize::try_from(label).ok().and_then(|at| names.get(at)).cloned().unwrap_or_else(|| label.to_string())
+    };
     Ok(CriterionResult {
         value: figures.value,
         covered: figures.covered,
         total: figures.total,
         layers: figures.layers,
+        classes: classes.as_ref().map(|classes| classes.figures(class_name)).unwrap_or_default(),
         contributions: figures.contributions,
         details: figures.details,
         direction: registry::criterion(&item.spec)?.direction(),
@@ -235,94 +247,25 @@ fn calibrate(model: &mut Model, profile: Option<&DataSet>, test: &DataSet, batch
 
 /// What happens beside the criteria: clocks, counts and the reader's buffers.
 #[derive(Default)]
-struct Watch {
-    reader: LayerReader,
+pub(super) struct Watch {
+    pub reader: LayerReader,
     decode: f64,
     forward: f64,
     criteria: f64,
-    inputs: usize,
-    skipped: usize,
+    pub inputs: usize,
+    pub skipped: usize,
 }
 
-/// What is gathered over the profile set for the criteria that count the same neurons and ask for the same things.
-struct ProfilePart {
-    neurons: NeuronKind,
-    needs: Needs,
-    /// Indices of the layers that any of them looks at, in order.
-    layers: Vec<usize>,
-    profile: Vec<LayerProfile>,
-}
-
-impl ProfilePart {
-    fn serves(&self, item: &Item) -> bool {
-        // Mean differences hold every value, so they are kept apart from the rest.
-        self.neurons == item.neurons && self.needs.mean_difference == item.needs.mean_difference
-    }
-
-    fn of(&self, layers: &[usize]) -> Vec<LayerProfile> {
-        let places = layers.iter().filter_map(|layer| self.layers.binary_search(layer).ok());
-        places.map(|at| self.profile[at].clone()).collect()
+impl Watch {
+    pub fn new(non_finite: NonFinite) -> Self {
+        Self { reader: LayerReader::new(non_finite), ..Self::default() }
     }
 }
 
-fn profile_parts(job: &Job, selected: &[Vec<usize>]) -> Vec<ProfilePart> {
-    let mut parts: Vec<ProfilePart> = Vec::new();
-    for (item, selection) in job.items.iter().zip(selected).filter(|(item, _)| item.needs.profile) {
-        let at = parts.iter().position(|part| part.serves(item)).unwrap_or_else(|| {
-            parts.push(ProfilePart {
-                neurons: item.neurons,
-                needs: item.needs,
-                layers: Vec::new(),
-                profile: Vec::new(),
-            });
-            parts.len() - 1
-        });
-        parts[at].needs.std |= item.needs.std;
-        parts[at].layers.extend(selection);
-    }
-    for part in &mut parts {
-        part.layers.sort_unstable();
-        part.layers.dedup();
-    }
-    parts
-}
-
-fn profile_pass(
-    job: &Job,
-    model: &mut Model,
-    set: &DataSet,
-    batch: usize,
-    layers: &[LayerInfo],
-    selected: &[Vec<usize>],
-    watch: &mut Watch,
-) -> Result<Vec<ProfilePart>> {
-    let mut parts = profile_parts(job, selected);
-    let new_state = |part: &ProfilePart| {
-        let neurons: Vec<usize> = part.layers.iter().map(|layer| layers[*layer].neurons(part.neurons)).collect();
-        ProfileState::new(&neurons, part.needs)
-    };
-    let states = parts.iter().map(new_state).collect::<Result<Vec<_>>>()?;
-    let states = std::cell::RefCell::new(states);
-    each_batch(
-        model,
-        set,
-        batch,
-        layers,
-        watch,
-        &mut |layer, read| {
-            for (part, state) in parts.iter().zip(states.borrow_mut().iter_mut()) {
-                if let Ok(at) = part.layers.binary_search(&layer) {
-                    state.observe(read.values(at, part.neurons)?);
-                }
-            }
-            Ok(())
-        },
-        &mut |_, _, _| states.borrow().iter().try_for_each(ProfileState::end_batch),
-    )?;
-    for (part, state) in parts.iter_mut().zip(states.into_inner()) {
-        part.profile = state.finish()?;
-    }
-    Ok(parts)
+/// A criterion while the test set is run.
+struct Running {
+    state: Box<dyn State>,
+    classes: Option<Classes>,
 }
 
 fn start(
@@ -330,8 +273,9 @@ fn start(
     layers: &[LayerInfo],
     modules: &[ActivationModule],
     selected: &[Vec<usize>],
-    profiles: &[ProfilePart],
-) -> Result<Vec<Box<dyn State>>> {
+    profiles: &Profiles,
+    labels: Option<&[i64]>,
+) -> Result<Vec<Running>> {
     let items = job.items.iter().zip(selected);
     items
         .map(|(item, selection)| {
@@ -342,10 +286,13 @@ fn start(
             };
             let infos: Vec<LayerInfo> = selection.iter().map(info).collect();
             let neurons: Vec<usize> = infos.iter().map(|info| info.neurons(item.neurons)).collect();
-            let part = profiles.iter().find(|part| item.needs.profile && part.serves(item));
-            let profile = part.map(|part| part.of(selection));
+            let profile = profiles.of(item, selection);
             let criterion = registry::criterion(&item.spec)?;
-            criterion.start(Start { layers: &infos, neurons: &neurons, profile: profile.as_deref() })
+            let start = Start { layers: &infos, neurons: &neurons, profile: profile.as_deref() };
+            let state = criterion.start(start)?;
+            let labels = labels.filter(|_| criterion.needs().classes && item.neurons == NeuronKind::Channel);
+            let classes = labels.map(|labels| Classes::start(criterion.as_ref(), start, labels)).transpose()?.flatten();
+            Ok(Running { state, classes })
         })
         .collect()
 }
@@ -358,7 +305,7 @@ fn test_pass(
     batch: usize,
     layers: &[LayerInfo],
     selected: &[Vec<usize>],
-    states: &mut [Box<dyn State>],
+    running: &mut [Running],
     watch: &mut Watch,
 ) -> Result<()> {
     // For each layer: the criteria that look at it, and its index in their selection.
@@ -368,7 +315,7 @@ fn test_pass(
             readers[*layer].push((item, at));
         }
     }
-    let states = std::cell::RefCell::new(states);
+    let running = std::cell::RefCell::new(running);
     let mut begun = None;
     each_batch(
         model,
@@ -378,21 +325,31 @@ fn test_pass(
         watch,
         &mut |layer, read| {
             if begun.replace(read.first) != Some(read.first) {
-                for state in states.borrow_mut().iter_mut() {
+                for Running { state, .. } in running.borrow_mut().iter_mut() {
                     state.begin_batch(read.first, read.inputs, &|input| read.set.names(input));
                 }
             }
+            // The rows of each class, once some criterion wants them.
+            let mut parts = None;
             for (item, at) in &readers[layer] {
+                let Running { state, classes } = &mut running.borrow_mut()[*item];
+                let labels = read.labels;
                 let values = read.values(*at, job.items[*item].neurons)?;
-                states.borrow_mut()[*item].observe(values);
+                state.observe(values);
+                if let (Some(classes), Some(labels)) = (classes, labels) {
+                    classes.observe(*at, parts.get_or_insert_with(|| by_label(&values, labels)));
+                }
             }
             Ok(())
         },
         &mut |batch, classes, logits| {
             let end =
                 BatchEnd { first: batch.first, inputs: batch.inputs, classes, logits, labels: batch.labels.as_deref() };
-            for state in states.borrow_mut().iter_mut() {
+            for Running { state, classes } in running.borrow_mut().iter_mut() {
                 state.end_batch(end);
+                if let (Some(classes), Some(labels)) = (classes, end.labels) {
+                    classes.end_batch(labels);
+                }
             }
             Ok(())
         },
@@ -400,7 +357,7 @@ fn test_pass(
 }
 
 /// Runs a data set batch by batch; `on_layer` gets each layer, `on_end` each batch with its logits.
-fn each_batch(
+pub(super) fn each_batch(
     model: &mut Model,
     set: &DataSet,
     size: usize,
@@ -440,8 +397,8 @@ fn each_batch(
                         ));
                     }
                     reader.next_layer();
-                    let mut read =
-                        LayerRead { reader, info: &layers[layer], raw, first: batch.first, inputs: batch.inputs, set };
+                    let (first, inputs, labels) = (batch.first, batch.inputs, batch.labels.as_deref());
+                    let mut read = LayerRead { reader, info: &layers[layer], raw, first, inputs, labels, set };
                     on_layer(layer, &mut read)?;
                 }
                 Observed::Logits => {

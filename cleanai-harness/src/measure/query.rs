@@ -137,6 +137,8 @@ mod tests {
             covered: None,
             total: None,
             layers,
+            classes: BTreeMap::new(),
+            contributions: Vec::new(),
             details: BTreeMap::from([("auroc".to_owned(), 0.75.into()), ("words".to_owned(), "no number".into())]),
             direction: Default::default(),
         };

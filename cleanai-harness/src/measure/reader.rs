@@ -27,6 +27,8 @@ pub(super) struct LayerRead<'a> {
     /// Index of the first input in the data set.
     pub first: usize,
     pub inputs: usize,
+    /// Their labels, where the data has them.
+    pub labels: Option<&'a [i64]>,
     /// For the names of inputs.
     pub set: &'a DataSet,
 }
@@ -53,7 +55,7 @@ impl LayerRead<'_> {
     /// # Errors
     /// A NaN or infinite activation, unless they are to be ignored.
     pub fn values(&mut self, layer: usize, kind: NeuronKind) -> Result<LayerValues<'_>> {
-        let Self { reader, info, raw, first, inputs, set } = self;
+        let Self { reader, info, raw, first, inputs, set, .. } = self;
         let filled = &mut reader.filled[usize::from(kind == NeuronKind::Unit)];
         if !*filled {
             let bad = match kind {

@@ -43,6 +43,8 @@ fn ratios(layers: Vec<LayerFigures>) -> CriterionResult {
         covered: whole.covered,
         total: whole.total,
         layers,
+        classes: BTreeMap::new(),
+        contributions: Vec::new(),
         details: BTreeMap::new(),
         direction: Direction::HigherIsBetter,
     }

@@ -63,8 +63,15 @@ const REFERENCE: &str = "the CleanAI library, github.com/ESOGU-SRLAB/CleanAI";
 const ANY_NUMBER: ParameterKind = ParameterKind::Number { at_least: f64::NEG_INFINITY, at_most: f64::INFINITY };
 
 /// What all of them ask of the pass.
-const NEEDS: Needs =
-    Needs { profile: false, std: false, mean_difference: false, modules: true, labels: false, logits: false };
+const NEEDS: Needs = Needs {
+    profile: false,
+    std: false,
+    mean_difference: false,
+    modules: true,
+    labels: false,
+    logits: false,
+    classes: false,
+};
 
 /// Checks the parameters.
 fn arguments<'a>(spec: &'a CriterionSpec, description: &'a CriterionDescription) -> Result<Arguments<'a>> {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::Result;
 use crate::criteria::coverage::PARALLEL_FROM;
-use crate::criteria::exact_sum::{BLOCK, Sums};
+use crate::criteria::exact_sum::{BLOCK, Parts, Sums};
 use crate::criteria::registry::{CriterionDescription, ParameterDescription, ParameterKind};
 use crate::criteria::scope::Scope;
 use crate::criteria::top_k::top_k;
@@ -113,7 +113,7 @@ impl LargestState {
     }
 
     fn restored(scope: Scope, places: usize, saved: &[u8]) -> Result<Self> {
-        let saved: Vec<(Layer, [f64; 4])> = scope.restored(saved)?;
+        let saved: Vec<(Layer, Parts)> = scope.restored(saved)?;
         let mut state = Self::new(scope, places);
         let sound = |layer: &Layer| match layer.first {
             Some((_, sum)) => sum.is_finite() && (1..=u64::from(u32::MAX)).contains(&layer.inputs),

@@ -139,7 +139,12 @@ fn memory_is_bounded() {
         shape: vec![neurons],
         channel_axis: 0,
     };
-    let profile = LayerProfile { low: vec![0.0; neurons], high: vec![1.0; neurons], std: vec![0.5; neurons] };
+    let profile = LayerProfile {
+        low: vec![0.0; neurons],
+        high: vec![1.0; neurons],
+        std: vec![0.5; neurons],
+        ..LayerProfile::default()
+    };
     let start = Start { layers: &[layer], neurons: &[neurons], profile: Some(&[profile]) };
     let error = registry::criterion(&spec("kmnc(k=1000000)")).unwrap().start(start).err().expect("refused");
     assert_eq!(

@@ -101,6 +101,12 @@ fn start(text: &str, stream: &Stream, profile: Option<&[LayerProfile]>) -> Box<d
     criterion.start(start).expect("a criterion that can be started")
 }
 
+/// The state that was saved.
+fn restore(text: &str, stream: &Stream, profile: Option<&[LayerProfile]>, saved: &[u8]) -> Result<Box<dyn State>> {
+    let criterion = registry::criterion(&spec(text)).expect("a known criterion");
+    criterion.restore(Start { layers: &stream.infos(), neurons: &stream.widths(), profile }, saved)
+}
+
 /// The state after the whole stream in one batch.
 fn state(text: &str, stream: &Stream, profile: Option<&[LayerProfile]>) -> Box<dyn State> {
     let mut state = start(text, stream, profile);

@@ -5,8 +5,15 @@ use proptest::prelude::*;
 use super::profile::ProfileState;
 use super::*;
 
-const ALL: Needs =
-    Needs { std: true, mean_difference: true, profile: true, labels: false, logits: false, modules: false };
+const ALL: Needs = Needs {
+    std: true,
+    mean_difference: true,
+    profile: true,
+    labels: false,
+    logits: false,
+    modules: false,
+    classes: false,
+};
 
 fn new(widths: &[usize]) -> ProfileState {
     ProfileState::new(widths, ALL).expect("little memory")
@@ -37,7 +44,7 @@ fn a_neuron_without_values_is_unknown() {
     let profile = &Stream::one_layer(&[[f64::NAN, 1.0]]).profile()[0];
     assert!(!profile.is_known(0) && profile.is_known(1));
     assert_eq!((profile.unknown(), profile.std[0]), (1, 0.0));
-    let nothing = &new(&[2, 0]).finish();
+    let nothing = ProfileState::new(&[2, 0], Needs { std: true, ..Needs::default() }).unwrap().finish().unwrap();
     assert_eq!((nothing[0].unknown(), nothing[1].unknown()), (2, 0));
     assert!(new(&[1]).means()[0][0].is_nan());
 }
@@ -87,6 +94,7 @@ proptest! {
         let values = (0..inputs).flat_map(|input| columns.iter().map(move |column| column[input])).collect();
         let stream = Stream { inputs, layers: vec![(width, values)], ..Stream::default() };
         let whole = &stream.profile()[0];
+        let new = |widths: &[usize]| ProfileState::new(widths, Needs { mean_difference: inputs > 1, ..ALL }).unwrap();
 
         let mut first = new(&[width]);
         let mut second = new(&[width]);
@@ -95,8 +103,19 @@ proptest! {
         let mut forward = first.clone();
         forward.merge(&second).unwrap();
         second.merge(&first).unwrap();
-        prop_assert_eq!(&forward.finish()[0], whole);
-        prop_assert_eq!(&second.finish()[0], whole, "in the other order");
+        prop_assert_eq!(&forward.finish().unwrap()[0], whole);
+        prop_assert_eq!(&second.finish().unwrap()[0], whole, "in the other order");
+        let needs = Needs { mean_difference: inputs > 1, ..ALL };
+        if inputs > 1 {
+            // The rows held for differences lie in the order of merging; all else is the same.
+            let without = |state: &ProfileState| ProfileState::restore(&[width], needs, &state.save().unwrap()).unwrap();
+            prop_assert_eq!(&without(&forward), &forward);
+        } else {
+            prop_assert_eq!(forward.save().unwrap(), second.save().unwrap());
+        }
+        let saved = forward.save().unwrap();
+        prop_assert!(ProfileState::restore(&[width], needs, &saved[..saved.len() - 1]).is_err());
+        prop_assert!(ProfileState::restore(&[width + 1], needs, &saved).is_err());
 
         for (neuron, column) in columns.iter().enumerate() {
             let known: Vec<f64> = column.iter().copied().filter(|value| !value.is_nan()).collect();
@@ -123,7 +142,7 @@ fn wide_layers_take_the_same_values_by_all_threads() {
     let stream = Stream { inputs, layers: vec![(width, values)], ..Stream::default() };
     let mut single = new(&[width]);
     (0..inputs).for_each(|input| observe(&mut single, &stream, input, input + 1));
-    assert_eq!(single.finish(), stream.profile());
+    assert_eq!(single.finish().unwrap(), stream.profile());
 }
 
 #[test]

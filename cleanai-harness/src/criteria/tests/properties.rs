@@ -48,6 +48,7 @@ fn stream_of(widths: Vec<usize>, inputs: std::ops::Range<usize>) -> impl Strateg
             classes: 3,
             logits,
             labels: Some(labels),
+            units: false,
         })
     })
 }
@@ -183,10 +184,26 @@ proptest! {
     }
 
     #[test]
+    fn units_count_as_channels_do((mut profile, mut stream) in streams()) {
+        for stream in [&mut profile, &mut stream] {
+            stream.layers.iter_mut().flat_map(|layer| &mut layer.1).for_each(|value| *value = f64::from(*value as f32));
+        }
+        let profile = profile.profile();
+        let units = Stream { units: true, ..stream.clone() };
+        for text in CRITERIA {
+            let (channels, units) = (state(text, &stream, Some(&profile)), state(text, &units, Some(&profile)));
+            prop_assert_eq!(channels.figures(), units.figures(), "{}", text);
+            prop_assert_eq!(contents(channels), contents(units), "{}", text);
+        }
+        prop_assert_eq!(units.profile(), stream.profile());
+    }
+
+    #[test]
     fn batches_and_merges_change_nothing(
         (profile, stream) in streams(),
         mut cuts in proptest::collection::vec(0usize..12, 0..5),
         text in proptest::sample::select(CRITERIA),
+        damage in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
     ) {
         let profile = profile.profile();
         cuts.iter_mut().for_each(|cut| *cut %= stream.inputs + 1);
@@ -218,7 +235,29 @@ proptest! {
         prop_assert_eq!(&batched.figures(), &whole_figures);
         prop_assert_eq!(&merged.figures(), &whole_figures);
         prop_assert_eq!(contents(batched), whole.clone());
-        prop_assert_eq!(contents(merged), whole);
+        prop_assert_eq!(contents(merged), whole.clone());
+
+        // Saved half-way and read again, it goes on as if nothing had been.
+        let half = cuts[cuts.len() / 2];
+        let mut before = start(text, &stream, Some(&profile));
+        stream.feed(before.as_mut(), 0, half);
+        let mut after = restore(text, &stream, Some(&profile), &contents(before)).unwrap();
+        stream.feed(after.as_mut(), half, stream.inputs);
+        prop_assert_eq!(&after.figures(), &whole_figures);
+        prop_assert_eq!(contents(after), whole.clone());
+
+        // A damaged one is refused or is another state, but never ends the program.
+        let mut damaged = whole;
+        for (at, byte) in &damage {
+            if let Some(own) = at.checked_rem(damaged.len()).and_then(|at| damaged.get_mut(at)) {
+                *own = *byte;
+            }
+        }
+        damaged.truncate(damaged.len().saturating_sub(damage.len() % 3));
+        if let Ok(mut state) = restore(text, &stream, Some(&profile), &damaged) {
+            stream.feed(state.as_mut(), stream.inputs, stream.inputs);
+            state.figures();
+        }
     }
 }
 
@@ -236,7 +275,7 @@ fn wide_layers_are_counted_the_same_by_all_threads() {
     let (inputs, width) = (48, 3_001);
     let stream = |seed| Stream { inputs, layers: vec![(width, scattered(inputs * width, seed))], ..Stream::default() };
     let (mut stream, profile) = (stream(1), stream(2));
-    assert!(stream.layers[0].1.len() > columns::PARALLEL_FROM);
+    assert!(stream.layers[0].1.len() > coverage::PARALLEL_FROM);
     for at in (0..inputs * width).step_by(977) {
         stream.layers[0].1[at] = f64::NAN;
     }

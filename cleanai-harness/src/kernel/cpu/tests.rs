@@ -22,27 +22,18 @@ fn neurons(shape: &[usize], channel_axis: usize, kind: NeuronKind) -> usize {
     }
 }
 
-/// Means per input and neuron of what `map` makes of each scalar, given the finite range of its input.
-fn plain(
-    raw: &[f32],
-    inputs: usize,
-    shape: &[usize],
-    channel_axis: usize,
-    kind: NeuronKind,
-    map: impl Fn(f64, f64, f64) -> f64,
-) -> Vec<f64> {
+/// Means per input and neuron.
+fn plain(raw: &[f32], inputs: usize, shape: &[usize], channel_axis: usize, kind: NeuronKind) -> Vec<f64> {
     let units: usize = shape.iter().product();
     let neurons = neurons(shape, channel_axis, kind);
     let mut means = Vec::new();
     for input in 0..inputs {
         let own = &raw[input * units..(input + 1) * units];
-        let finite = || own.iter().copied().filter(|value| value.is_finite()).map(f64::from);
-        let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
         // Sum, what its rounding lost, and count.
         let mut sums = vec![(0.0f64, 0.0, 0.0); neurons];
         for (index, value) in own.iter().enumerate() {
             let (sum, lost, count) = &mut sums[channel_of(shape, channel_axis, kind, index)];
-            let term = if value.is_finite() { map(f64::from(*value), low, high) } else { f64::NAN };
+            let term = if value.is_finite() { f64::from(*value) } else { f64::NAN };
             let next = *sum + term;
             *lost += if sum.abs() >= term.abs() { (*sum - next) + term } else { (term - next) + *sum };
             (*sum, *count) = (next, *count + 1.0);
@@ -52,8 +43,29 @@ fn plain(
     means
 }
 
-fn plain_scaled(value: f64, low: f64, high: f64) -> f64 {
-    if high > low { (value - low) / (high - low) } else { 0.0 }
+/// The range of the finite scalars of every input.
+fn plain_ranges(raw: &[f32], inputs: usize) -> Vec<InputRange> {
+    let units = raw.len().checked_div(inputs).unwrap_or(0);
+    let range = |input: usize| {
+        let finite = || raw[input * units..(input + 1) * units].iter().copied().filter(|value| value.is_finite());
+        match finite().next() {
+            None => InputRange::default(),
+            Some(_) => InputRange {
+                low: finite().fold(f32::INFINITY, f32::min),
+                high: finite().fold(f32::NEG_INFINITY, f32::max),
+            },
+        }
+    };
+    (0..inputs).map(range).collect()
+}
+
+/// Smallest and largest of every column, NaN and infinities left out.
+fn plain_columns(values: &[f64], columns: usize) -> (Vec<f64>, Vec<f64>) {
+    let column =
+        |at: usize| values[at.min(values.len())..].iter().step_by(columns).copied().filter(|own| own.is_finite());
+    (0..columns)
+        .map(|at| (column(at).fold(f64::INFINITY, f64::min), column(at).fold(f64::NEG_INFINITY, f64::max)))
+        .unzip()
 }
 
 fn assert_close(found: &[f64], expected: &[f64], scale: f64) {
@@ -64,20 +76,41 @@ fn assert_close(found: &[f64], expected: &[f64], scale: f64) {
     }
 }
 
+/// Buffers that hold what a read of another layer left.
+fn used() -> Channels {
+    let mut read = Channels::default();
+    channels(&[7.0, f32::NAN, 3.0], 1, &[3], 0, &mut read);
+    read
+}
+
 fn agrees(raw: &[f32], inputs: usize, shape: &[usize], channel_axis: usize, kind: NeuronKind) {
-    let mut values = vec![7.0; 3];
     let largest = raw
         .iter()
         .filter(|value| value.is_finite())
         .fold(0.0, |largest: f64, value| largest.max(f64::from(value.abs())));
-    let skipped = neuron_values(raw, inputs, shape, channel_axis, kind, &mut values);
-    let expected = plain(raw, inputs, shape, channel_axis, kind, |value, _, _| value);
-    assert_close(&values, &expected, largest);
-    assert_eq!(skipped, expected.iter().filter(|value| value.is_nan()).count());
-
-    let skipped_scaled = scaled_values(raw, inputs, shape, channel_axis, kind, &mut values);
-    assert_close(&values, &plain(raw, inputs, shape, channel_axis, kind, plain_scaled), 1.0);
-    assert_eq!(skipped_scaled, skipped);
+    let expected = plain(raw, inputs, shape, channel_axis, kind);
+    match kind {
+        NeuronKind::Channel => {
+            let mut read = used();
+            let skipped = channels(raw, inputs, shape, channel_axis, &mut read);
+            assert_close(&read.values, &expected, largest);
+            assert_eq!(skipped, expected.iter().filter(|value| value.is_nan()).count());
+            assert_eq!(read.ranges, plain_ranges(raw, inputs));
+            let neurons = neurons(shape, channel_axis, kind);
+            assert_eq!((read.low, read.high), plain_columns(&read.values, neurons));
+        }
+        NeuronKind::Unit => {
+            let mut read = Units { cleared: vec![1.0], ..Units::default() };
+            let count: usize = shape.iter().product();
+            let skipped = units(raw, inputs, count, &mut read);
+            assert_eq!(skipped, raw.iter().filter(|value| !value.is_finite()).count());
+            assert_eq!(read.cleared.is_empty(), skipped == 0);
+            assert_eq!(read.ranges, plain_ranges(raw, inputs));
+            let (low, high) = plain_columns(&raw.iter().copied().map(f64::from).collect::<Vec<_>>(), count);
+            assert_eq!(read.low.into_iter().map(f64::from).collect::<Vec<_>>(), low);
+            assert_eq!(read.high.into_iter().map(f64::from).collect::<Vec<_>>(), high);
+        }
+    }
 
     let units: usize = shape.iter().product();
     let expected = (0..raw.len())
@@ -114,17 +147,14 @@ proptest! {
         axis in 0usize..2,
     ) {
         let (shape, units) = ([3, 40], 120);
-        let mut whole = Vec::new();
-        let mut one = Vec::new();
-        for read in [neuron_values, scaled_values] {
-            read(&raw, 5, &shape, axis, NeuronKind::Channel, &mut whole);
-            let mut joined = Vec::new();
-            for raw in raw.chunks(units) {
-                read(raw, 1, &shape, axis, NeuronKind::Channel, &mut one);
-                joined.extend_from_slice(&one);
-            }
-            prop_assert!(joined.iter().zip(&whole).all(|(one, whole)| one.to_bits() == whole.to_bits()));
+        let (mut whole, mut one) = (used(), used());
+        channels(&raw, 5, &shape, axis, &mut whole);
+        let mut joined = Vec::new();
+        for raw in raw.chunks(units) {
+            channels(raw, 1, &shape, axis, &mut one);
+            joined.extend_from_slice(&one.values);
         }
+        prop_assert!(joined.iter().zip(&whole.values).all(|(one, whole)| one.to_bits() == whole.to_bits()));
     }
 }
 
@@ -137,60 +167,40 @@ fn scattered(count: usize) -> Vec<f32> {
 fn large_layers_are_read_the_same_by_all_threads() {
     // Channels first, last and in the middle; fully connected; a long run.
     for (shape, axis) in
-        [(vec![64, 28, 28], 0), (vec![197, 192], 1), (vec![5, 37, 64], 1), (vec![20_000], 0), (vec![1, 70_001], 0)]
+        [(vec![96, 32, 32], 0), (vec![197, 480], 1), (vec![25, 37, 96], 1), (vec![100_000], 0), (vec![1, 90_001], 0)]
     {
-        let inputs = 9;
-        let raw = scattered(inputs * shape.iter().product::<usize>());
-        assert!(raw.len() > PARALLEL_FROM);
-        for kind in [NeuronKind::Channel, NeuronKind::Unit] {
-            agrees(&raw, inputs, &shape, axis, kind);
-            // Alone an input may take the path of small layers: no bit may differ.
-            let units: usize = shape.iter().product();
-            for read in [neuron_values, scaled_values] {
-                let (mut whole, mut one) = (Vec::new(), Vec::new());
-                read(&raw, inputs, &shape, axis, kind, &mut whole);
-                read(&raw[units..2 * units], 1, &shape, axis, kind, &mut one);
-                assert_eq!(whole[one.len()..2 * one.len()], one);
+        // Few inputs are split by their channels, many among themselves.
+        for inputs in [3, 19] {
+            let raw = scattered(inputs * shape.iter().product::<usize>());
+            assert!(raw.len() > PARALLEL_FROM);
+            for kind in [NeuronKind::Channel, NeuronKind::Unit] {
+                agrees(&raw, inputs, &shape, axis, kind);
+                // Alone an input may take the path of small layers: no bit may differ.
+                let units: usize = shape.iter().product();
+                let (mut whole, mut one) = (used(), used());
+                channels(&raw, inputs, &shape, axis, &mut whole);
+                channels(&raw[units..2 * units], 1, &shape, axis, &mut one);
+                assert_eq!(whole.values[one.values.len()..2 * one.values.len()], one.values);
             }
         }
     }
 }
 
 #[test]
-fn scaling_keeps_its_digits_where_the_range_is_small() {
-    // The range is one step of f32 beside the values: the mean less the minimum would have eight digits left.
-    let (low, high) = (1.0e6f32, 1.0e6f32.next_up());
-    let raw: Vec<f32> = (0..300).map(|index| if index % 3 == 0 { high } else { low }).collect();
-    let mut values = Vec::new();
-    scaled_values(&raw, 1, &[1, 300], 0, NeuronKind::Channel, &mut values);
-    assert!((values[0] - 1.0 / 3.0).abs() < 1e-15, "{}", values[0]);
-}
-
-#[test]
-fn scaled_ends_are_exact() {
-    let mut values = Vec::new();
-    // The second channel is the maximum everywhere, the first the minimum, the third exactly between.
-    let raw = [[-0.1f32; 7], [0.3; 7], [0.1; 7]].concat();
-    scaled_values(&raw, 1, &[3, 7], 0, NeuronKind::Channel, &mut values);
-    assert_eq!(values[..2], [0.0, 1.0]);
-    scaled_values(&[5.0; 12], 2, &[3, 2], 0, NeuronKind::Channel, &mut values);
-    assert_eq!(values, [0.0; 6]);
-    scaled_values(&[f32::MAX, f32::MIN, 0.0], 1, &[3], 0, NeuronKind::Unit, &mut values);
-    assert_eq!(values, [1.0, 0.0, 0.5]);
-}
-
-#[test]
 fn values_that_are_not_finite_are_counted_and_left_out_of_the_range() {
     let (nan, infinity) = (f32::NAN, f32::INFINITY);
     let raw = [1.0, nan, 0.0, 4.0, infinity, -infinity];
-    let mut values = Vec::new();
-    assert_eq!(neuron_values(&raw, 1, &[3, 2], 0, NeuronKind::Channel, &mut values), 2);
-    assert!(values[0].is_nan() && values[1] == 2.0 && values[2].is_nan());
-    assert_eq!(scaled_values(&raw, 1, &[3, 2], 0, NeuronKind::Channel, &mut values), 2);
-    assert!(values[0].is_nan() && values[1] == 0.5 && values[2].is_nan());
-    assert_eq!(scaled_values(&raw, 1, &[3, 2], 0, NeuronKind::Unit, &mut values), 3);
-    assert_eq!(values[3], 1.0);
-    assert_eq!(scaled_values(&[nan, infinity], 1, &[2], 0, NeuronKind::Unit, &mut values), 2);
+    let mut read = used();
+    assert_eq!(channels(&raw, 1, &[3, 2], 0, &mut read), 2);
+    assert!(read.values[0].is_nan() && read.values[1] == 2.0 && read.values[2].is_nan());
+    assert_eq!(read.ranges, [InputRange { low: 0.0, high: 4.0 }]);
+    let mut read = Units::default();
+    assert_eq!(units(&raw, 1, 6, &mut read), 3);
+    assert_eq!(read.ranges, [InputRange { low: 0.0, high: 4.0 }]);
+    assert!(read.cleared[1].is_nan() && read.cleared[3] == 4.0 && read.cleared[4].is_nan());
+    assert_eq!((read.low[1], read.high[1], read.low[3]), (f32::INFINITY, f32::NEG_INFINITY, 4.0));
+    assert_eq!(units(&[nan, infinity], 1, 2, &mut read), 2);
+    assert_eq!(read.ranges, [InputRange::default()]);
     let found = first_non_finite(&raw, 1, &[3, 2], 0, NeuronKind::Channel).unwrap();
     assert!((found.input, found.neuron) == (0, 0) && found.value.is_nan());
     // By channel the second step's first feature comes before the first step's second.
@@ -201,22 +211,19 @@ fn values_that_are_not_finite_are_counted_and_left_out_of_the_range() {
 
 #[test]
 fn shapes_without_positions_or_channels() {
-    let mut values = vec![1.0];
-    assert_eq!(neuron_values(&[1.5, 2.5], 2, &[], 0, NeuronKind::Channel, &mut values), 0);
-    assert_eq!(values, [1.5, 2.5], "a scalar per input is one neuron");
-    assert_eq!(neuron_values(&[1.5, 2.5], 2, &[], 0, NeuronKind::Unit, &mut values), 0);
-    assert_eq!(values, [1.5, 2.5]);
-    assert_eq!(neuron_values(&[], 2, &[3, 0], 0, NeuronKind::Channel, &mut values), 6);
-    assert!(values.len() == 6 && values.iter().all(|value| value.is_nan()), "no mean over nothing");
-    assert_eq!(scaled_values(&[], 2, &[3, 0], 0, NeuronKind::Channel, &mut values), 6);
+    let mut read = used();
+    assert_eq!(channels(&[1.5, 2.5], 2, &[], 0, &mut read), 0);
+    assert_eq!(read.values, [1.5, 2.5], "a scalar per input is one neuron");
+    assert_eq!(channels(&[], 2, &[3, 0], 0, &mut read), 6);
+    assert!(read.values.len() == 6 && read.values.iter().all(|value| value.is_nan()), "no mean over nothing");
     for shape in [vec![0], vec![0, 4], vec![4, 0]] {
         let axis = shape.iter().position(|size| *size == 0).unwrap();
-        assert_eq!(neuron_values(&[], 2, &shape, axis, NeuronKind::Channel, &mut values), 0);
-        assert!(values.is_empty());
-        assert_eq!(scaled_values(&[], 2, &shape, axis, NeuronKind::Unit, &mut values), 0);
-        assert!(values.is_empty());
+        assert_eq!(channels(&[], 2, &shape, axis, &mut read), 0);
+        assert!(read.values.is_empty());
+        assert_eq!(units(&[], 2, 0, &mut Units::default()), 0);
     }
-    assert_eq!(neuron_values(&[], 0, &[3, 2], 0, NeuronKind::Channel, &mut values), 0);
-    assert!(values.is_empty());
+    assert_eq!(channels(&[], 0, &[3, 2], 0, &mut read), 0);
+    assert!(read.values.is_empty() && read.ranges.is_empty());
+    assert_eq!((&read.low[..], &read.high[..]), (&[f64::INFINITY; 3][..], &[f64::NEG_INFINITY; 3][..]));
     assert_eq!(first_non_finite(&[], 2, &[3, 0], 0, NeuronKind::Channel), None);
 }
