@@ -206,8 +206,8 @@ pub struct Report {
     #[arg(long, value_name = "DATA")]
     pub data: String,
     /// How many inputs are drawn for the sections on several inputs (50 if not given)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub inputs: Option<u32>,
+    #[arg(long = "inputs", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub several: Option<u32>,
     /// The seed they are drawn with (0 if not given)
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -289,7 +289,7 @@ impl Report {
         option(&mut words, "--style", self.style.as_ref());
         option(&mut words, "--model", Some(&self.model));
         option(&mut words, "--data", Some(&self.data));
-        option(&mut words, "--inputs", self.inputs.map(|n| n.to_string()).as_ref());
+        option(&mut words, "--inputs", self.several.map(|n| n.to_string()).as_ref());
         option(&mut words, "--seed", self.seed.map(|n| n.to_string()).as_ref());
         option(&mut words, "--threshold", self.threshold.map(|x| x.to_string()).as_ref());
         option(&mut words, "--value-threshold", self.value_threshold.map(|x| x.to_string()).as_ref());

@@ -66,7 +66,9 @@ fn merge(registration: &Registration, config: &Config) -> Result<Declaration> {
         requirements,
         baseline: config.baseline.clone(),
         report: match config.report.style {
-            ReportStyle::Cleanai if config.report.pdf != ReportFile::No => CleanaiSettings::default().criteria(),
+            ReportStyle::Cleanai if cfg!(feature = "pdf") && config.report.pdf != ReportFile::No => {
+                CleanaiSettings::default().criteria()
+            }
             _ => Vec::new(),
         },
         test: TestIdentity {

@@ -24,8 +24,8 @@ pub struct Report {
     #[arg(long, value_name = "DATA")]
     data: String,
     /// How many inputs are drawn for the sections on several inputs.
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    inputs: usize,
+    #[arg(long = "inputs", value_name = "N", default_value_t = 50)]
+    several: usize,
     /// The seed they are drawn with.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -82,7 +82,7 @@ impl Report {
             batch: self.batch,
             options: &self.options,
         };
-        let analysis = measure::analyse(&asked.declaration("report")?, &settings, self.seed, self.inputs)?;
+        let analysis = measure::analyse(&asked.declaration("report")?, &settings, self.seed, self.several)?;
         let output = self.output.clone().unwrap_or_else(|| {
             let name = self.model.file_stem().unwrap_or_default().to_string_lossy();
             PathBuf::from(format!("Analysis_{name}.pdf"))

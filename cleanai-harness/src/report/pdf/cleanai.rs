@@ -71,18 +71,19 @@ fn table(canvas: &mut Canvas, section: &Section) {
 
 /// Names to the left, numbers to the right, each as wide as its title asks for.
 fn column(section: &Section, index: usize, title: &'static str) -> Column {
-    let number = |text: &String| text.trim_end_matches('%').parse::<f64>().is_ok() || text == "-";
-    let numbers = index > 0 && section.rows.iter().filter_map(|row| row.get(index)).all(number);
-    match (numbers, section.columns.len()) {
-        (false, 4) if index == 0 => Column::left(title, 130.0),
-        (false, 4) => Column::rest(title),
-        (false, _) if index == 0 => Column::left(title, 62.0),
-        (false, _) => Column::left(title, 82.0),
-        (true, 6) => [Column::right(title, 104.0), Column::right(title, 96.0), Column::right(title, 60.0)]
-            .into_iter()
-            .nth(index - 2)
-            .unwrap_or_else(|| Column::rest_right(title)),
-        (true, _) => Column::rest_right(title),
+    let number = |text: &String| text.trim_end_matches('%').parse::<f64>().is_ok();
+    let numbers = |index: usize| index > 0 && section.rows.iter().filter_map(|row| row.get(index)).all(number);
+    let by_layer = section.columns.len() > 4;
+    match (index, numbers(index)) {
+        (0, _) if title.is_empty() => Column::left(title, 70.0),
+        (0, _) => Column::left(title, if by_layer { 56.0 } else { 130.0 }),
+        (_, false) if by_layer => Column::left(title, 78.0),
+        (_, false) => Column::rest(title),
+        (2, true) if by_layer => Column::right(title, 100.0),
+        (3, true) if by_layer => Column::right(title, 92.0),
+        // Beside a name that may be long, no wider than it must be.
+        (_, true) if !by_layer && !numbers(1) => Column::right(title, 80.0),
+        (_, true) => Column::rest_right(title),
     }
 }
 
@@ -105,7 +106,11 @@ fn facts(canvas: &mut Canvas, analysis: &Analysis) {
             vec![
                 ("path", BODY, data.path.clone()),
                 ("inputs", BODY, format!("{} of shape {}", text::grouped(draw.of as u64), text::shape(&data.shape))),
-                ("transform", BODY, if data.transform.is_empty() { "none".into() } else { data.transform.clone() }),
+                (
+                    "transform",
+                    BODY,
+                    if ["", "[]"].contains(&data.transform.as_str()) { "none".into() } else { data.transform.clone() },
+                ),
             ],
         ),
         (

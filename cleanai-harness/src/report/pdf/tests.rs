@@ -227,7 +227,8 @@ fn poppler_reads_it() {
 fn in_cleanai_style() -> Outcome {
     let result = |details: serde_json::Value| -> crate::measure::CriterionResult {
         let layers = serde_json::json!([{ "name": "features.1", "value": 0.25, "covered": 8, "total": 32 }]);
-        let result = serde_json::json!({ "value": 0.25, "covered": 8, "total": 32, "layers": layers, "details": details });
+        let result =
+            serde_json::json!({ "value": 0.25, "covered": 8, "total": 32, "layers": layers, "details": details });
         serde_json::from_value(result).unwrap()
     };
     let counts = serde_json::json!({
