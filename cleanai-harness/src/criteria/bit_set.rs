@@ -20,6 +20,11 @@ impl BitSet {
         self.length
     }
 
+    /// Whether `index` is in.
+    pub(crate) fn has(&self, index: usize) -> bool {
+        self.words[index / 64] >> (index % 64) & 1 == 1
+    }
+
     /// Puts `index` in; gives whether it is new.
     pub(crate) fn insert(&mut self, index: usize) -> bool {
         debug_assert!(index < self.length);

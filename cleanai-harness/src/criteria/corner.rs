@@ -110,7 +110,7 @@ impl Criterion for Corners {
     }
 
     fn needs(&self) -> Needs {
-        Needs { profile: true, std: self.sigma > 0.0, classes: true, ..Needs::default() }
+        Needs { profile: true, std: self.sigma > 0.0, classes: true, device: true, ..Needs::default() }
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {

@@ -55,6 +55,11 @@ impl Coverage {
         self.covered.is_full()
     }
 
+    /// Whether this item is covered.
+    pub(crate) fn has(&self, item: usize) -> bool {
+        self.covered.has(item)
+    }
+
     /// Who covered what first; nothing where it is not kept.
     pub(crate) fn firsts(&self) -> Option<&[FirstCover]> {
         self.firsts.as_deref()

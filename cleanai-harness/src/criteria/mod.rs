@@ -33,7 +33,7 @@ use crate::declare::CriterionSpec;
 use crate::model::LayerInfo;
 use crate::{Error, ErrorKind, Result};
 
-pub use values::{InputRange, LayerBatch, LayerValues, Numbers};
+pub use values::{DeviceUnits, InputRange, LayerBatch, LayerValues, Numbers};
 
 /// What ends a batch: everything that is known of its inputs beside the layers.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +66,8 @@ pub struct Needs {
     pub labels: bool,
     /// Logits.
     pub logits: bool,
+    /// Whether units may be handed over where they lie ([`Numbers::Device`]); otherwise they are copied first.
+    pub device: bool,
     /// Figures for the inputs of each label by themselves, too, where there are labels and memory ([`Criterion::bytes`]).
     pub classes: bool,
 }

@@ -238,6 +238,8 @@ impl LayerState {
         match values.values {
             Numbers::Double(rows) => self.sum(rows, Moments::take_any),
             Numbers::Single(rows) => self.sum(rows, Moments::take_single),
+            Numbers::Device(units) if self.moments.is_some() => self.sum(&units.copy(), Moments::take_single),
+            Numbers::Device(_) => {}
         }
         if let Some(rows) = &mut self.rows {
             rows.extend_from_slice(&values.values.to_f64());

@@ -72,7 +72,7 @@ impl Criterion for Sections {
     }
 
     fn needs(&self) -> Needs {
-        Needs { profile: true, classes: true, ..Needs::default() }
+        Needs { profile: true, classes: true, device: true, ..Needs::default() }
     }
 
     fn bytes(&self, neurons: &[usize]) -> u64 {
@@ -157,6 +157,7 @@ impl State for SectionState {
         let (below, above) = match values.values {
             Numbers::Double(rows) => ranges.cover(rows, values.first, coverage),
             Numbers::Single(rows) => ranges.cover(rows, values.first, coverage),
+            Numbers::Device(units) => ranges.cover_elsewhere(units, values.first, coverage),
         };
         self.outside.below += below;
         self.outside.above += above;

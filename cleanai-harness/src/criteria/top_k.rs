@@ -114,7 +114,7 @@ impl Criterion for TopK {
     }
 
     fn needs(&self) -> Needs {
-        Needs { classes: true, ..Needs::default() }
+        Needs { classes: true, device: true, ..Needs::default() }
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
@@ -206,6 +206,7 @@ fn top_of_rows(values: &LayerValues<'_>, places: usize) -> Vec<Vec<u32>> {
     match values.values {
         Numbers::Double(rows) => top_of(rows, values, places),
         Numbers::Single(rows) => top_of(rows, values, places),
+        Numbers::Device(units) => units.largest(places),
     }
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::classes::{Classes, by_label};
 use super::job::{Item, Items, Job, Sets};
 use super::needs::{check_needs, no_profile, select};
 use super::profile::{self, Profiles};
-use super::reader::{LayerRead, LayerReader};
+use super::reader::{LayerRead, LayerReader, Output, unreadable};
 use super::{CriterionResult, DataFacts, Measurement, ModelFacts, ReportFigures, Seconds, Settings};
 use crate::criteria::{BatchEnd, Start, State, registry};
 use crate::data::transform;
@@ -334,7 +334,7 @@ fn test_pass(
             for (item, at) in &readers[layer] {
                 let Running { state, classes } = &mut running.borrow_mut()[*item];
                 let labels = read.labels;
-                let values = read.values(*at, job.items[*item].neurons)?;
+                let values = read.values(*at, job.items[*item].neurons, job.items[*item].needs.device)?;
                 state.observe(values);
                 if let (Some(classes), Some(labels)) = (classes, labels) {
                     classes.observe(*at, parts.get_or_insert_with(|| by_label(&values, labels)));
@@ -380,35 +380,43 @@ pub(super) fn each_batch(
         let reader = &mut watch.reader;
         model.run_named(&inputs, &mut |observed, output| {
             let reading = Instant::now();
-            let values = tensor::Values::of(output)?;
             let rows = output.size().first().map_or(1, |rows| usize::try_from(*rows).unwrap_or(0));
             if rows != size {
                 return Err(shape_error(observed, layers, rows, size));
             }
-            let all = values.as_slice();
-            let width = all.len() / size.max(1);
-            let raw = &all[..width * batch.inputs];
-            match observed {
-                Observed::Layer(layer) => {
-                    if tensor::shape(output).get(1..) != Some(&layers[layer].shape[..]) {
+            let (values, real);
+            let shape = tensor::shape(output);
+            let output = if output.device() == Device::Cpu || observed == Observed::Logits {
+                values = tensor::Values::of(output)?;
+                let all = values.as_slice();
+                Output::Host(&all[..all.len() / size.max(1) * batch.inputs])
+            } else {
+                real = output.f_narrow(0, 0, batch.inputs as i64).map_err(unreadable)?;
+                Output::Device(&real)
+            };
+            match (observed, output) {
+                (Observed::Layer(layer), output) => {
+                    if shape.get(1..) != Some(&layers[layer].shape[..]) {
                         return Err(Error::new(
                             ErrorKind::Model,
                             format!("layer {} changes its shape from batch to batch", layers[layer].name),
                         ));
                     }
-                    reader.next_layer();
+                    reader.next_layer()?;
                     let (first, inputs, labels) = (batch.first, batch.inputs, batch.labels.as_deref());
-                    let mut read = LayerRead { reader, info: &layers[layer], raw, first, inputs, labels, set };
+                    let mut read = LayerRead { reader, info: &layers[layer], output, first, inputs, labels, set };
                     on_layer(layer, &mut read)?;
                 }
-                Observed::Logits => {
-                    classes = width;
+                (Observed::Logits, Output::Host(raw)) => {
+                    classes = raw.len() / batch.inputs.max(1);
                     logits = raw.iter().map(|value| f64::from(*value)).collect();
                 }
+                (Observed::Logits, Output::Device(_)) => unreachable!("logits are brought to main memory"),
             }
             observing += reading.elapsed().as_secs_f64();
             Ok(())
         })?;
+        reader.next_layer()?;
         watch.forward += running.elapsed().as_secs_f64() - observing;
         let ending = Instant::now();
         on_end(&batch, classes, &logits)?;

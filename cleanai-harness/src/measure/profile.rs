@@ -166,7 +166,7 @@ fn pass(
         &mut |layer, read| {
             for (part, state) in missing.iter().map(|at| &parts[*at]).zip(states.borrow_mut().iter_mut()) {
                 if let Ok(at) = part.layers.binary_search(&layer) {
-                    state.observe(read.values(at, part.neurons)?);
+                    state.observe(read.values(at, part.neurons, true)?);
                 }
             }
             Ok(())

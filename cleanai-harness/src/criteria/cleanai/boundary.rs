@@ -8,7 +8,7 @@ use crate::declare::CriterionSpec;
 
 use super::counts::{CountState, Rule};
 use super::kernel::{not_above, not_below};
-use super::{NEEDS, REFERENCE, arguments};
+use super::{REFERENCE, arguments, needs};
 
 /// `cleanai::nbc`: the share of units outside the range of their layer.
 ///
@@ -71,7 +71,7 @@ impl Criterion for Boundary {
     }
 
     fn needs(&self) -> Needs {
-        Needs { profile: true, ..NEEDS }
+        Needs { profile: true, ..needs() }
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {

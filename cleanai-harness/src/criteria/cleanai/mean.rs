@@ -7,7 +7,7 @@ use crate::criteria::{Criterion, Direction, Needs, Start, State};
 use crate::declare::CriterionSpec;
 
 use super::counts::{CountState, Rule};
-use super::{NEEDS, REFERENCE, arguments};
+use super::{REFERENCE, arguments, needs};
 
 /// `cleanai::nc`: the share of units above the mean of their layer for the same input.
 ///
@@ -54,7 +54,7 @@ impl Criterion for AboveMean {
     }
 
     fn needs(&self) -> Needs {
-        NEEDS
+        needs()
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {

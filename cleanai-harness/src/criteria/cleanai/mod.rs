@@ -63,15 +63,9 @@ const REFERENCE: &str = "the CleanAI library, github.com/ESOGU-SRLAB/CleanAI";
 const ANY_NUMBER: ParameterKind = ParameterKind::Number { at_least: f64::NEG_INFINITY, at_most: f64::INFINITY };
 
 /// What all of them ask of the pass.
-const NEEDS: Needs = Needs {
-    profile: false,
-    std: false,
-    mean_difference: false,
-    modules: true,
-    labels: false,
-    logits: false,
-    classes: false,
-};
+fn needs() -> Needs {
+    Needs { modules: true, ..Needs::default() }
+}
 
 /// Checks the parameters.
 fn arguments<'a>(spec: &'a CriterionSpec, description: &'a CriterionDescription) -> Result<Arguments<'a>> {
@@ -89,5 +83,7 @@ fn units<'a>(values: &LayerValues<'a>) -> Cow<'a, [f32]> {
     match values.values {
         Numbers::Single(units) => Cow::Borrowed(units),
         Numbers::Double(channels) => channels.iter().map(|value| *value as f32).collect(),
+        // Not asked for.
+        Numbers::Device(elsewhere) => elsewhere.copy().into(),
     }
 }

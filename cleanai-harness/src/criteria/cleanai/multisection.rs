@@ -8,7 +8,7 @@ use crate::declare::CriterionSpec;
 
 use super::counts::{CountState, Rule};
 use super::kernel::{not_above, not_below};
-use super::{NEEDS, REFERENCE, arguments};
+use super::{REFERENCE, arguments, needs};
 
 /// `cleanai::mnc(intervals = [[0, 0.1], [0.1, 0.2], [0.2, 0.3], [0.3, 0.4], [0.4, 0.5]])`: the share of units within intervals.
 ///
@@ -65,7 +65,7 @@ impl Criterion for Within {
     }
 
     fn needs(&self) -> Needs {
-        NEEDS
+        needs()
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {

@@ -7,7 +7,7 @@ use crate::declare::CriterionSpec;
 
 use super::kernel::not_above;
 use super::pair_state::{Comparison, Counted, PairState, Side};
-use super::{ANY_NUMBER, NEEDS, REFERENCE, arguments};
+use super::{ANY_NUMBER, REFERENCE, arguments, needs};
 
 /// Two named inputs.
 pub(super) const INPUTS: ParameterDescription = ParameterDescription {
@@ -136,7 +136,7 @@ impl Criterion for TwoInputs {
     }
 
     fn needs(&self) -> Needs {
-        NEEDS
+        needs()
     }
 
     fn named_inputs(&self) -> &[String] {

@@ -8,7 +8,7 @@ use crate::declare::CriterionSpec;
 
 use super::counts::{CountState, Rule};
 use super::kernel::not_above;
-use super::{ANY_NUMBER, NEEDS, REFERENCE, arguments};
+use super::{ANY_NUMBER, REFERENCE, arguments, needs};
 
 /// `cleanai::tc(threshold = 0.75)`: the share of units above a threshold.
 ///
@@ -60,7 +60,7 @@ impl Criterion for Above {
     }
 
     fn needs(&self) -> Needs {
-        NEEDS
+        needs()
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {

@@ -15,7 +15,7 @@ use crate::criteria::top_k::top_k;
 use crate::criteria::{Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Start, State};
 use crate::declare::CriterionSpec;
 
-use super::{NEEDS, REFERENCE, arguments, units};
+use super::{REFERENCE, arguments, needs, units};
 
 /// `cleanai::tknc(k = 3)`: the mean of the k largest units of each layer.
 ///
@@ -69,7 +69,7 @@ impl Criterion for Largest {
     }
 
     fn needs(&self) -> Needs {
-        NEEDS
+        needs()
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
@@ -146,11 +146,11 @@ impl State for LargestState {
     fn observe(&mut self, values: LayerValues<'_>) {
         let units = units(&values);
         let (width, places) = (values.neurons, self.places);
-        let row = |input: usize| sum_of_largest(&units[input * width..(input + 1) * width], places);
+        let row = |row: &[f32]| sum_of_largest(row, places);
         let sums: Vec<f64> = if units.len() < PARALLEL_FROM {
-            (0..values.inputs).map(row).collect()
+            units.chunks_exact(width.max(1)).map(row).collect()
         } else {
-            (0..values.inputs).into_par_iter().map(row).collect()
+            units.par_chunks_exact(width).map(row).collect()
         };
         let (block, column) = column(values.layer);
         let mut numbers = [0.0; BLOCK];
