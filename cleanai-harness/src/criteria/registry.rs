@@ -7,7 +7,7 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::parameters::suggest;
-use super::{Criterion, accuracy, corner, interaction, nearest, nlc, section, threshold, top_k};
+use super::{Criterion, accuracy, cleanai, corner, interaction, nearest, nlc, section, threshold, top_k};
 
 pub use super::parameters::{
     Arguments, COMMON_PARAMETERS, CriterionDescription, ParameterDescription, ParameterKind, layers_of, neurons_of,
@@ -90,6 +90,8 @@ static BUILT_IN: &[CriterionRegistration] = &[
     CriterionRegistration { description: accuracy::ACCURACY, build: accuracy::build },
 ];
 
+static CLEANAI: &[CriterionRegistration] = &cleanai::ALL;
+
 /// Builds a criterion from its text, name and parameters checked.
 ///
 /// # Errors
@@ -123,7 +125,7 @@ pub fn names() -> Vec<&'static str> {
 pub fn descriptions() -> Vec<&'static CriterionDescription> {
     let mut users: Vec<_> = inventory::iter::<CriterionRegistration>().map(|own| &own.description).collect();
     users.sort_by_key(|description| description.name);
-    BUILT_IN.iter().map(|own| &own.description).chain(users).collect()
+    BUILT_IN.iter().chain(CLEANAI).map(|own| &own.description).chain(users).collect()
 }
 
 fn known() -> Result<&'static [&'static CriterionRegistration]> {
@@ -170,7 +172,7 @@ pub(super) fn with_users(
             ));
         }
     }
-    Ok(BUILT_IN.iter().chain(users).collect())
+    Ok(BUILT_IN.iter().chain(CLEANAI).chain(users).collect())
 }
 
 fn is_word(text: &str) -> bool {

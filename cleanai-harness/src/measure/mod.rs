@@ -1,9 +1,15 @@
 //! The one record everything below reads: what was measured, on what, with which settings.
 
 #[cfg(feature = "torch")]
+mod analyse;
+#[cfg(feature = "torch")]
 mod cache;
 #[cfg(feature = "torch")]
 mod classes;
+#[cfg(feature = "torch")]
+mod job;
+#[cfg(feature = "torch")]
+mod needs;
 #[cfg(feature = "torch")]
 mod pass;
 #[cfg(feature = "torch")]
@@ -16,6 +22,8 @@ mod reader;
 
 use std::collections::BTreeMap;
 
+#[cfg(feature = "torch")]
+pub use analyse::analyse;
 #[cfg(feature = "torch")]
 pub use plan::{Plan, once};
 pub use query::{LayerValue, LayerValuesView};
@@ -37,8 +45,21 @@ pub struct Measurement {
     pub settings: Settings,
     /// Figures by canonical criterion text.
     pub criteria: BTreeMap<String, CriterionResult>,
+    /// What the style of the report shows beside; no requirement, test body or baseline reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportFigures>,
     /// Wall-clock seconds.
     pub seconds: Seconds,
+}
+
+/// Figures that were measured for the report alone.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ReportFigures {
+    /// Figures by canonical criterion text.
+    pub criteria: BTreeMap<String, CriterionResult>,
+    /// Why a criterion could not be measured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<String, String>,
 }
 
 /// What is known of the model.

@@ -185,6 +185,7 @@ mod tests {
                 ),
                 ("nc".to_owned(), result(None, vec![])),
             ]),
+            report: None,
             seconds: Seconds::default(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cleanai;
 use super::content::{badge, heading};
 use super::font::Face;
 use super::layout::{
@@ -12,10 +13,11 @@ use crate::criteria::{Direction, LayerFigures};
 use crate::declare::NeuronKind;
 use crate::gate::{BaselineStatus, Change, RequirementVerdict};
 use crate::measure::{CriterionResult, Measurement};
+use crate::report::cleanai::{Settings, Sources};
 use crate::report::figure::{self, Style};
 use crate::report::{Outcome, date, message, text};
 
-const MONO: Pen = pen(Face::Mono, 7.5, BLACK);
+pub(super) const MONO: Pen = pen(Face::Mono, 7.5, BLACK);
 
 /// Everything about one test.
 pub(super) fn section(canvas: &mut Canvas, outcome: &Outcome) {
@@ -55,10 +57,17 @@ pub(super) fn section(canvas: &mut Canvas, outcome: &Outcome) {
         verdicts(canvas, outcome);
         body(canvas, outcome);
         baseline(canvas, outcome);
-        criteria(canvas, measurement);
-        for (name, result) in &measurement.criteria {
-            layers(canvas, measurement, name, result);
+        let settings = Settings::default();
+        match Sources::of_test(measurement, &settings) {
+            Some(sources) => cleanai::sections(canvas, &sources, false),
+            None => {
+                criteria(canvas, measurement);
+                for (name, result) in &measurement.criteria {
+                    layers(canvas, measurement, name, result);
+                }
+            }
         }
+        left_out(canvas, measurement);
     } else {
         body(canvas, outcome);
     }
@@ -147,7 +156,7 @@ fn facts(canvas: &mut Canvas, measurement: &Measurement) {
     canvas.space(16.0);
 }
 
-fn group(canvas: &mut Canvas, title: &str, rows: &[(&str, Pen, String)]) {
+pub(super) fn group(canvas: &mut Canvas, title: &str, rows: &[(&str, Pen, String)]) {
     const LABEL: f32 = LEFT + 78.0;
     const VALUE: f32 = LABEL + 74.0;
     canvas.ensure(40.0);
@@ -253,6 +262,19 @@ fn failure(canvas: &mut Canvas, verdict: &RequirementVerdict, style: Style) {
         canvas.table(&columns, &rows, |_| None);
     }
     canvas.space(12.0);
+}
+
+/// Tables that the style of the report wants and this test cannot have.
+fn left_out(canvas: &mut Canvas, measurement: &Measurement) {
+    let Some(report) = &measurement.report else { return };
+    // The same reason is given once.
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, why) in &report.missing {
+        reasons.entry(why.split_once(": ").map_or(why, |(_, why)| why)).or_default().push(name);
+    }
+    for (why, names) in reasons {
+        canvas.paragraph(LEFT, RIGHT, NOTE, &format!("Not in this report: {} ({why}).", names.join(", ")));
+    }
 }
 
 fn counts(layer: &LayerFigures) -> String {
