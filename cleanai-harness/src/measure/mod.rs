@@ -4,6 +4,9 @@
 mod pass;
 #[cfg(feature = "torch")]
 mod plan;
+#[cfg(feature = "torch")]
+#[doc(hidden)]
+pub mod probe;
 mod query;
 #[cfg(feature = "torch")]
 mod reader;
