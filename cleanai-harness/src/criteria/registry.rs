@@ -1,4 +1,7 @@
 //! The criteria there are: the built-in ones, and those that users register from their own crates.
+//!
+//! [`CriterionRegistration`] is what a crate of yours submits. The package `own-criterion` in the folder `examples` of the repository is
+//! a whole one to start from: a parameter, figures per layer, states that merge and can be saved, and a gate that requires it.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -17,6 +20,9 @@ pub use super::parameters::{
 ///
 /// The name needs a namespace of your own (`acme::dead`); bare names and `cleanai::` are this project's.
 /// Parameters are checked against the description before `build` is called.
+///
+/// The crate needs [`inventory`](https://docs.rs/inventory) as a dependency, and a test that requires the criterion must link the crate:
+/// `use own_criterion as _;`.
 ///
 /// ```
 /// use std::any::Any;
