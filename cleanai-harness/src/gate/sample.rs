@@ -49,6 +49,7 @@ pub(crate) fn value(value: f64) -> CriterionResult {
         layers: Vec::new(),
         classes: BTreeMap::new(),
         contributions: Vec::new(),
+        leading: Vec::new(),
         details: BTreeMap::new(),
         direction: Direction::HigherIsBetter,
     }

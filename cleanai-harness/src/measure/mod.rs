@@ -22,6 +22,7 @@ mod profile;
 mod query;
 #[cfg(feature = "torch")]
 mod reader;
+mod saturation;
 
 use std::collections::BTreeMap;
 
@@ -137,11 +138,23 @@ pub struct CriterionResult {
     /// How much each input was the first to cover; their running sum is the saturation curve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contributions: Vec<Contribution>,
+    /// The inputs that covered most of what none before them had, at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leading: Vec<LeadingInput>,
     /// Whatever else the criterion reports.
     pub details: BTreeMap<String, serde_json::Value>,
     /// Which way the value is better.
     #[serde(default)]
     pub direction: Direction,
+}
+
+/// An input that covered much of what none before it had.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LeadingInput {
+    /// Its name: an image's path below its folder, or the array's file and the position in it.
+    pub name: String,
+    /// Items it was the first to cover.
+    pub covered: u64,
 }
 
 /// Figures of the inputs of one class.

@@ -11,6 +11,7 @@ use super::needs::{check_needs, no_profile, select};
 use super::probe::{self, Moment};
 use super::profile::{self, Profiles};
 use super::reader::{LayerRead, LayerReader, Output, unreadable};
+use super::saturation::leading;
 use super::{CriterionResult, DataFacts, Measurement, ModelFacts, ReportFigures, Seconds, Settings};
 use crate::criteria::{BatchEnd, Start, State, registry};
 use crate::data::transform;
@@ -218,6 +219,7 @@ fn result(
         total: figures.total,
         layers: figures.layers,
         classes: classes.as_ref().map(|classes| classes.figures(class_name)).unwrap_or_default(),
+        leading: leading(&figures.contributions, |input| test.names(input)),
         contributions: figures.contributions,
         details: figures.details,
         direction: registry::criterion(&item.spec)?.direction(),

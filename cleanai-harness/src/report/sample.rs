@@ -45,6 +45,7 @@ fn ratios(layers: Vec<LayerFigures>) -> CriterionResult {
         layers,
         classes: BTreeMap::new(),
         contributions: Vec::new(),
+        leading: Vec::new(),
         details: BTreeMap::new(),
         direction: Direction::HigherIsBetter,
     }

@@ -381,7 +381,7 @@ fn criteria(canvas: &mut Canvas, measurement: &Measurement) {
 }
 
 fn layers(canvas: &mut Canvas, measurement: &Measurement, name: &str, result: &CriterionResult) {
-    if result.layers.is_empty() && result.details.is_empty() {
+    if result.layers.is_empty() && result.details.is_empty() && result.contributions.is_empty() {
         return;
     }
     heading(canvas, &format!("Layers: {name}"), head_height(result.layers.len()));
@@ -435,20 +435,48 @@ fn neurons(criterion: &str, default: NeuronKind) -> NeuronKind {
 
 /// What else a criterion reports, one line each; longer lists are in the JSON report.
 fn details(canvas: &mut Canvas, result: &CriterionResult) {
-    if result.details.is_empty() {
+    let mut lines: Vec<(String, String)> =
+        result.details.iter().map(|(name, value)| (name.replace('_', " "), text::detail(value))).collect();
+    lines.extend(carriers(result));
+    if lines.is_empty() {
         return;
     }
     canvas.space(6.0);
-    for (name, value) in &result.details {
-        let value = text::detail(value);
+    for (name, value) in lines {
         canvas.ensure(12.0);
         let y = canvas.y();
-        let label = format!("{}: ", name.replace('_', " "));
+        let label = format!("{name}: ");
         let width = canvas.width(NOTE, &label).min(200.0);
         canvas.text(LEFT, y + 8.5, Align::Left, 200.0, NOTE, &label);
         canvas.text(LEFT + width, y + 8.5, Align::Left, RIGHT - LEFT - width, BODY, &value);
         canvas.space(12.0);
     }
+}
+
+/// Which inputs carry the coverage, and what single classes reach.
+fn carriers(result: &CriterionResult) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    let reached = [(0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %"), (1.0, "all")].map(|(share, label)| {
+        result.inputs_to_cover(share).map(|inputs| format!("{label} after {}", text::grouped(inputs)))
+    });
+    if reached.iter().all(Option::is_some) {
+        let reached: Vec<String> = reached.into_iter().flatten().collect();
+        lines.push(("covered by the first inputs".to_owned(), reached.join(", ")));
+    }
+    if !result.leading.is_empty() {
+        let named = result.leading.iter().take(5).map(|own| format!("{} ({})", own.name, text::grouped(own.covered)));
+        lines.push(("inputs that covered most first".to_owned(), named.collect::<Vec<_>>().join(", ")));
+    }
+    if !result.classes.is_empty() {
+        let style = Style::of(result);
+        let mut classes: Vec<_> = result.classes.iter().collect();
+        classes.sort_by(|left, right| left.1.value.partial_cmp(&right.1.value).unwrap_or(std::cmp::Ordering::Equal));
+        let shown = classes.iter().take(8).map(|(name, own)| format!("{name} {}", figure::value(own.value, style)));
+        let shown: Vec<String> = shown.collect();
+        let label = if classes.len() > 8 { "least covered classes" } else { "classes by themselves" };
+        lines.push((label.to_owned(), shown.join(", ")));
+    }
+    lines
 }
 
 fn change_ink(change: Change) -> Ink {
