@@ -5,6 +5,7 @@
 
 pub mod accuracy;
 mod bit_set;
+pub mod cleanai;
 mod columns;
 pub mod corner;
 mod coverage;
@@ -144,10 +145,18 @@ pub trait Criterion: Send + Sync {
     fn direction(&self) -> Direction {
         Direction::HigherIsBetter
     }
+
+    /// Names of the inputs it is about, where it is about some only; the pass refuses names that the test set has not.
+    fn named_inputs(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// What a criterion has seen so far. `merge` makes state(A) then state(B) equal to state(A followed by B).
 pub trait State: Send {
+    /// Begins a batch, before its first layer: the index of its first input, how many there are, and what each is called.
+    fn begin_batch(&mut self, _first: usize, _inputs: usize, _name: &dyn Fn(usize) -> String) {}
+
     /// Reads one layer of one batch. Called once per layer and batch, layers in execution order.
     fn observe(&mut self, values: LayerValues<'_>);
 
@@ -164,6 +173,14 @@ pub trait State: Send {
     /// # Errors
     /// If `other` is the state of another criterion, parameter set or layer set.
     fn merge(&mut self, other: Box<dyn State>) -> Result<()>;
+
+    /// Whether what was seen suffices; asked once, after the last input.
+    ///
+    /// # Errors
+    /// If it does not, such as a single input where two are compared.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// The figures of what was seen.
     fn figures(&self) -> Figures;

@@ -1,4 +1,7 @@
 //! The criteria there are: the built-in ones, and those that users register from their own crates.
+//!
+//! [`CriterionRegistration`] is what a crate of yours submits. The package `own-criterion` in the folder `examples` of the repository is
+//! a whole one to start from: a parameter, figures per layer, states that merge and can be saved, and a gate that requires it.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -7,7 +10,7 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::parameters::suggest;
-use super::{Criterion, accuracy, corner, interaction, nearest, nlc, section, threshold, top_k};
+use super::{Criterion, accuracy, cleanai, corner, interaction, nearest, nlc, section, threshold, top_k};
 
 pub use super::parameters::{
     Arguments, COMMON_PARAMETERS, CriterionDescription, ParameterDescription, ParameterKind, layers_of, neurons_of,
@@ -17,6 +20,9 @@ pub use super::parameters::{
 ///
 /// The name needs a namespace of your own (`acme::dead`); bare names and `cleanai::` are this project's.
 /// Parameters are checked against the description before `build` is called.
+///
+/// The crate needs [`inventory`](https://docs.rs/inventory) as a dependency, and a test that requires the criterion must link the crate:
+/// `use own_criterion as _;`.
 ///
 /// ```
 /// use std::any::Any;
@@ -90,6 +96,8 @@ static BUILT_IN: &[CriterionRegistration] = &[
     CriterionRegistration { description: accuracy::ACCURACY, build: accuracy::build },
 ];
 
+static CLEANAI: &[CriterionRegistration] = &cleanai::ALL;
+
 /// Builds a criterion from its text, name and parameters checked.
 ///
 /// # Errors
@@ -123,7 +131,7 @@ pub fn names() -> Vec<&'static str> {
 pub fn descriptions() -> Vec<&'static CriterionDescription> {
     let mut users: Vec<_> = inventory::iter::<CriterionRegistration>().map(|own| &own.description).collect();
     users.sort_by_key(|description| description.name);
-    BUILT_IN.iter().map(|own| &own.description).chain(users).collect()
+    BUILT_IN.iter().chain(CLEANAI).map(|own| &own.description).chain(users).collect()
 }
 
 fn known() -> Result<&'static [&'static CriterionRegistration]> {
@@ -170,7 +178,7 @@ pub(super) fn with_users(
             ));
         }
     }
-    Ok(BUILT_IN.iter().chain(users).collect())
+    Ok(BUILT_IN.iter().chain(CLEANAI).chain(users).collect())
 }
 
 fn is_word(text: &str) -> bool {

@@ -6,81 +6,19 @@ use std::time::Instant;
 use tch::{Device, Tensor};
 
 use super::classes::{Classes, by_label};
+use super::job::{Item, Items, Job, Sets};
+use super::needs::{check_needs, no_profile, select};
+use super::probe::{self, Moment};
 use super::profile::{self, Profiles};
 use super::reader::{LayerRead, LayerReader, Output, unreadable};
-use super::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
-use crate::criteria::{BatchEnd, Needs, Start, State, registry};
+use super::saturation::leading;
+use super::{CriterionResult, DataFacts, Measurement, ModelFacts, ReportFigures, Seconds, Settings};
+use crate::criteria::{BatchEnd, Start, State, registry};
 use crate::data::transform;
 use crate::data::{Batch, DataSet};
-use crate::declare::{
-    CriterionSpec, DataChoice, Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite, Selector, StateChoice,
-};
-use crate::model::{LayerInfo, Model, Observed, constructor, tensor};
+use crate::declare::{Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite};
+use crate::model::{ActivationModule, LayerInfo, Model, Observed, constructor, tensor};
 use crate::{Error, ErrorKind, Result};
-
-/// One criterion of a pass.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Item {
-    pub text: String,
-    pub spec: CriterionSpec,
-    pub needs: Needs,
-    pub layers: Selector,
-    pub neurons: NeuronKind,
-}
-
-/// Everything one pass depends on.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Job {
-    pub model: ModelChoice,
-    pub data: DataChoice,
-    batch: usize,
-    pub non_finite: NonFinite,
-    pub items: Vec<Item>,
-}
-
-impl Job {
-    pub fn of(declaration: &Declaration) -> Self {
-        Self {
-            model: declaration.model.clone(),
-            data: declaration.data.clone(),
-            batch: declaration.batch,
-            non_finite: declaration.non_finite,
-            items: Vec::new(),
-        }
-    }
-
-    /// Whether a profile may be used again by other runs: what a library's operators do, or what state earlier inputs left, is not told by the
-    /// model's file.
-    pub fn is_cacheable(&self) -> bool {
-        let options = &self.model.options;
-        matches!(self.model.source, ModelSource::File(_))
-            && options.libraries.is_empty()
-            && options.state == StateChoice::Fresh
-            && !options.allow_files
-    }
-
-    /// Whether the same forward passes serve both.
-    pub fn shares_a_pass_with(&self, other: &Self) -> bool {
-        self.model.source == other.model.source
-            && self.model.options == other.model.options
-            && self.data.profile == other.data.profile
-            && self.data.test == other.data.test
-            && self.data.transform == other.data.transform
-            && self.data.on_bad_input == other.data.on_bad_input
-            && self.batch == other.batch
-            && self.non_finite == other.non_finite
-    }
-
-    /// Adds a criterion unless it is there; gives its text and index.
-    pub fn add(&mut self, item: Item) -> (String, usize) {
-        let text = item.text.clone();
-        let index = self.items.iter().position(|known| *known == item).unwrap_or_else(|| {
-            self.items.push(item);
-            self.items.len() - 1
-        });
-        (text, index)
-    }
-}
 
 /// What a pass gives.
 #[derive(Debug, Clone)]
@@ -90,14 +28,26 @@ pub(super) struct Measured {
     device: String,
     batch: usize,
     non_finite_skipped: u64,
-    results: Vec<CriterionResult>,
+    /// One per item; an error where one that is not required could not be measured.
+    results: Vec<Result<CriterionResult>>,
     seconds: Seconds,
 }
 
 impl Measured {
     /// The part of it that one declaration asked for.
-    pub fn measurement(&self, declaration: &Declaration, items: &[(String, usize)]) -> Result<Measurement> {
-        let criteria = items.iter().map(|(text, index)| (text.clone(), self.results[*index].clone()));
+    pub fn measurement(&self, declaration: &Declaration, items: &Items) -> Result<Measurement> {
+        let criteria = items.required.iter().map(|(text, index)| Ok((text.clone(), self.results[*index].clone()?)));
+        let mut report = ReportFigures::default();
+        for (text, index) in &items.report {
+            match &self.results[*index] {
+                Ok(result) => {
+                    report.criteria.insert(text.clone(), result.clone());
+                }
+                Err(why) => {
+                    report.missing.insert(text.clone(), why.what().to_owned());
+                }
+            }
+        }
         Ok(Measurement {
             schema: 1,
             model: ModelFacts { path: declaration.model.name.clone(), ..self.model.clone() },
@@ -111,25 +61,61 @@ impl Measured {
                 cleanai: env!("CARGO_PKG_VERSION").to_owned(),
                 non_finite_skipped: self.non_finite_skipped,
             },
-            criteria: criteria.collect::<BTreeMap<_, _>>(),
+            criteria: criteria.collect::<Result<BTreeMap<_, _>>>()?,
+            report: (!items.report.is_empty()).then_some(report),
             seconds: self.seconds,
         })
     }
 }
 
-/// Runs a job.
-pub(super) fn run(job: &Job) -> Result<Measured> {
+/// Runs a job, on these inputs where there are any, else on those it names.
+pub(super) fn run(job: &Job, sets: Option<Sets>) -> Result<Measured> {
     let started = Instant::now();
-    let mut seconds = Seconds::default();
-    let mut model = open_model(&job.model)?;
-    seconds.load = started.elapsed().as_secs_f64();
+    let model = open_model(&job.model)?;
+    let load = started.elapsed().as_secs_f64();
+    let (test, profile) = sets.map_or((None, None), |sets| (Some(sets.test), sets.profile));
     // Selectors that match nothing are told before data is decoded, where the graph alone can tell.
-    for item in &job.items {
+    let has_profile = profile.is_some() || job.data.profile.is_some();
+    let possible = |item: &Item| {
         select(&model, item)?;
+        if item.needs.profile && !has_profile { Err(no_profile(item)) } else { Ok(()) }
+    };
+    let mut left_out: BTreeMap<usize, Error> = BTreeMap::new();
+    for (index, item) in job.items.iter().enumerate() {
+        match possible(item) {
+            Err(why) if !item.required => {
+                left_out.insert(index, why);
+            }
+            result => result?,
+        }
     }
-    let test = open(job, &job.data.test, "test")?;
+    let test = test.map_or_else(|| open(job, &job.data.test, "test"), Ok)?;
+    let measured = |(index, _): &(usize, &Item)| !left_out.contains_key(index);
+    let items = job.items.iter().enumerate().filter(measured).map(|(_, item)| item.clone()).collect();
+    let mut measured =
+        run_items(&Job { items, drawn: profile.is_some(), ..job.clone() }, model, test, profile, started)?;
+    measured.seconds.load = load;
+    for (index, why) in left_out {
+        measured.results.insert(index, Err(why));
+    }
+    Ok(measured)
+}
+
+/// Runs a job all of whose items can be measured.
+fn run_items(
+    job: &Job,
+    mut model: Model,
+    test: DataSet,
+    profile: Option<DataSet>,
+    started: Instant,
+) -> Result<Measured> {
+    let mut seconds = Seconds::default();
     check_needs(job, &model, &test)?;
-    let profile_set = if job.items.iter().any(|item| item.needs.profile) { Some(open_profile(job)?) } else { None };
+    let profile_set = match profile {
+        _ if !job.items.iter().any(|item| item.needs.profile) => None,
+        None => Some(open_profile(job)?),
+        given => given,
+    };
     if let Some(profile) = profile_set.as_ref().filter(|profile| profile.shape() != test.shape()) {
         let what = format!(
             "after the transform a profile input has the shape {:?}, a test input {:?}",
@@ -143,6 +129,7 @@ pub(super) fn run(job: &Job) -> Result<Measured> {
     let layers = calibrate(&mut model, profile_set.as_ref(), &test, job.batch)?;
     let batch = model.fixed_batch().unwrap_or(job.batch);
     let selected = job.items.iter().map(|item| select(&model, item)).collect::<Result<Vec<_>>>()?;
+    let modules = model.activation_modules();
 
     let profile_started = Instant::now();
     let profiles = match &profile_set {
@@ -154,16 +141,17 @@ pub(super) fn run(job: &Job) -> Result<Measured> {
         (profile_set.as_ref().map(|_| profiles.inputs), profile_set.as_ref().map(|_| profiles.skipped));
 
     let mut watch = Watch::new(job.non_finite);
-    let mut running = start(job, &layers, &selected, &profiles, test.labels())?;
+    let mut running = start(job, &layers, &modules, &selected, &profiles, test.labels())?;
     test_pass(job, &mut model, &test, batch, &layers, &selected, &mut running, &mut watch)?;
 
     let finishing = Instant::now();
-    let results = job
-        .items
-        .iter()
-        .zip(&running)
-        .map(|(item, running)| result(item, running, &test))
-        .collect::<Result<Vec<_>>>()?;
+    let mut results = Vec::new();
+    for (item, running) in job.items.iter().zip(&running) {
+        match result(item, running, &test, &model, &modules) {
+            Err(why) if item.required => return Err(why),
+            result => results.push(result),
+        }
+    }
     seconds.decode = watch.decode;
     seconds.forward = watch.forward;
     seconds.criteria = watch.criteria + finishing.elapsed().as_secs_f64();
@@ -201,8 +189,26 @@ fn open_model(choice: &ModelChoice) -> Result<Model> {
     }
 }
 
-fn result(item: &Item, Running { state, classes }: &Running, test: &DataSet) -> Result<CriterionResult> {
-    let figures = state.figures();
+fn result(
+    item: &Item,
+    Running { state, classes }: &Running,
+    test: &DataSet,
+    model: &Model,
+    modules: &[ActivationModule],
+) -> Result<CriterionResult> {
+    state.check().map_err(|error| if item.text == item.spec.name { error } else { error.context(&item.text) })?;
+    let mut figures = state.figures();
+    if item.needs.modules {
+        // Where each layer stands in the module tree, by which reports name it.
+        let mut of_modules = |key: &str, value: &dyn Fn(&ActivationModule) -> serde_json::Value| {
+            let all = modules.iter().filter(|module| module.layer.is_some());
+            let all: serde_json::Map<_, _> = all.map(|module| (module.path.clone(), value(module))).collect();
+            figures.details.insert(key.to_owned(), all.into());
+        };
+        of_modules("layer_index", &|module| module.index.into());
+        of_modules("layer_class", &|module| module.class.clone().into());
+        figures.details.insert("modules".to_owned(), model.graph().modules.len().into());
+    }
     let class_name = |label: i64| {
         let names = test.classes().unwrap_or_default();
         usize::try_from(label).ok().and_then(|at| names.get(at)).cloned().unwrap_or_else(|| label.to_string())
@@ -213,14 +219,11 @@ fn result(item: &Item, Running { state, classes }: &Running, test: &DataSet) -> 
         total: figures.total,
         layers: figures.layers,
         classes: classes.as_ref().map(|classes| classes.figures(class_name)).unwrap_or_default(),
+        leading: leading(&figures.contributions, |input| test.names(input)),
         contributions: figures.contributions,
         details: figures.details,
         direction: registry::criterion(&item.spec)?.direction(),
     })
-}
-
-fn select(model: &Model, item: &Item) -> Result<Vec<usize>> {
-    model.select(&item.layers).map_err(|error| error.context(&item.text))
 }
 
 fn open(job: &Job, location: &crate::declare::DataLocation, role: &str) -> Result<DataSet> {
@@ -232,34 +235,10 @@ fn open_profile(job: &Job) -> Result<DataSet> {
     match &job.data.profile {
         Some(location) => open(job, location, "profile"),
         None => {
-            let wants = job.items.iter().find(|item| item.needs.profile).map_or("a criterion", |item| &item.text);
-            Err(Error::new(
-                ErrorKind::Configuration,
-                format!("{wants} needs ranges from a profile set, and the data names none"),
-            )
-            .with_help("give the training inputs: `profile = \"data/train\"` in the data's table, or `--profile`"))
+            let wants = job.items.iter().find(|item| item.needs.profile);
+            Err(wants.map_or_else(|| Error::new(ErrorKind::Configuration, "the data names no profile set"), no_profile))
         }
     }
-}
-
-/// Labels and logits are asked for before anything runs.
-fn check_needs(job: &Job, model: &Model, test: &DataSet) -> Result<()> {
-    for item in &job.items {
-        if item.needs.labels && test.labels().is_none() {
-            return Err(Error::new(
-                ErrorKind::Data,
-                format!("{} needs labels, and {} has none", item.text, job.data.test.path),
-            )
-            .with_help("put images into one folder per class, or give an array `y` (npz) or a labels file (idx)"));
-        }
-        if item.needs.logits && !model.has_logits() {
-            return Err(Error::new(
-                ErrorKind::Criterion,
-                format!("{} needs class scores, and {} has none in its output", item.text, model.path().display()),
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Shapes of the layers, from the first inputs; from all of them where branches depend on the data.
@@ -295,6 +274,7 @@ struct Running {
 fn start(
     job: &Job,
     layers: &[LayerInfo],
+    modules: &[ActivationModule],
     selected: &[Vec<usize>],
     profiles: &Profiles,
     labels: Option<&[i64]>,
@@ -302,7 +282,12 @@ fn start(
     let items = job.items.iter().zip(selected);
     items
         .map(|(item, selection)| {
-            let infos: Vec<LayerInfo> = selection.iter().map(|layer| layers[*layer].clone()).collect();
+            let info = |layer: &usize| {
+                // Under the module's own name, not that of its last call.
+                let module = modules.iter().find(|module| item.needs.modules && module.layer == Some(*layer));
+                module.and_then(|module| module.info(layers)).unwrap_or_else(|| layers[*layer].clone())
+            };
+            let infos: Vec<LayerInfo> = selection.iter().map(info).collect();
             let neurons: Vec<usize> = infos.iter().map(|info| info.neurons(item.neurons)).collect();
             let profile = profiles.of(item, selection);
             let criterion = registry::criterion(&item.spec)?;
@@ -334,6 +319,7 @@ fn test_pass(
         }
     }
     let running = std::cell::RefCell::new(running);
+    let mut begun = None;
     each_batch(
         model,
         set,
@@ -341,6 +327,11 @@ fn test_pass(
         layers,
         watch,
         &mut |layer, read| {
+            if begun.replace(read.first) != Some(read.first) {
+                for Running { state, .. } in running.borrow_mut().iter_mut() {
+                    state.begin_batch(read.first, read.inputs, &|input| read.set.names(input));
+                }
+            }
             // The rows of each class, once some criterion wants them.
             let mut parts = None;
             for (item, at) in &readers[layer] {
@@ -382,12 +373,15 @@ pub(super) fn each_batch(
     loop {
         let waiting = Instant::now();
         let Some(batch) = batches.next() else { break };
-        let batch = batch?;
+        let mut batch = batch?;
         watch.decode += waiting.elapsed().as_secs_f64();
+        probe::tell(Moment::Before(&batch));
         let running = Instant::now();
         let mut observing = 0.0;
         let (mut logits, mut classes) = (Vec::new(), 0);
         let inputs = model.feed(&batch)?;
+        // The model has its own copy.
+        batch.fields.clear();
         let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let reader = &mut watch.reader;
         model.run_named(&inputs, &mut |observed, output| {
@@ -434,6 +428,7 @@ pub(super) fn each_batch(
         on_end(&batch, classes, &logits)?;
         watch.criteria += observing + ending.elapsed().as_secs_f64();
         watch.inputs += batch.inputs;
+        probe::tell(Moment::After);
     }
     watch.skipped = set.skipped().len();
     Ok(())

@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 
 use super::cache::{Cache, Profile, ProfileKey};
-use super::pass::{Item, Job, Watch, each_batch};
+use super::job::{Item, Job};
+use super::pass::{Watch, each_batch};
 use crate::Result;
 use crate::criteria::profile::ProfileState;
 use crate::criteria::{LayerProfile, Needs};

@@ -74,6 +74,7 @@ pub fn declaration(root: &Path, case: &Case<'_>) -> Declaration {
         non_finite: NonFinite::Error,
         requirements: Vec::new(),
         baseline: BaselinePolicy::default(),
+        report: Vec::new(),
     }
 }
 

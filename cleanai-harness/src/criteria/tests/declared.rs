@@ -28,7 +28,8 @@ const MEAN_DIFFERENCE: &str = "the neuron's mean difference between profile inpu
 #[test]
 fn unknown_names_get_the_nearest() {
     let known = "known are `nc`, `nac`, `kmnc`, `nbc`, `snac`, `tknc`, `tknp`, `cc`, `nlc`, `ss`, `sv`, `vs`, `vv`, \
-                 `accuracy` and `test::inputs`";
+                 `accuracy`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
+                 `cleanai::vs`, `cleanai::vv`, `cleanai::tknc`, `cleanai::nbc`, `cleanai::mnc` and `test::inputs`";
     assert_eq!(refusal("kmcn"), format!("there is no criterion `kmcn`\n  help: did you mean `kmnc`? {known}"));
     assert!(refusal("acuracy").contains("did you mean `accuracy`?"));
     assert_eq!(refusal("acme::dead"), format!("there is no criterion `acme::dead`\n  help: {known}"));
@@ -219,6 +220,20 @@ fn descriptions_tell_what_is_accepted() {
         ("vs", "distance", MEAN_DIFFERENCE),
         ("vv", "pairs", "all"),
         ("vv", "distance", MEAN_DIFFERENCE),
+        ("cleanai::tc", "threshold", "0.75"),
+        ("cleanai::sign", "inputs", "[]"),
+        ("cleanai::value", "threshold", "0.75"),
+        ("cleanai::value", "inputs", "[]"),
+        ("cleanai::ss", "threshold", "0.75"),
+        ("cleanai::ss", "inputs", "[]"),
+        ("cleanai::sv", "threshold", "0.75"),
+        ("cleanai::sv", "inputs", "[]"),
+        ("cleanai::vs", "threshold", "0.75"),
+        ("cleanai::vs", "inputs", "[]"),
+        ("cleanai::vv", "threshold", "0.75"),
+        ("cleanai::vv", "inputs", "[]"),
+        ("cleanai::tknc", "k", "3"),
+        ("cleanai::mnc", "intervals", "[[0, 0.1], [0.1, 0.2], [0.2, 0.3], [0.3, 0.4], [0.4, 0.5]]"),
         ("test::inputs", "at_least", "1"),
     ];
     assert_eq!(defaults, expected);
