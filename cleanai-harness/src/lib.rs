@@ -34,7 +34,8 @@
 //! # Criteria
 //!
 //! [`criteria::registry::descriptions`] lists them with parameters, defaults and the paper each comes from. A crate adds
-//! its own with [`criteria::registry::CriterionRegistration`], under a name with a namespace (`acme::spread`).
+//! its own with [`criteria::registry::CriterionRegistration`], under a name with a namespace (`acme::spread`). Bare names are the
+//! literature's criteria; those of [`criteria::cleanai`] are the CleanAI library's, whose report `[report] style = "cleanai"` gives.
 //!
 //! # Features
 //!

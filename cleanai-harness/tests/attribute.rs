@@ -224,7 +224,9 @@ fn the_attribute_knows_the_criteria_of_the_registry() {
         let parameters = criterion.parameters().map(|(name, _)| name);
         (criterion.name, parameters.filter(|name| !common.contains(name)).collect())
     });
-    let registered = registry::descriptions().into_iter().map(|description| {
+    // What has a namespace is looked up when the test is planned.
+    let bare = registry::descriptions().into_iter().filter(|description| !description.name.contains("::"));
+    let registered = bare.map(|description| {
         let parameters = description.parameters.iter().map(|parameter| parameter.name);
         (description.name, parameters.filter(|name| !common.contains(name)).collect())
     });

@@ -20,7 +20,7 @@ use toml::de::DeTable;
 
 pub use data::DataTable;
 pub use models::ModelTable;
-pub use report::{ReportFile, ReportTable};
+pub use report::{ReportFile, ReportStyle, ReportTable};
 pub use resolve::resolve;
 pub use tests::TestTable;
 

@@ -14,6 +14,20 @@ pub struct ReportTable {
     pub junit: ReportFile,
     /// `json`, likewise with `.json`.
     pub json: ReportFile,
+    /// `style`: what the PDF shows of a test.
+    pub style: ReportStyle,
+}
+
+/// What the PDF shows of a test.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReportStyle {
+    /// `style = "default"`: requirements, baseline and layers.
+    #[default]
+    Default,
+    /// `style = "cleanai"`: the tables of the CleanAI library's report below the requirements. What they need is measured in
+    /// the same pass: the first input of the test set is the one input, the first two are the two inputs, all are the several
+    /// inputs, and the profile set gives the boundaries. A model without activation modules is shown in the default style.
+    Cleanai,
 }
 
 /// Whether and where a report is written.
@@ -29,9 +43,12 @@ pub enum ReportFile {
 }
 
 pub(super) fn read(value: Value<'_>, folder: &Path) -> Result<ReportTable> {
-    let mut table = Table::open(value, &["pdf", "junit", "json"])?;
+    let mut table = Table::open(value, &["pdf", "junit", "json", "style"])?;
     let mut file = |key| table.take(key).map(|value| file(&value, folder)).transpose().map(Option::unwrap_or_default);
-    Ok(ReportTable { pdf: file("pdf")?, junit: file("junit")?, json: file("json")? })
+    let (pdf, junit, json) = (file("pdf")?, file("junit")?, file("json")?);
+    let styles = [("default", ReportStyle::Default), ("cleanai", ReportStyle::Cleanai)];
+    let style = table.take("style").map(|value| value.word(&styles)).transpose()?.unwrap_or_default();
+    Ok(ReportTable { pdf, junit, json, style })
 }
 
 fn file(value: &Value<'_>, folder: &Path) -> Result<ReportFile> {

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, DataTable, ModelTable, TestTable, header};
+use super::{Config, DataTable, ModelTable, ReportFile, ReportStyle, TestTable, header};
 use crate::declare::nearest::{did_you_mean, listed, nearest, nearest_file};
 use crate::declare::{
     DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, ModelOptions, ModelSource,
     Requirement, Selector, TestIdentity,
 };
 use crate::private::{Registration, is_registered_model};
+use crate::report::cleanai::Settings as CleanaiSettings;
 use crate::{Error, ErrorKind, Place, Result};
 
 /// What a test declares.
@@ -64,6 +65,12 @@ fn merge(registration: &Registration, config: &Config) -> Result<Declaration> {
             .unwrap_or_default(),
         requirements,
         baseline: config.baseline.clone(),
+        report: match config.report.style {
+            ReportStyle::Cleanai if cfg!(feature = "pdf") && config.report.pdf != ReportFile::No => {
+                CleanaiSettings::default().criteria()
+            }
+            _ => Vec::new(),
+        },
         test: TestIdentity {
             name,
             package: registration.package.to_owned(),

@@ -69,6 +69,7 @@ enabled = false
 pdf = true
 junit = "target/cleanai/junit.xml"
 json = false
+style = "cleanai"
 "#,
     )
     .expect("a good file");
@@ -113,6 +114,7 @@ json = false
     assert_eq!(config.report.pdf, ReportFile::Default);
     assert_eq!(config.report.junit, ReportFile::At("/p/target/cleanai/junit.xml".into()));
     assert_eq!(config.report.json, ReportFile::No);
+    assert_eq!(config.report.style, ReportStyle::Cleanai);
 }
 
 #[test]
@@ -175,7 +177,12 @@ fn every_key_and_value_is_checked() {
     let some = |text: &str| Some(text.to_owned());
     for (text, what, marked, help) in [
         ("[model.a]", "unknown key `model` at the top", "model", some("did you mean `models`?")),
-        ("[report]\nhtml = true", "unknown key `html` in [report]", "html", some("known: `pdf`, `junit` and `json`")),
+        (
+            "[report]\nhtml = true",
+            "unknown key `html` in [report]",
+            "html",
+            some("known: `pdf`, `junit`, `json` and `style`"),
+        ),
         ("[defaults]\nzeta = 1\nalpha = 1", "unknown key `zeta` in [defaults]", "zeta", None),
         ("[models.a]\npath = 3", "`path` in [models.a] must be a string, not a whole number", "3", None),
         ("[models.a]\npath = ' '", "`path` in [models.a] is empty", "' '", None),
@@ -300,6 +307,12 @@ fn every_key_and_value_is_checked() {
         ),
         ("[baseline]\nenabled=1", "`enabled` in [baseline] must be true or false, not a whole number", "1", None),
         ("[report]\npdf=1", "`pdf` in [report] must be true, false or a path", "1", None),
+        (
+            "[report]\nstyle='clean-ai'",
+            "`style` in [report] cannot be `clean-ai`",
+            "'clean-ai'",
+            some("did you mean `cleanai`?"),
+        ),
         ("[report]\npdf=''", "`pdf` in [report] is empty", "''", None),
         ("[report]\npdf=1979-05-27", "`pdf` in [report] must be true, false or a path", "1979-05-27", None),
     ] {

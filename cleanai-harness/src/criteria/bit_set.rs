@@ -20,6 +20,11 @@ impl BitSet {
         self.length
     }
 
+    /// Whether `index` is in.
+    pub(crate) fn has(&self, index: usize) -> bool {
+        self.words[index / 64] >> (index % 64) & 1 == 1
+    }
+
     /// Puts `index` in; gives whether it is new.
     pub(crate) fn insert(&mut self, index: usize) -> bool {
         debug_assert!(index < self.length);
@@ -57,7 +62,12 @@ impl BitSet {
         }
     }
 
-    /// The bits, 64 to a word, the lowest first; bits past the length stay zero.
+    /// The bits, 64 to a word, the lowest first.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// The same to be changed; bits past the length stay zero.
     pub(crate) fn words_mut(&mut self) -> &mut [u64] {
         &mut self.words
     }

@@ -26,21 +26,43 @@ pub(crate) fn mark_extremes(
     test: impl Fn(usize, f64) -> bool + Sync,
 ) {
     let extremes = if end == End::High { values.high } else { values.low };
+    let neurons = values.neurons;
     match (extremes, values.values) {
-        (Numbers::Double(extremes), Numbers::Double(rows)) => mark_ends(extremes, rows, values, coverage, test),
-        (Numbers::Single(extremes), Numbers::Single(rows)) => mark_ends(extremes, rows, values, coverage, test),
+        (Numbers::Double(extremes), Numbers::Double(rows)) => {
+            mark_ends(extremes, values, coverage, test, &|neuron, test| first_of(rows, neuron, neurons, test));
+        }
+        (Numbers::Single(extremes), Numbers::Single(rows)) => {
+            mark_ends(extremes, values, coverage, test, &|neuron, test| first_of(rows, neuron, neurons, test));
+        }
+        (Numbers::Single(extremes), Numbers::Device(units)) => {
+            // Only what is new has to be looked at input by input.
+            let passed = |neuron: &u32| test(*neuron as usize, f64::from(extremes[*neuron as usize]));
+            let new: Vec<u32> =
+                (0..neurons as u32).filter(|neuron| passed(neuron) && !coverage.has(*neuron as usize)).collect();
+            let rows = units.columns(&new);
+            for (at, neuron) in new.iter().enumerate() {
+                let input = first_of(&rows, at, new.len(), &|value| test(*neuron as usize, value));
+                coverage.insert(*neuron as usize, values.first + input);
+            }
+        }
         _ => unreachable!("a layer's values and their extremes are of one kind"),
     }
 }
 
+/// The first input whose value in this column passes.
+fn first_of<T: Number>(rows: &[T], column: usize, columns: usize, test: &dyn Fn(f64) -> bool) -> usize {
+    let column = rows.get(column..).unwrap_or_default().iter().step_by(columns);
+    column.into_iter().position(|value| test(value.to_f64())).unwrap_or(0)
+}
+
 fn mark_ends<T: Number>(
     extremes: &[T],
-    rows: &[T],
     values: &LayerValues<'_>,
     coverage: &mut Coverage,
     test: impl Fn(usize, f64) -> bool + Sync,
+    first_of: &(dyn Fn(usize, &dyn Fn(f64) -> bool) -> usize + Sync),
 ) {
-    if rows.is_empty() || coverage.is_full() {
+    if extremes.is_empty() || coverage.is_full() {
         return;
     }
     let (neurons, first) = (values.neurons, values.first);
@@ -56,8 +78,8 @@ fn mark_ends<T: Number>(
             while new != 0 {
                 let neuron = start + new.trailing_zeros() as usize;
                 new &= new - 1;
-                let input = rows[neuron..].iter().step_by(neurons).position(|value| test(neuron, value.to_f64()));
-                found.push(FirstCover { input: (first + input.unwrap_or(0)) as u32, item: neuron as u32 });
+                let input = first_of(neuron, &|value| test(neuron, value));
+                found.push(FirstCover { input: (first + input) as u32, item: neuron as u32 });
             }
         }
     };

@@ -110,7 +110,7 @@ impl Criterion for Corners {
     }
 
     fn needs(&self) -> Needs {
-        Needs { profile: true, std: self.sigma > 0.0, ..Needs::default() }
+        Needs { profile: true, std: self.sigma > 0.0, classes: true, device: true, ..Needs::default() }
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
@@ -196,8 +196,9 @@ impl State for CornerState {
         }
     }
 
-    fn end_batch(&mut self, end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
         self.upper.iter_mut().chain(&mut self.lower).for_each(|corner| corner.end_batch(end.first));
+        Ok(())
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {

@@ -50,9 +50,19 @@ impl Coverage {
         self.covered.count()
     }
 
+    /// The bits, 64 to a word, the lowest first.
+    pub(crate) fn words(&self) -> &[u64] {
+        self.covered.words()
+    }
+
     /// Whether all are.
     pub(crate) fn is_full(&self) -> bool {
         self.covered.is_full()
+    }
+
+    /// Whether this item is covered.
+    pub(crate) fn has(&self, item: usize) -> bool {
+        self.covered.has(item)
     }
 
     /// Who covered what first; nothing where it is not kept.

@@ -22,6 +22,9 @@ const BASE: f64 = 67_108_864.0;
 
 const PLACES: usize = 4;
 
+/// A column's unit and digits.
+pub(crate) type Parts = [f64; 1 + PLACES];
+
 /// Sums of a block of columns.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sums {
@@ -81,13 +84,13 @@ impl Sums {
     }
 
     /// Units and digits of a column.
-    pub(crate) fn parts(&self, column: usize) -> [f64; 1 + PLACES] {
+    pub(crate) fn parts(&self, column: usize) -> Parts {
         let [first, second, third, fourth] = &self.digits;
         [self.unit[column], first[column], second[column], third[column], fourth[column]]
     }
 
     /// The reverse of [`Sums::parts`]; gives whether they are such.
-    pub(crate) fn set_parts(&mut self, column: usize, [unit, digits @ ..]: [f64; 1 + PLACES]) -> bool {
+    pub(crate) fn set_parts(&mut self, column: usize, [unit, digits @ ..]: Parts) -> bool {
         let known = (LOWEST..=-LOWEST).any(|place| unit_of(place) == unit);
         let mut own_unit = unit;
         for (own, digit) in self.digits.iter_mut().zip(digits) {

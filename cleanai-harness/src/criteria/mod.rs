@@ -5,17 +5,23 @@
 
 pub mod accuracy;
 mod bit_set;
+pub mod cleanai;
 mod columns;
 pub mod corner;
 mod coverage;
 mod double_double;
 mod exact_sum;
+mod gram;
+pub mod interaction;
+pub mod nearest;
+pub mod nlc;
 mod number;
 pub(crate) mod parameters;
 mod pattern_set;
 pub mod profile;
 mod ranges;
 pub mod registry;
+pub mod saved;
 mod scope;
 pub mod section;
 #[cfg(test)]
@@ -31,7 +37,7 @@ use crate::declare::CriterionSpec;
 use crate::model::LayerInfo;
 use crate::{Error, ErrorKind, Result};
 
-pub use values::{InputRange, LayerBatch, LayerValues, Numbers};
+pub use values::{DeviceUnits, InputRange, LayerBatch, LayerValues, Numbers};
 
 /// What ends a batch: everything that is known of its inputs beside the layers.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +70,10 @@ pub struct Needs {
     pub labels: bool,
     /// Logits.
     pub logits: bool,
+    /// Whether units may be handed over where they lie ([`Numbers::Device`]); otherwise they are copied first.
+    pub device: bool,
+    /// Figures for the inputs of each label by themselves, too, where there are labels and memory ([`Criterion::bytes`]).
+    pub classes: bool,
 }
 
 /// Range of every neuron over the profile set (CRITERIA section 2), as [`profile::ProfileState`] gathers it.
@@ -118,6 +128,11 @@ pub trait Criterion: Send + Sync {
     /// If the criterion cannot be computed on these layers.
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>>;
 
+    /// About how much memory a state takes on layers of so many neurons.
+    fn bytes(&self, neurons: &[usize]) -> u64 {
+        16 * neurons.iter().map(|neurons| *neurons as u64).sum::<u64>()
+    }
+
     /// The state that [`State::save`] wrote, of the same criterion started on the same layers. [`saved`] checks that they are.
     ///
     /// # Errors
@@ -130,21 +145,42 @@ pub trait Criterion: Send + Sync {
     fn direction(&self) -> Direction {
         Direction::HigherIsBetter
     }
+
+    /// Names of the inputs it is about, where it is about some only; the pass refuses names that the test set has not.
+    fn named_inputs(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// What a criterion has seen so far. `merge` makes state(A) then state(B) equal to state(A followed by B).
 pub trait State: Send {
+    /// Begins a batch, before its first layer: the index of its first input, how many there are, and what each is called.
+    fn begin_batch(&mut self, _first: usize, _inputs: usize, _name: &dyn Fn(usize) -> String) {}
+
     /// Reads one layer of one batch. Called once per layer and batch, layers in execution order.
     fn observe(&mut self, values: LayerValues<'_>);
 
     /// Ends a batch, after its last layer.
-    fn end_batch(&mut self, _end: BatchEnd<'_>) {}
+    ///
+    /// # Errors
+    /// If the criterion cannot go on, as where what it must hold no longer fits in memory. The pass ends with it.
+    fn end_batch(&mut self, _end: BatchEnd<'_>) -> Result<()> {
+        Ok(())
+    }
 
     /// Takes in the state of inputs that follow those of this one.
     ///
     /// # Errors
     /// If `other` is the state of another criterion, parameter set or layer set.
     fn merge(&mut self, other: Box<dyn State>) -> Result<()>;
+
+    /// Whether what was seen suffices; asked once, after the last input.
+    ///
+    /// # Errors
+    /// If it does not, such as a single input where two are compared.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// The figures of what was seen.
     fn figures(&self) -> Figures;

@@ -44,7 +44,7 @@ pub struct ParameterDescription {
     /// What values it takes.
     pub kind: ParameterKind,
     /// The value it has unless given, as a user would write it; `None` where it must be given.
-    /// For the common parameters it says in words where the value comes from.
+    /// Where it is no fixed value, as for the common parameters, it says in words where the value comes from.
     pub default_text: Option<&'static str>,
     /// What it does, in one line.
     pub summary: &'static str,
@@ -79,6 +79,10 @@ pub enum ParameterKind {
         /// The largest end.
         at_most: i64,
     },
+    /// A list of closed intervals, `[[0, 0.1], [0.1, 0.2]]`; at least one, each from a number to one that is not smaller.
+    Intervals,
+    /// Two different names in quotes, or an empty list.
+    TwoNames,
     /// A layer selector, or a list of them.
     Layers,
     /// `"channel"` or `"unit"`.
@@ -103,11 +107,21 @@ impl fmt::Display for ParameterKind {
                 Ok(())
             }
             Self::Range { at_least, at_most } => write!(f, "a range like 2..=4 within {at_least}..={at_most}"),
+            Self::Intervals => {
+                write!(
+                    f,
+                    "a list of 1 to {MOST_INTERVALS} intervals like [[0, 0.1], [0.1, 0.2]], none from more to less"
+                )
+            }
+            Self::TwoNames => f.write_str("a list of two different names in quotes"),
             Self::Layers => f.write_str("a layer selector in quotes or a list of them"),
             Self::Neurons => f.write_str("\"channel\" or \"unit\""),
         }
     }
 }
+
+/// More intervals than anyone reads.
+const MOST_INTERVALS: usize = 1000;
 
 /// What every criterion accepts; whoever plans the pass resolves them with [`layers_of`] and [`neurons_of`].
 pub const COMMON_PARAMETERS: &[ParameterDescription] = &[
@@ -228,6 +242,18 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// A number that may be left out, where what stands in for it is no number known beforehand; its default is described in words.
+    ///
+    /// # Errors
+    /// If the description has no such parameter.
+    pub fn number_if_given(&self, name: &str) -> Result<Option<f64>> {
+        match self.spec.parameters.get(name) {
+            Some(_) => self.number(name).map(Some),
+            None if self.description.parameter(name).is_some() => Ok(None),
+            None => Err(self.no_default(name)),
+        }
+    }
+
     /// `true` or `false`.
     ///
     /// # Errors
@@ -270,6 +296,37 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// Intervals, both ends of each included.
+    ///
+    /// # Errors
+    /// If the description has no such parameter or its default is no list of intervals.
+    pub fn intervals(&self, name: &str) -> Result<Vec<(f64, f64)>> {
+        let value = self.given_or_default(name)?;
+        intervals(&value).ok_or_else(|| self.wrong(name, &value))
+    }
+
+    /// Two names; `None` where the list is empty.
+    ///
+    /// # Errors
+    /// If the description has no such parameter or its default is no list of names.
+    pub fn two_names(&self, name: &str) -> Result<Option<[String; 2]>> {
+        let value = self.given_or_default(name)?;
+        two_names(&value).ok_or_else(|| self.wrong(name, &value))
+    }
+
+    fn given_or_default(&self, name: &str) -> Result<Value> {
+        match self.spec.parameters.get(name) {
+            Some(value) => Ok(value.clone()),
+            None => {
+                let text = self.default_text(name).ok_or_else(|| self.no_default(name))?;
+                // A default is written as a user would write it.
+                let spec: CriterionSpec =
+                    format!("default({name}={text})").parse().map_err(|_| self.no_default(name))?;
+                spec.parameters.get(name).cloned().ok_or_else(|| self.no_default(name))
+            }
+        }
+    }
+
     fn wrong(&self, name: &str, value: &Value) -> Error {
         match self.description.parameter(name) {
             Some(parameter) => wrong_value(self.spec, name, parameter.kind, value),
@@ -305,11 +362,43 @@ fn check_value(spec: &CriterionSpec, parameter: &ParameterDescription, value: &V
         (ParameterKind::Range { at_least, at_most }, Value::Range { from, to }) => {
             from <= to && at_least <= *from && *to <= at_most
         }
+        (ParameterKind::Intervals, value) => intervals(value).is_some(),
+        (ParameterKind::TwoNames, value) => two_names(value).is_some(),
         // Looked at by `layers_of` and `neurons_of`, which say more.
         (ParameterKind::Layers | ParameterKind::Neurons, _) => true,
         _ => false,
     };
     if fits { Ok(()) } else { Err(wrong_value(spec, parameter.name, parameter.kind, value)) }
+}
+
+/// A list of intervals whose ends are finite and in order.
+fn intervals(value: &Value) -> Option<Vec<(f64, f64)>> {
+    let number = |value: &Value| match value {
+        Value::Number(number) => Some(*number).filter(|number| number.is_finite()),
+        Value::Integer(number) => Some(*number as f64),
+        _ => None,
+    };
+    let interval = |value: &Value| match value {
+        Value::List(ends) => match ends.as_slice() {
+            [from, to] => Some((number(from)?, number(to)?)).filter(|(from, to)| from <= to),
+            _ => None,
+        },
+        _ => None,
+    };
+    match value {
+        Value::List(items) if (1..=MOST_INTERVALS).contains(&items.len()) => items.iter().map(interval).collect(),
+        _ => None,
+    }
+}
+
+/// Two different names, or none of an empty list.
+fn two_names(value: &Value) -> Option<Option<[String; 2]>> {
+    let Value::List(items) = value else { return None };
+    match items.as_slice() {
+        [] => Some(None),
+        [Value::Text(first), Value::Text(second)] if first != second => Some(Some([first.clone(), second.clone()])),
+        _ => None,
+    }
 }
 
 fn wrong_value(spec: &CriterionSpec, parameter: &str, kind: ParameterKind, value: &Value) -> Error {

@@ -1,12 +1,13 @@
 //! Ranges of the neurons over the profile set, gathered batch by batch.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, ErrorKind, Result};
 
 use super::coverage::PARALLEL_FROM;
 use super::double_double::square;
-use super::exact_sum::{BLOCK, LIMIT, Sums};
+use super::exact_sum::{BLOCK, LIMIT, Parts, Sums};
 use super::number::Number;
 use super::{LayerProfile, LayerValues, Needs, Numbers};
 
@@ -98,6 +99,33 @@ impl ProfileState {
         self.layers.iter().map(LayerState::finish).collect()
     }
 
+    /// All it has seen, in bytes; equal states give equal bytes.
+    ///
+    /// # Errors
+    /// If they cannot be written, which the types rule out.
+    pub fn save(&self) -> Result<Vec<u8>> {
+        let layers: Vec<SavedLayer> = self.layers.iter().map(LayerState::saved).collect();
+        postcard::to_stdvec(&layers)
+            .map_err(|why| Error::new(ErrorKind::Criterion, format!("a profile cannot be written: {why}")))
+    }
+
+    /// The state that [`ProfileState::save`] wrote, of the same layers and needs.
+    ///
+    /// # Errors
+    /// If the bytes are no such state.
+    pub fn restore(neurons: &[usize], needs: Needs, saved: &[u8]) -> Result<Self> {
+        let does_not_fit = || Error::new(ErrorKind::Criterion, "the saved profile is none of these layers");
+        let layers: Vec<SavedLayer> = match postcard::take_from_bytes(saved) {
+            Ok((layers, [])) => layers,
+            _ => return Err(does_not_fit()),
+        };
+        if layers.len() != neurons.len() {
+            return Err(does_not_fit());
+        }
+        let layers = layers.iter().zip(neurons).map(|(layer, neurons)| layer.restored(*neurons, needs));
+        Ok(Self { layers: layers.collect::<Option<_>>().ok_or_else(does_not_fit)? })
+    }
+
     /// The means, one entry per layer and in it one per neuron; NaN for a neuron without any value, or where [`Needs::std`] was not asked for.
     pub fn means(&self) -> Vec<Vec<f64>> {
         self.layers.iter().map(LayerState::means).collect()
@@ -126,6 +154,58 @@ struct LayerState {
     moments: Option<Vec<Moments>>,
     /// All values seen, row by row.
     rows: Option<Vec<f64>>,
+}
+
+/// A layer as it is written: the parts of the sums of its values and of their squares by neuron, and how many values each has not.
+#[derive(Serialize, Deserialize)]
+struct SavedLayer {
+    inputs: u64,
+    low: Vec<f64>,
+    high: Vec<f64>,
+    moments: Option<(Vec<Parts>, Vec<Parts>, Vec<u64>)>,
+    rows: Option<Vec<f64>>,
+}
+
+impl SavedLayer {
+    fn restored(&self, neurons: usize, needs: Needs) -> Option<LayerState> {
+        let mut layer = LayerState::new(neurons, needs);
+        let widths_fit = self.low.len() == neurons
+            && self.high.len() == neurons
+            && self.moments.is_some() == needs.std
+            && self.rows.is_some() == needs.mean_difference
+            && self.low.iter().chain(&self.high).all(|end| !end.is_nan())
+            && self.inputs < 1 << 40;
+        if !widths_fit {
+            return None;
+        }
+        layer.inputs = self.inputs;
+        layer.low.clone_from(&self.low);
+        layer.high.clone_from(&self.high);
+        if let (Some(own), Some((sums, squares, skipped))) = (&mut layer.moments, &self.moments) {
+            if [sums.len(), squares.len(), skipped.len()] != [neurons; 3] {
+                return None;
+            }
+            for neuron in 0..neurons {
+                let (moments, place) = (&mut own[neuron / BLOCK], neuron % BLOCK);
+                let read = moments.sum.set_parts(place, sums[neuron])
+                    && moments.squares.set_parts(place, squares[neuron])
+                    && skipped[neuron] <= self.inputs;
+                if !read {
+                    return None;
+                }
+                if skipped[neuron] > 0 {
+                    moments.skipped.get_or_insert_with(|| Box::new([0; BLOCK]))[place] = skipped[neuron];
+                }
+            }
+        }
+        if let (Some(own), Some(rows)) = (&mut layer.rows, &self.rows) {
+            if rows.len() as u64 != self.inputs * neurons as u64 {
+                return None;
+            }
+            own.clone_from(rows);
+        }
+        Some(layer)
+    }
 }
 
 /// Sums over the values of up to [`BLOCK`] neurons.
@@ -158,6 +238,8 @@ impl LayerState {
         match values.values {
             Numbers::Double(rows) => self.sum(rows, Moments::take_any),
             Numbers::Single(rows) => self.sum(rows, Moments::take_single),
+            Numbers::Device(units) if self.moments.is_some() => self.sum(&units.copy(), Moments::take_single),
+            Numbers::Device(_) => {}
         }
         if let Some(rows) = &mut self.rows {
             rows.extend_from_slice(&values.values.to_f64());
@@ -197,6 +279,25 @@ impl LayerState {
         }
         if let (Some(own), Some(others)) = (&mut self.rows, &other.rows) {
             own.extend_from_slice(others);
+        }
+    }
+
+    fn saved(&self) -> SavedLayer {
+        let moments = self.moments.as_ref().map(|moments| {
+            let places = || (0..self.low.len()).map(|neuron| (&moments[neuron / BLOCK], neuron % BLOCK));
+            let skipped = |(own, place): (&Moments, usize)| own.skipped.as_ref().map_or(0, |skipped| skipped[place]);
+            (
+                places().map(|(own, place)| own.sum.parts(place)).collect(),
+                places().map(|(own, place)| own.squares.parts(place)).collect(),
+                places().map(skipped).collect(),
+            )
+        });
+        SavedLayer {
+            inputs: self.inputs,
+            low: self.low.clone(),
+            high: self.high.clone(),
+            moments,
+            rows: self.rows.clone(),
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::LayerProfile;
 use super::coverage::{Coverage, FirstCover, PARALLEL_FROM};
 use super::number::Number;
+use super::{DeviceUnits, LayerProfile};
 use crate::vectorise::vectorised;
 
 /// Neurons handled together: their rows of bits stay in the cache while the inputs of a batch stream past.
@@ -111,6 +111,36 @@ impl Ranges {
         };
         coverage.in_blocks(BLOCK * stride, rows.len() >= PARALLEL_FROM, work);
         (below.into_inner(), above.into_inner())
+    }
+}
+
+impl Ranges {
+    /// The same for units that lie on another device.
+    pub(crate) fn cover_elsewhere(&self, units: &dyn DeviceUnits, first: usize, coverage: &mut Coverage) -> (u64, u64) {
+        let (neurons, stride) = (self.low.len(), self.sections.next_multiple_of(64));
+        let places = units.sections(&self.low, &self.high, self.sections);
+        let mut outside: Vec<u32> = Vec::new();
+        for (input, places) in places.chunks_exact(neurons.max(1)).enumerate() {
+            for (neuron, place) in places.iter().enumerate() {
+                if *place != NONE {
+                    coverage.insert(neuron * stride + *place as usize, first + input);
+                } else if self.low[neuron] < self.high[neuron] {
+                    outside.push(neuron as u32);
+                }
+            }
+        }
+        // Which end they lie beyond is a question for the values themselves.
+        outside.sort_unstable();
+        outside.dedup();
+        let rows = units.columns(&outside);
+        rows.chunks_exact(outside.len().max(1)).flat_map(|row| row.iter().zip(&outside)).fold(
+            (0, 0),
+            |(below, above), (value, neuron)| {
+                let value = f64::from(*value);
+                let (low, high) = (self.low[*neuron as usize], self.high[*neuron as usize]);
+                (below + u64::from(value < low), above + u64::from(value > high))
+            },
+        )
     }
 }
 

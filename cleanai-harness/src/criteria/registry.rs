@@ -10,7 +10,7 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::parameters::suggest;
-use super::{Criterion, accuracy, corner, section, threshold, top_k};
+use super::{Criterion, accuracy, cleanai, corner, interaction, nearest, nlc, section, threshold, top_k};
 
 pub use super::parameters::{
     Arguments, COMMON_PARAMETERS, CriterionDescription, ParameterDescription, ParameterKind, layers_of, neurons_of,
@@ -42,7 +42,7 @@ pub use super::parameters::{
 /// }
 /// impl State for Seen {
 ///     fn observe(&mut self, _: LayerValues<'_>) {}
-///     fn end_batch(&mut self, end: BatchEnd<'_>) { self.0 += end.inputs as u64; }
+///     fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> { self.0 += end.inputs as u64; Ok(()) }
 ///     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
 ///         self.0 += other.into_any().downcast::<Seen>().expect("a state of this criterion").0;
 ///         Ok(())
@@ -87,8 +87,16 @@ static BUILT_IN: &[CriterionRegistration] = &[
     CriterionRegistration { description: corner::SNAC, build: corner::build_snac },
     CriterionRegistration { description: top_k::TKNC, build: top_k::build_tknc },
     CriterionRegistration { description: top_k::TKNP, build: top_k::build_tknp },
+    CriterionRegistration { description: nearest::CC, build: nearest::build },
+    CriterionRegistration { description: nlc::NLC, build: nlc::build },
+    CriterionRegistration { description: interaction::SS, build: interaction::build_ss },
+    CriterionRegistration { description: interaction::SV, build: interaction::build_sv },
+    CriterionRegistration { description: interaction::VS, build: interaction::build_vs },
+    CriterionRegistration { description: interaction::VV, build: interaction::build_vv },
     CriterionRegistration { description: accuracy::ACCURACY, build: accuracy::build },
 ];
+
+static CLEANAI: &[CriterionRegistration] = &cleanai::ALL;
 
 /// Builds a criterion from its text, name and parameters checked.
 ///
@@ -123,7 +131,7 @@ pub fn names() -> Vec<&'static str> {
 pub fn descriptions() -> Vec<&'static CriterionDescription> {
     let mut users: Vec<_> = inventory::iter::<CriterionRegistration>().map(|own| &own.description).collect();
     users.sort_by_key(|description| description.name);
-    BUILT_IN.iter().map(|own| &own.description).chain(users).collect()
+    BUILT_IN.iter().chain(CLEANAI).map(|own| &own.description).chain(users).collect()
 }
 
 fn known() -> Result<&'static [&'static CriterionRegistration]> {
@@ -170,7 +178,7 @@ pub(super) fn with_users(
             ));
         }
     }
-    Ok(BUILT_IN.iter().chain(users).collect())
+    Ok(BUILT_IN.iter().chain(CLEANAI).chain(users).collect())
 }
 
 fn is_word(text: &str) -> bool {

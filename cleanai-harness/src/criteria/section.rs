@@ -72,7 +72,11 @@ impl Criterion for Sections {
     }
 
     fn needs(&self) -> Needs {
-        Needs { profile: true, ..Needs::default() }
+        Needs { profile: true, classes: true, device: true, ..Needs::default() }
+    }
+
+    fn bytes(&self, neurons: &[usize]) -> u64 {
+        neurons.iter().map(|neurons| *neurons as u64 * (self.stride() as u64 / 8 + 24)).sum()
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
@@ -153,13 +157,15 @@ impl State for SectionState {
         let (below, above) = match values.values {
             Numbers::Double(rows) => ranges.cover(rows, values.first, coverage),
             Numbers::Single(rows) => ranges.cover(rows, values.first, coverage),
+            Numbers::Device(units) => ranges.cover_elsewhere(units, values.first, coverage),
         };
         self.outside.below += below;
         self.outside.above += above;
     }
 
-    fn end_batch(&mut self, end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
         self.coverage.iter_mut().for_each(|coverage| coverage.end_batch(end.first));
+        Ok(())
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {

@@ -106,7 +106,7 @@ impl Criterion for Threshold {
     }
 
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs { classes: true, device: true, ..Needs::default() }
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
@@ -147,11 +147,20 @@ impl State for ThresholdState {
                 let cutoff = cutoff(values.ranges[input], threshold);
                 move |value: f32| value >= cutoff
             }),
+            (true, Numbers::Device(units)) => {
+                let cutoffs: Vec<f32> = values.ranges.iter().map(|range| cutoff(*range, threshold)).collect();
+                for (neuron, input) in units.first_at_least(&cutoffs).into_iter().enumerate() {
+                    if input != u32::MAX {
+                        coverage.insert(neuron, values.first + input as usize);
+                    }
+                }
+            }
         }
     }
 
-    fn end_batch(&mut self, end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
         self.coverage.iter_mut().for_each(|coverage| coverage.end_batch(end.first));
+        Ok(())
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {

@@ -1,16 +1,69 @@
 //! What criteria read: the values of one layer's neurons for one batch.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::number::Number;
 
 /// Numbers in the precision in which they are exact.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub enum Numbers<'a> {
     /// Channel values: means over positions stay f64.
     Double(&'a [f64]),
     /// Unit values: the model's own f32.
     Single(&'a [f32]),
+    /// Unit values that lie on another device; only for criteria that ask [`Needs::device`](super::Needs::device).
+    Device(&'a dyn DeviceUnits),
+}
+
+/// The units of one layer for one batch where they lie, and what criteria may ask of them without copying them all.
+///
+/// The answers equal those that the copied values give. An implementation that fails answers as if there were no inputs and tells whoever
+/// runs the pass.
+pub trait DeviceUnits: Sync {
+    /// How many values there are, inputs times units.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The values of some units, row-major: one row for each input.
+    fn columns(&self, units: &[u32]) -> Vec<f32>;
+
+    /// For each unit the first input whose value reaches the cutoff of that input; `u32::MAX` where none does.
+    fn first_at_least(&self, cutoffs: &[f32]) -> Vec<u32>;
+
+    /// For each value the section `min(floor((v - low) / (high - low) * k), k - 1)` of its unit's range, computed in f64; `u32::MAX` outside of it.
+    fn sections(&self, low: &[f64], high: &[f64], k: usize) -> Vec<u32>;
+
+    /// For each input its `k` largest units, ties to the lowest index, NaN never.
+    fn largest(&self, k: usize) -> Vec<Vec<u32>>;
+
+    /// All values, row-major.
+    fn copy(&self) -> Vec<f32>;
+}
+
+impl PartialEq for Numbers<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Double(own), Self::Double(others)) => own == others,
+            (Self::Single(own), Self::Single(others)) => own == others,
+            (Self::Device(own), Self::Device(others)) => own.copy() == others.copy(),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for Numbers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Double(values) => f.debug_tuple("Double").field(values).finish(),
+            Self::Single(values) => f.debug_tuple("Single").field(values).finish(),
+            Self::Device(values) => write!(f, "Device({} values)", values.len()),
+        }
+    }
 }
 
 impl<'a> Numbers<'a> {
@@ -19,23 +72,13 @@ impl<'a> Numbers<'a> {
         match self {
             Self::Double(values) => values.len(),
             Self::Single(values) => values.len(),
+            Self::Device(values) => values.len(),
         }
     }
 
     /// Whether there are none.
     pub fn is_empty(self) -> bool {
         self.len() == 0
-    }
-
-    /// The number at `index`.
-    ///
-    /// # Panics
-    /// If there are not as many.
-    pub fn get(self, index: usize) -> f64 {
-        match self {
-            Self::Double(values) => values[index],
-            Self::Single(values) => f64::from(values[index]),
-        }
     }
 
     /// All of them as f64, for criteria that do not care for the difference; units are copied.
@@ -49,6 +92,7 @@ impl<'a> Numbers<'a> {
         match self {
             Self::Double(values) => Cow::Borrowed(values),
             Self::Single(values) => values.iter().copied().map(f64::from).collect(),
+            Self::Device(values) => values.copy().into_iter().map(f64::from).collect(),
         }
     }
 }

@@ -154,7 +154,7 @@ impl Producer {
         let pool = POOL
             .as_ref()
             .map_err(|why| Error::new(ErrorKind::Io, format!("cannot start threads for decoding: {why}")))?;
-        let candidates = self.set.inputs.len();
+        let candidates = self.set.len();
         let together = self.together(pool.current_num_threads());
         let mut ready = Ready::new();
         let (mut next, mut first) = (0, 0);

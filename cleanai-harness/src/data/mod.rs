@@ -143,11 +143,13 @@ pub struct DataSet {
 /// What a data set and the thread that reads ahead share.
 #[derive(Debug)]
 struct Set {
-    inputs: Inputs,
+    inputs: Arc<Inputs>,
+    /// Which of the inputs are meant, in this order, where not all are.
+    chosen: Option<Vec<usize>>,
     on_bad_input: OnBadInput,
     labels: Option<Vec<i64>>,
     classes: Option<Vec<String>>,
-    /// What every input consists of after the transform, at least one field, and the candidate it was taken from.
+    /// What every input consists of after the transform, at least one field, and the input it was taken from.
     fields: Vec<FieldInfo>,
     reference: usize,
     /// Candidates found undecodable so far.
@@ -177,8 +179,16 @@ impl DataSet {
         }
         let place = Place::of(location)?;
         let (inputs, labels, classes) = contents::read(&place, transform)?;
-        let mut set =
-            Set { inputs, on_bad_input, labels, classes, fields: Vec::new(), reference: 0, skipped: Mutex::default() };
+        let mut set = Set {
+            inputs: Arc::new(inputs),
+            chosen: None,
+            on_bad_input,
+            labels,
+            classes,
+            fields: Vec::new(),
+            reference: 0,
+            skipped: Mutex::default(),
+        };
         for candidate in 0..set.inputs.len() {
             match set.inputs.prepare(candidate) {
                 Ok(rows) => {
@@ -210,7 +220,33 @@ impl DataSet {
     /// How many inputs there are, those that will turn out undecodable included.
     #[allow(clippy::len_without_is_empty, reason = "an empty data set cannot be opened")]
     pub fn len(&self) -> usize {
-        self.set.inputs.len()
+        self.set.len()
+    }
+
+    /// Some of the inputs as a data set of their own, in this order.
+    ///
+    /// # Panics
+    ///
+    /// If there is no input of one of these indices, which count those that will turn out undecodable.
+    pub(crate) fn choose(&self, indices: &[usize]) -> Self {
+        let known = self.set.skipped();
+        let skipped = indices.iter().enumerate().filter_map(|(at, index)| Some((at, known.get(index)?.clone())));
+        let set = Set {
+            inputs: Arc::clone(&self.set.inputs),
+            chosen: Some(indices.iter().map(|index| self.set.place(*index)).collect()),
+            on_bad_input: self.set.on_bad_input,
+            labels: self.set.labels.as_ref().map(|labels| indices.iter().map(|index| labels[*index]).collect()),
+            classes: self.set.classes.clone(),
+            fields: self.set.fields.clone(),
+            reference: self.set.reference,
+            skipped: Mutex::new(skipped.collect()),
+        };
+        Self { set: Arc::new(set) }
+    }
+
+    /// The names of all inputs, those that will turn out undecodable included.
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = String> + '_ {
+        (0..self.len()).map(|candidate| self.set.name(candidate))
     }
 
     /// What every input consists of; at least one field.
@@ -274,7 +310,7 @@ impl DataSet {
     /// An image that cannot be read, unless such inputs are skipped; an array's file that cannot be read any more.
     pub fn content_hash(&self) -> Result<String> {
         let mut hash = Sha256::new();
-        match &self.set.inputs {
+        match &*self.set.inputs {
             Inputs::Images { folder, .. } => {
                 let skip = self.set.on_bad_input == OnBadInput::Skip;
                 let digest = |index| match folder.bytes(index) {
@@ -282,7 +318,10 @@ impl DataSet {
                     Err(_) if skip => Ok(Sha256::digest(b"unreadable")),
                     Err(error) => Err(error),
                 };
-                let digests: Vec<_> = (0..folder.len()).into_par_iter().map(digest).collect::<Result<_>>()?;
+                let digests: Vec<_> = (0..self.len())
+                    .into_par_iter()
+                    .map(|candidate| digest(self.set.place(candidate)))
+                    .collect::<Result<_>>()?;
                 hash.update(b"images");
                 digests.iter().for_each(|digest| hash.update(digest));
             }
@@ -300,6 +339,10 @@ impl DataSet {
                     digests.iter().for_each(|digest| hash.update(digest));
                 }
             }
+        }
+        if let Some(chosen) = &self.set.chosen {
+            hash.update(b"chosen");
+            chosen.iter().for_each(|index| hash.update((*index as u64).to_le_bytes()));
         }
         match self.labels() {
             Some(labels) => {
@@ -322,8 +365,17 @@ impl Set {
         self.skipped().insert(candidate, Skipped { name: self.name(candidate), why });
     }
 
+    fn len(&self) -> usize {
+        self.chosen.as_ref().map_or_else(|| self.inputs.len(), Vec::len)
+    }
+
+    /// Where a candidate lies among the inputs.
+    fn place(&self, candidate: usize) -> usize {
+        self.chosen.as_ref().map_or(candidate, |chosen| chosen[candidate])
+    }
+
     fn name(&self, candidate: usize) -> String {
-        self.inputs.name(candidate)
+        self.inputs.name(self.place(candidate))
     }
 
     /// Bytes of one input, all fields together, as a batch holds it.
@@ -333,7 +385,7 @@ impl Set {
 
     /// Decodes and transforms an input and checks that it has the shape of the others.
     fn load(&self, candidate: usize) -> Result<Vec<Values>, Failure> {
-        let rows = self.inputs.prepare(candidate)?;
+        let rows = self.inputs.prepare(self.place(candidate))?;
         if let Some((field, row)) = self.fields.iter().zip(&rows).find(|(field, row)| field.shape != row.shape) {
             return Err(Failure::Wrong(self.differs(candidate, &field.shape, &row.shape)));
         }
@@ -353,7 +405,7 @@ impl Set {
             ErrorKind::Data,
             format!(
                 "inputs have different shapes: {} has {}, {} has {}",
-                self.name(self.reference),
+                self.inputs.name(self.reference),
                 shape_text(expected),
                 self.name(candidate),
                 shape_text(found)

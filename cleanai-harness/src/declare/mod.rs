@@ -240,6 +240,8 @@ pub struct Declaration {
     pub requirements: Vec<Requirement>,
     /// How the baseline is compared.
     pub baseline: BaselinePolicy,
+    /// Criteria that only the report shows, measured in the same pass where the model and data have them.
+    pub report: Vec<CriterionSpec>,
 }
 
 /// Inputs per forward pass unless the user says otherwise.

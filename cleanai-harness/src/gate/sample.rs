@@ -36,6 +36,7 @@ pub(crate) fn measurement(criteria: impl IntoIterator<Item = (&'static str, Crit
             non_finite_skipped: 0,
         },
         criteria: criteria.into_iter().map(|(name, result)| (name.to_owned(), result)).collect(),
+        report: None,
         seconds: Seconds::default(),
     }
 }
@@ -46,7 +47,9 @@ pub(crate) fn value(value: f64) -> CriterionResult {
         covered: None,
         total: None,
         layers: Vec::new(),
+        classes: BTreeMap::new(),
         contributions: Vec::new(),
+        leading: Vec::new(),
         details: BTreeMap::new(),
         direction: Direction::HigherIsBetter,
     }

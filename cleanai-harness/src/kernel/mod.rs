@@ -1,3 +1,6 @@
-//! From a layer's output tensor to neuron values: means over positions, scaling, the check for NaN and infinity.
+//! From a layer's output tensor to neuron values: means over positions, extremes, the check for NaN and infinity. Two kernels give the same:
+//! one for main memory, one of tensor operators for activations on a GPU.
 
 pub mod cpu;
+#[cfg(feature = "torch")]
+pub mod device;

@@ -1,18 +1,33 @@
 //! The one record everything below reads: what was measured, on what, with which settings.
 
 #[cfg(feature = "torch")]
+mod analyse;
+#[cfg(feature = "torch")]
+mod cache;
+#[cfg(feature = "torch")]
+mod classes;
+#[cfg(feature = "torch")]
+mod job;
+#[cfg(feature = "torch")]
+mod needs;
+#[cfg(feature = "torch")]
 mod pass;
 #[cfg(feature = "torch")]
 mod plan;
 #[cfg(feature = "torch")]
 #[doc(hidden)]
 pub mod probe;
+#[cfg(feature = "torch")]
+mod profile;
 mod query;
 #[cfg(feature = "torch")]
 mod reader;
+mod saturation;
 
 use std::collections::BTreeMap;
 
+#[cfg(feature = "torch")]
+pub use analyse::analyse;
 #[cfg(feature = "torch")]
 pub use plan::{Plan, once};
 pub use query::{LayerValue, LayerValuesView};
@@ -34,8 +49,21 @@ pub struct Measurement {
     pub settings: Settings,
     /// Figures by canonical criterion text.
     pub criteria: BTreeMap<String, CriterionResult>,
+    /// What the style of the report shows beside; no requirement, test body or baseline reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportFigures>,
     /// Wall-clock seconds.
     pub seconds: Seconds,
+}
+
+/// Figures that were measured for the report alone.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ReportFigures {
+    /// Figures by canonical criterion text.
+    pub criteria: BTreeMap<String, CriterionResult>,
+    /// Why a criterion could not be measured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<String, String>,
 }
 
 /// What is known of the model.
@@ -104,14 +132,42 @@ pub struct CriterionResult {
     pub total: Option<u64>,
     /// Per layer, in execution order.
     pub layers: Vec<LayerFigures>,
+    /// The inputs of each class by themselves, by its name; only where there are labels, and for channels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub classes: BTreeMap<String, ClassFigures>,
     /// How much each input was the first to cover; their running sum is the saturation curve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contributions: Vec<Contribution>,
+    /// The inputs that covered most of what none before them had, at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leading: Vec<LeadingInput>,
     /// Whatever else the criterion reports.
     pub details: BTreeMap<String, serde_json::Value>,
     /// Which way the value is better.
     #[serde(default)]
     pub direction: Direction,
+}
+
+/// An input that covered much of what none before it had.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LeadingInput {
+    /// Its name: an image's path below its folder, or the array's file and the position in it.
+    pub name: String,
+    /// Items it was the first to cover.
+    pub covered: u64,
+}
+
+/// Figures of the inputs of one class.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ClassFigures {
+    /// Inputs with this label.
+    pub inputs: u64,
+    /// The value over them; `None` where there was nothing to cover.
+    pub value: Option<f64>,
+    /// What they covered.
+    pub covered: Option<u64>,
+    /// Of how many.
+    pub total: Option<u64>,
 }
 
 /// Wall-clock seconds of the parts of a measurement.

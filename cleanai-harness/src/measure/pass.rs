@@ -3,74 +3,22 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
+use super::classes::{Classes, by_label};
+use super::job::{Item, Items, Job, Sets};
+use super::needs::{check_needs, no_profile, select};
 use super::probe::{self, Moment};
-use super::reader::{LayerRead, LayerReader};
-use super::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
-use crate::criteria::profile::ProfileState;
-use crate::criteria::{BatchEnd, LayerProfile, Needs, Start, State, registry};
+use super::profile::{self, Profiles};
+use super::reader::{LayerRead, LayerReader, Output, unreadable};
+use super::saturation::leading;
+use super::{CriterionResult, DataFacts, Measurement, ModelFacts, ReportFigures, Seconds, Settings};
+use crate::criteria::{BatchEnd, Start, State, registry};
 use crate::data::transform;
 use crate::data::{Batch, DataSet};
-use crate::declare::{
-    CriterionSpec, DataChoice, Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite, Selector,
-};
-use crate::model::{LayerInfo, Model, Observed, constructor, tensor};
+use crate::declare::{Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite};
+use crate::model::{ActivationModule, LayerInfo, Model, Observed, constructor, tensor};
 use crate::{Error, ErrorKind, Result};
-
-/// One criterion of a pass.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Item {
-    pub text: String,
-    pub spec: CriterionSpec,
-    pub needs: Needs,
-    pub layers: Selector,
-    pub neurons: NeuronKind,
-}
-
-/// Everything one pass depends on.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Job {
-    model: ModelChoice,
-    data: DataChoice,
-    batch: usize,
-    non_finite: NonFinite,
-    items: Vec<Item>,
-}
-
-impl Job {
-    pub fn of(declaration: &Declaration) -> Self {
-        Self {
-            model: declaration.model.clone(),
-            data: declaration.data.clone(),
-            batch: declaration.batch,
-            non_finite: declaration.non_finite,
-            items: Vec::new(),
-        }
-    }
-
-    /// Whether the same forward passes serve both.
-    pub fn shares_a_pass_with(&self, other: &Self) -> bool {
-        self.model.source == other.model.source
-            && self.model.options == other.model.options
-            && self.data.profile == other.data.profile
-            && self.data.test == other.data.test
-            && self.data.transform == other.data.transform
-            && self.data.on_bad_input == other.data.on_bad_input
-            && self.batch == other.batch
-            && self.non_finite == other.non_finite
-    }
-
-    /// Adds a criterion unless it is there; gives its text and index.
-    pub fn add(&mut self, item: Item) -> (String, usize) {
-        let text = item.text.clone();
-        let index = self.items.iter().position(|known| *known == item).unwrap_or_else(|| {
-            self.items.push(item);
-            self.items.len() - 1
-        });
-        (text, index)
-    }
-}
 
 /// What a pass gives.
 #[derive(Debug, Clone)]
@@ -80,14 +28,26 @@ pub(super) struct Measured {
     device: String,
     batch: usize,
     non_finite_skipped: u64,
-    results: Vec<CriterionResult>,
+    /// One per item; an error where one that is not required could not be measured.
+    results: Vec<Result<CriterionResult>>,
     seconds: Seconds,
 }
 
 impl Measured {
     /// The part of it that one declaration asked for.
-    pub fn measurement(&self, declaration: &Declaration, items: &[(String, usize)]) -> Result<Measurement> {
-        let criteria = items.iter().map(|(text, index)| (text.clone(), self.results[*index].clone()));
+    pub fn measurement(&self, declaration: &Declaration, items: &Items) -> Result<Measurement> {
+        let criteria = items.required.iter().map(|(text, index)| Ok((text.clone(), self.results[*index].clone()?)));
+        let mut report = ReportFigures::default();
+        for (text, index) in &items.report {
+            match &self.results[*index] {
+                Ok(result) => {
+                    report.criteria.insert(text.clone(), result.clone());
+                }
+                Err(why) => {
+                    report.missing.insert(text.clone(), why.what().to_owned());
+                }
+            }
+        }
         Ok(Measurement {
             schema: 1,
             model: ModelFacts { path: declaration.model.name.clone(), ..self.model.clone() },
@@ -101,25 +61,61 @@ impl Measured {
                 cleanai: env!("CARGO_PKG_VERSION").to_owned(),
                 non_finite_skipped: self.non_finite_skipped,
             },
-            criteria: criteria.collect::<BTreeMap<_, _>>(),
+            criteria: criteria.collect::<Result<BTreeMap<_, _>>>()?,
+            report: (!items.report.is_empty()).then_some(report),
             seconds: self.seconds,
         })
     }
 }
 
-/// Runs a job.
-pub(super) fn run(job: &Job) -> Result<Measured> {
+/// Runs a job, on these inputs where there are any, else on those it names.
+pub(super) fn run(job: &Job, sets: Option<Sets>) -> Result<Measured> {
     let started = Instant::now();
-    let mut seconds = Seconds::default();
-    let mut model = open_model(&job.model)?;
-    seconds.load = started.elapsed().as_secs_f64();
+    let model = open_model(&job.model)?;
+    let load = started.elapsed().as_secs_f64();
+    let (test, profile) = sets.map_or((None, None), |sets| (Some(sets.test), sets.profile));
     // Selectors that match nothing are told before data is decoded, where the graph alone can tell.
-    for item in &job.items {
+    let has_profile = profile.is_some() || job.data.profile.is_some();
+    let possible = |item: &Item| {
         select(&model, item)?;
+        if item.needs.profile && !has_profile { Err(no_profile(item)) } else { Ok(()) }
+    };
+    let mut left_out: BTreeMap<usize, Error> = BTreeMap::new();
+    for (index, item) in job.items.iter().enumerate() {
+        match possible(item) {
+            Err(why) if !item.required => {
+                left_out.insert(index, why);
+            }
+            result => result?,
+        }
     }
-    let test = open(job, &job.data.test, "test")?;
+    let test = test.map_or_else(|| open(job, &job.data.test, "test"), Ok)?;
+    let measured = |(index, _): &(usize, &Item)| !left_out.contains_key(index);
+    let items = job.items.iter().enumerate().filter(measured).map(|(_, item)| item.clone()).collect();
+    let mut measured =
+        run_items(&Job { items, drawn: profile.is_some(), ..job.clone() }, model, test, profile, started)?;
+    measured.seconds.load = load;
+    for (index, why) in left_out {
+        measured.results.insert(index, Err(why));
+    }
+    Ok(measured)
+}
+
+/// Runs a job all of whose items can be measured.
+fn run_items(
+    job: &Job,
+    mut model: Model,
+    test: DataSet,
+    profile: Option<DataSet>,
+    started: Instant,
+) -> Result<Measured> {
+    let mut seconds = Seconds::default();
     check_needs(job, &model, &test)?;
-    let profile_set = if job.items.iter().any(|item| item.needs.profile) { Some(open_profile(job)?) } else { None };
+    let profile_set = match profile {
+        _ if !job.items.iter().any(|item| item.needs.profile) => None,
+        None => Some(open_profile(job)?),
+        given => given,
+    };
     if let Some(profile) = profile_set.as_ref().filter(|profile| profile.shape() != test.shape()) {
         let what = format!(
             "after the transform a profile input has the shape {:?}, a test input {:?}",
@@ -133,24 +129,29 @@ pub(super) fn run(job: &Job) -> Result<Measured> {
     let layers = calibrate(&mut model, profile_set.as_ref(), &test, job.batch)?;
     let batch = model.fixed_batch().unwrap_or(job.batch);
     let selected = job.items.iter().map(|item| select(&model, item)).collect::<Result<Vec<_>>>()?;
+    let modules = model.activation_modules();
 
     let profile_started = Instant::now();
-    let mut watch = Watch { reader: LayerReader::new(job.non_finite), ..Watch::default() };
-    let profile = match &profile_set {
-        Some(set) => profile_pass(job, &mut model, set, batch, &layers, &selected, &mut watch)?,
-        None => Vec::new(),
+    let profiles = match &profile_set {
+        Some(set) => profile::gather(job, &mut model, set, batch, &layers, &selected)?,
+        None => Profiles::default(),
     };
     seconds.profile = if profile_set.is_some() { profile_started.elapsed().as_secs_f64() } else { 0.0 };
     let (profile_inputs, profile_skipped) =
-        (profile_set.as_ref().map(|_| watch.inputs), profile_set.as_ref().map(|_| watch.skipped));
+        (profile_set.as_ref().map(|_| profiles.inputs), profile_set.as_ref().map(|_| profiles.skipped));
 
-    watch = Watch { reader: watch.reader, ..Watch::default() };
-    let mut states = start(job, &layers, &selected, &profile)?;
-    test_pass(job, &mut model, &test, batch, &layers, &selected, &mut states, &mut watch)?;
+    let mut watch = Watch::new(job.non_finite);
+    let mut running = start(job, &layers, &modules, &selected, &profiles, test.labels())?;
+    test_pass(job, &mut model, &test, batch, &layers, &selected, &mut running, &mut watch)?;
 
     let finishing = Instant::now();
-    let results =
-        job.items.iter().zip(&states).map(|(item, state)| result(item, state.as_ref())).collect::<Result<Vec<_>>>()?;
+    let mut results = Vec::new();
+    for (item, running) in job.items.iter().zip(&running) {
+        match result(item, running, &test, &model, &modules) {
+            Err(why) if item.required => return Err(why),
+            result => results.push(result),
+        }
+    }
     seconds.decode = watch.decode;
     seconds.forward = watch.forward;
     seconds.criteria = watch.criteria + finishing.elapsed().as_secs_f64();
@@ -175,7 +176,7 @@ pub(super) fn run(job: &Job) -> Result<Measured> {
         },
         device: crate::model::device_name(model.device()),
         batch,
-        non_finite_skipped: watch.reader.skipped(),
+        non_finite_skipped: profiles.non_finite_skipped + watch.reader.skipped(),
         results,
         seconds,
     })
@@ -188,21 +189,41 @@ fn open_model(choice: &ModelChoice) -> Result<Model> {
     }
 }
 
-fn result(item: &Item, state: &dyn State) -> Result<CriterionResult> {
-    let figures = state.figures();
+fn result(
+    item: &Item,
+    Running { state, classes }: &Running,
+    test: &DataSet,
+    model: &Model,
+    modules: &[ActivationModule],
+) -> Result<CriterionResult> {
+    state.check().map_err(|error| if item.text == item.spec.name { error } else { error.context(&item.text) })?;
+    let mut figures = state.figures();
+    if item.needs.modules {
+        // Where each layer stands in the module tree, by which reports name it.
+        let mut of_modules = |key: &str, value: &dyn Fn(&ActivationModule) -> serde_json::Value| {
+            let all = modules.iter().filter(|module| module.layer.is_some());
+            let all: serde_json::Map<_, _> = all.map(|module| (module.path.clone(), value(module))).collect();
+            figures.details.insert(key.to_owned(), all.into());
+        };
+        of_modules("layer_index", &|module| module.index.into());
+        of_modules("layer_class", &|module| module.class.clone().into());
+        figures.details.insert("modules".to_owned(), model.graph().modules.len().into());
+    }
+    let class_name = |label: i64| {
+        let names = test.classes().unwrap_or_default();
+        usize::try_from(label).ok().and_then(|at| names.get(at)).cloned().unwrap_or_else(|| label.to_string())
+    };
     Ok(CriterionResult {
         value: figures.value,
         covered: figures.covered,
         total: figures.total,
         layers: figures.layers,
+        classes: classes.as_ref().map(|classes| classes.figures(class_name)).unwrap_or_default(),
+        leading: leading(&figures.contributions, |input| test.names(input)),
         contributions: figures.contributions,
         details: figures.details,
         direction: registry::criterion(&item.spec)?.direction(),
     })
-}
-
-fn select(model: &Model, item: &Item) -> Result<Vec<usize>> {
-    model.select(&item.layers).map_err(|error| error.context(&item.text))
 }
 
 fn open(job: &Job, location: &crate::declare::DataLocation, role: &str) -> Result<DataSet> {
@@ -214,34 +235,10 @@ fn open_profile(job: &Job) -> Result<DataSet> {
     match &job.data.profile {
         Some(location) => open(job, location, "profile"),
         None => {
-            let wants = job.items.iter().find(|item| item.needs.profile).map_or("a criterion", |item| &item.text);
-            Err(Error::new(
-                ErrorKind::Configuration,
-                format!("{wants} needs ranges from a profile set, and the data names none"),
-            )
-            .with_help("give the training inputs: `profile = \"data/train\"` in the data's table, or `--profile`"))
+            let wants = job.items.iter().find(|item| item.needs.profile);
+            Err(wants.map_or_else(|| Error::new(ErrorKind::Configuration, "the data names no profile set"), no_profile))
         }
     }
-}
-
-/// Labels and logits are asked for before anything runs.
-fn check_needs(job: &Job, model: &Model, test: &DataSet) -> Result<()> {
-    for item in &job.items {
-        if item.needs.labels && test.labels().is_none() {
-            return Err(Error::new(
-                ErrorKind::Data,
-                format!("{} needs labels, and {} has none", item.text, job.data.test.path),
-            )
-            .with_help("put images into one folder per class, or give an array `y` (npz) or a labels file (idx)"));
-        }
-        if item.needs.logits && !model.has_logits() {
-            return Err(Error::new(
-                ErrorKind::Criterion,
-                format!("{} needs class scores, and {} has none in its output", item.text, model.path().display()),
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Shapes of the layers, from the first inputs; from all of them where branches depend on the data.
@@ -253,111 +250,52 @@ fn calibrate(model: &mut Model, profile: Option<&DataSet>, test: &DataSet, batch
 
 /// What happens beside the criteria: clocks, counts and the reader's buffers.
 #[derive(Default)]
-struct Watch {
-    reader: LayerReader,
+pub(super) struct Watch {
+    pub reader: LayerReader,
     decode: f64,
     forward: f64,
     criteria: f64,
-    inputs: usize,
-    skipped: usize,
+    pub inputs: usize,
+    pub skipped: usize,
 }
 
-/// What is gathered over the profile set for the criteria that count the same neurons and ask for the same things.
-struct ProfilePart {
-    neurons: NeuronKind,
-    needs: Needs,
-    /// Indices of the layers that any of them looks at, in order.
-    layers: Vec<usize>,
-    profile: Vec<LayerProfile>,
-}
-
-impl ProfilePart {
-    fn serves(&self, item: &Item) -> bool {
-        // Mean differences hold every value, so they are kept apart from the rest.
-        self.neurons == item.neurons && self.needs.mean_difference == item.needs.mean_difference
-    }
-
-    fn of(&self, layers: &[usize]) -> Vec<LayerProfile> {
-        let places = layers.iter().filter_map(|layer| self.layers.binary_search(layer).ok());
-        places.map(|at| self.profile[at].clone()).collect()
+impl Watch {
+    pub fn new(non_finite: NonFinite) -> Self {
+        Self { reader: LayerReader::new(non_finite), ..Self::default() }
     }
 }
 
-fn profile_parts(job: &Job, selected: &[Vec<usize>]) -> Vec<ProfilePart> {
-    let mut parts: Vec<ProfilePart> = Vec::new();
-    for (item, selection) in job.items.iter().zip(selected).filter(|(item, _)| item.needs.profile) {
-        let at = parts.iter().position(|part| part.serves(item)).unwrap_or_else(|| {
-            parts.push(ProfilePart {
-                neurons: item.neurons,
-                needs: item.needs,
-                layers: Vec::new(),
-                profile: Vec::new(),
-            });
-            parts.len() - 1
-        });
-        parts[at].needs.std |= item.needs.std;
-        parts[at].layers.extend(selection);
-    }
-    for part in &mut parts {
-        part.layers.sort_unstable();
-        part.layers.dedup();
-    }
-    parts
-}
-
-fn profile_pass(
-    job: &Job,
-    model: &mut Model,
-    set: &DataSet,
-    batch: usize,
-    layers: &[LayerInfo],
-    selected: &[Vec<usize>],
-    watch: &mut Watch,
-) -> Result<Vec<ProfilePart>> {
-    let mut parts = profile_parts(job, selected);
-    let new_state = |part: &ProfilePart| {
-        let neurons: Vec<usize> = part.layers.iter().map(|layer| layers[*layer].neurons(part.neurons)).collect();
-        ProfileState::new(&neurons, part.needs)
-    };
-    let states = parts.iter().map(new_state).collect::<Result<Vec<_>>>()?;
-    let states = std::cell::RefCell::new(states);
-    each_batch(
-        model,
-        set,
-        batch,
-        layers,
-        watch,
-        &mut |layer, read| {
-            for (part, state) in parts.iter().zip(states.borrow_mut().iter_mut()) {
-                if let Ok(at) = part.layers.binary_search(&layer) {
-                    state.observe(read.values(at, part.neurons)?);
-                }
-            }
-            Ok(())
-        },
-        &mut |_, _, _| states.borrow().iter().try_for_each(ProfileState::end_batch),
-    )?;
-    for (part, state) in parts.iter_mut().zip(states.into_inner()) {
-        part.profile = state.finish()?;
-    }
-    Ok(parts)
+/// A criterion while the test set is run.
+struct Running {
+    state: Box<dyn State>,
+    classes: Option<Classes>,
 }
 
 fn start(
     job: &Job,
     layers: &[LayerInfo],
+    modules: &[ActivationModule],
     selected: &[Vec<usize>],
-    profiles: &[ProfilePart],
-) -> Result<Vec<Box<dyn State>>> {
+    profiles: &Profiles,
+    labels: Option<&[i64]>,
+) -> Result<Vec<Running>> {
     let items = job.items.iter().zip(selected);
     items
         .map(|(item, selection)| {
-            let infos: Vec<LayerInfo> = selection.iter().map(|layer| layers[*layer].clone()).collect();
+            let info = |layer: &usize| {
+                // Under the module's own name, not that of its last call.
+                let module = modules.iter().find(|module| item.needs.modules && module.layer == Some(*layer));
+                module.and_then(|module| module.info(layers)).unwrap_or_else(|| layers[*layer].clone())
+            };
+            let infos: Vec<LayerInfo> = selection.iter().map(info).collect();
             let neurons: Vec<usize> = infos.iter().map(|info| info.neurons(item.neurons)).collect();
-            let part = profiles.iter().find(|part| item.needs.profile && part.serves(item));
-            let profile = part.map(|part| part.of(selection));
+            let profile = profiles.of(item, selection);
             let criterion = registry::criterion(&item.spec)?;
-            criterion.start(Start { layers: &infos, neurons: &neurons, profile: profile.as_deref() })
+            let start = Start { layers: &infos, neurons: &neurons, profile: profile.as_deref() };
+            let state = criterion.start(start)?;
+            let labels = labels.filter(|_| criterion.needs().classes && item.neurons == NeuronKind::Channel);
+            let classes = labels.map(|labels| Classes::start(criterion.as_ref(), start, labels)).transpose()?.flatten();
+            Ok(Running { state, classes })
         })
         .collect()
 }
@@ -370,7 +308,7 @@ fn test_pass(
     batch: usize,
     layers: &[LayerInfo],
     selected: &[Vec<usize>],
-    states: &mut [Box<dyn State>],
+    running: &mut [Running],
     watch: &mut Watch,
 ) -> Result<()> {
     // For each layer: the criteria that look at it, and its index in their selection.
@@ -380,7 +318,8 @@ fn test_pass(
             readers[*layer].push((item, at));
         }
     }
-    let states = std::cell::RefCell::new(states);
+    let running = std::cell::RefCell::new(running);
+    let mut begun = None;
     each_batch(
         model,
         set,
@@ -388,17 +327,32 @@ fn test_pass(
         layers,
         watch,
         &mut |layer, read| {
+            if begun.replace(read.first) != Some(read.first) {
+                for Running { state, .. } in running.borrow_mut().iter_mut() {
+                    state.begin_batch(read.first, read.inputs, &|input| read.set.names(input));
+                }
+            }
+            // The rows of each class, once some criterion wants them.
+            let mut parts = None;
             for (item, at) in &readers[layer] {
-                let values = read.values(*at, job.items[*item].neurons)?;
-                states.borrow_mut()[*item].observe(values);
+                let Running { state, classes } = &mut running.borrow_mut()[*item];
+                let labels = read.labels;
+                let values = read.values(*at, job.items[*item].neurons, job.items[*item].needs.device)?;
+                state.observe(values);
+                if let (Some(classes), Some(labels)) = (classes, labels) {
+                    classes.observe(*at, parts.get_or_insert_with(|| by_label(&values, labels)));
+                }
             }
             Ok(())
         },
         &mut |batch, classes, logits| {
             let end =
                 BatchEnd { first: batch.first, inputs: batch.inputs, classes, logits, labels: batch.labels.as_deref() };
-            for state in states.borrow_mut().iter_mut() {
-                state.end_batch(end);
+            for Running { state, classes } in running.borrow_mut().iter_mut() {
+                state.end_batch(end)?;
+                if let (Some(classes), Some(labels)) = (classes, end.labels) {
+                    classes.end_batch(labels)?;
+                }
             }
             Ok(())
         },
@@ -406,7 +360,7 @@ fn test_pass(
 }
 
 /// Runs a data set batch by batch; `on_layer` gets each layer, `on_end` each batch with its logits.
-fn each_batch(
+pub(super) fn each_batch(
     model: &mut Model,
     set: &DataSet,
     size: usize,
@@ -432,35 +386,43 @@ fn each_batch(
         let reader = &mut watch.reader;
         model.run_named(&inputs, &mut |observed, output| {
             let reading = Instant::now();
-            let values = tensor::Values::of(output)?;
             let rows = output.size().first().map_or(1, |rows| usize::try_from(*rows).unwrap_or(0));
             if rows != size {
                 return Err(shape_error(observed, layers, rows, size));
             }
-            let all = values.as_slice();
-            let width = all.len() / size.max(1);
-            let raw = &all[..width * batch.inputs];
-            match observed {
-                Observed::Layer(layer) => {
-                    if tensor::shape(output).get(1..) != Some(&layers[layer].shape[..]) {
+            let (values, real);
+            let shape = tensor::shape(output);
+            let output = if output.device() == Device::Cpu || observed == Observed::Logits {
+                values = tensor::Values::of(output)?;
+                let all = values.as_slice();
+                Output::Host(&all[..all.len() / size.max(1) * batch.inputs])
+            } else {
+                real = output.f_narrow(0, 0, batch.inputs as i64).map_err(unreadable)?;
+                Output::Device(&real)
+            };
+            match (observed, output) {
+                (Observed::Layer(layer), output) => {
+                    if shape.get(1..) != Some(&layers[layer].shape[..]) {
                         return Err(Error::new(
                             ErrorKind::Model,
                             format!("layer {} changes its shape from batch to batch", layers[layer].name),
                         ));
                     }
-                    reader.next_layer();
-                    let mut read =
-                        LayerRead { reader, info: &layers[layer], raw, first: batch.first, inputs: batch.inputs, set };
+                    reader.next_layer()?;
+                    let (first, inputs, labels) = (batch.first, batch.inputs, batch.labels.as_deref());
+                    let mut read = LayerRead { reader, info: &layers[layer], output, first, inputs, labels, set };
                     on_layer(layer, &mut read)?;
                 }
-                Observed::Logits => {
-                    classes = width;
+                (Observed::Logits, Output::Host(raw)) => {
+                    classes = raw.len() / batch.inputs.max(1);
                     logits = raw.iter().map(|value| f64::from(*value)).collect();
                 }
+                (Observed::Logits, Output::Device(_)) => unreachable!("logits are brought to main memory"),
             }
             observing += reading.elapsed().as_secs_f64();
             Ok(())
         })?;
+        reader.next_layer()?;
         watch.forward += running.elapsed().as_secs_f64() - observing;
         let ending = Instant::now();
         on_end(&batch, classes, &logits)?;

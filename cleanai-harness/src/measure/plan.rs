@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::Measurement;
-use super::pass::{self, Item, Job, Measured};
+use super::job::{Item, Items, Job, Sets};
+use super::pass::{self, Measured};
 use crate::criteria::registry;
-use crate::declare::{CriterionSpec, Declaration};
+use crate::data::DataSet;
+use crate::declare::{CriterionSpec, Declaration, NeuronKind, Selector};
 use crate::{Error, ErrorKind, Result};
 
 /// The passes of a run and which declaration reads which.
@@ -26,7 +28,7 @@ pub struct Plan {
 struct Part {
     declaration: Declaration,
     /// Its criteria by canonical text; the error of the first that cannot be understood.
-    items: Result<Vec<(String, usize)>>,
+    items: Result<Items>,
     group: Arc<Group>,
 }
 
@@ -48,8 +50,7 @@ impl Plan {
             });
             let specs: Vec<CriterionSpec> =
                 declaration.requirements.iter().map(|requirement| requirement.criterion.clone()).collect();
-            let items =
-                items(&declaration, &specs).map(|items| items.into_iter().map(|item| jobs[group].add(item)).collect());
+            let items = add_items(&mut jobs[group], &declaration, &specs);
             parts.push((declaration, items, group));
         }
         let groups: Vec<Arc<Group>> =
@@ -70,7 +71,8 @@ impl Plan {
             .get(index)
             .ok_or_else(|| Error::new(ErrorKind::Configuration, format!("no declaration {index} in this plan")))?;
         let items = part.items.clone()?;
-        let measured = part.group.result.get_or_init(|| pass::run(&part.group.job)).as_ref().map_err(Clone::clone)?;
+        let measured =
+            part.group.result.get_or_init(|| pass::run(&part.group.job, None)).as_ref().map_err(Clone::clone)?;
         measured.measurement(&part.declaration, &items)
     }
 }
@@ -80,20 +82,49 @@ impl Plan {
 /// # Errors
 /// Whatever stands in the way: the model, the data, a criterion.
 pub fn once(declaration: &Declaration, criteria: &[CriterionSpec]) -> Result<Measurement> {
+    once_on(declaration, criteria, None)
+}
+
+/// The same on inputs that take the place of the declaration's: the test set, and the profile set if there is one.
+pub(super) fn on_inputs(
+    declaration: &Declaration,
+    criteria: &[CriterionSpec],
+    test: DataSet,
+    profile: Option<DataSet>,
+) -> Result<Measurement> {
+    once_on(declaration, criteria, Some(Sets { test, profile }))
+}
+
+fn once_on(declaration: &Declaration, criteria: &[CriterionSpec], sets: Option<Sets>) -> Result<Measurement> {
     let mut job = Job::of(declaration);
-    let items: Vec<(String, usize)> = items(declaration, criteria)?.into_iter().map(|item| job.add(item)).collect();
-    pass::run(&job)?.measurement(declaration, &items)
+    let items = add_items(&mut job, declaration, criteria)?;
+    pass::run(&job, sets)?.measurement(declaration, &items)
+}
+
+/// Adds what a declaration asks for, and what its report shows.
+fn add_items(job: &mut Job, declaration: &Declaration, specs: &[CriterionSpec]) -> Result<Items> {
+    let mut add = |specs: &[CriterionSpec], required: bool| -> Result<Vec<(String, usize)>> {
+        let items = items(declaration, specs, required)?;
+        Ok(items.into_iter().map(|item| job.add(item)).collect())
+    };
+    Ok(Items { required: add(specs, true)?, report: add(&declaration.report, false)? })
 }
 
 /// The criteria of a declaration with the layers and neurons each looks at.
-fn items(declaration: &Declaration, specs: &[CriterionSpec]) -> Result<Vec<Item>> {
+fn items(declaration: &Declaration, specs: &[CriterionSpec], required: bool) -> Result<Vec<Item>> {
     let by_text: BTreeMap<String, &CriterionSpec> = specs.iter().map(|spec| (spec.to_string(), spec)).collect();
     let mut items = Vec::new();
     for (text, spec) in by_text {
         let criterion = registry::criterion(spec)?;
-        let layers = registry::layers_of(spec)?.unwrap_or_else(|| declaration.layers.clone());
-        let neurons = registry::neurons_of(spec)?.unwrap_or(declaration.neurons);
-        items.push(Item { text, needs: criterion.needs(), spec: spec.clone(), layers, neurons });
+        let needs = criterion.needs();
+        // What looks at modules does not follow the test's own settings: all of them, unit by unit.
+        let (layers, neurons) = match needs.modules {
+            true => (Selector::Default, NeuronKind::Unit),
+            false => (declaration.layers.clone(), declaration.neurons),
+        };
+        let layers = registry::layers_of(spec)?.unwrap_or(layers);
+        let neurons = registry::neurons_of(spec)?.unwrap_or(neurons);
+        items.push(Item { text, needs, spec: spec.clone(), layers, neurons, required });
     }
     Ok(items)
 }

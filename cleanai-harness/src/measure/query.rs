@@ -137,7 +137,9 @@ mod tests {
             covered: None,
             total: None,
             layers,
+            classes: BTreeMap::new(),
             contributions: Vec::new(),
+            leading: Vec::new(),
             details: BTreeMap::from([("auroc".to_owned(), 0.75.into()), ("words".to_owned(), "no number".into())]),
             direction: Default::default(),
         };
@@ -184,6 +186,7 @@ mod tests {
                 ),
                 ("nc".to_owned(), result(None, vec![])),
             ]),
+            report: None,
             seconds: Seconds::default(),
         }
     }

@@ -3,9 +3,12 @@
 
 use std::collections::HashMap;
 
-use super::Model;
 use super::graph::{Graph, ValueId};
 use super::layers::Layer;
+use super::select::{glob, near};
+use super::{LayerInfo, Model};
+use crate::declare::Selector;
+use crate::{Error, ErrorKind, Result};
 
 /// Qualified names, without what TorchScript adds to them.
 const CLASSES: &[&str] = &[
@@ -38,6 +41,77 @@ impl Model {
     /// file tells the class of a module only where it is called: one that is not is left out.
     pub fn activation_modules(&self) -> Vec<ActivationModule> {
         activation_modules(self.graph(), self.layers())
+    }
+
+    /// The activation modules that are called and that a selector names, in registration order: a glob on their paths, their class,
+    /// `default` for all. `penultimate` and `logits` name a module only where the layer they stand for is one's last call.
+    ///
+    /// # Errors
+    /// If the model calls none, or none is named; the error lists near matches.
+    pub fn select_modules(&self, selector: &Selector) -> Result<Vec<ActivationModule>> {
+        let called: Vec<ActivationModule> =
+            self.activation_modules().into_iter().filter(|module| module.layer.is_some()).collect();
+        if called.is_empty() {
+            let what = format!(
+                "{} calls no module of class ReLU, Sigmoid, Tanh, LeakyReLU, ELU or ReLU6, which are all that criteria of `cleanai::` \
+                 look at",
+                self.path().display()
+            );
+            return Err(Error::new(ErrorKind::Criterion, what).with_help(
+                "activations called as functions (torch.relu) are no modules: take a criterion that looks at every call, \
+                 such as `nc`, `nac`, `tknc` or `kmnc`, or make them modules (torch.nn.ReLU)",
+            ));
+        }
+        let wanted = self.wanted_modules(&called, selector)?;
+        let found: Vec<ActivationModule> =
+            called.iter().zip(&wanted).filter(|(_, wanted)| **wanted).map(|(module, _)| module.clone()).collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let (written, candidates): (String, Vec<&str>) = match selector {
+            Selector::Class(class) => (class.clone(), called.iter().map(|module| module.class.as_str()).collect()),
+            other => (other.to_string(), called.iter().map(|module| module.path.as_str()).collect()),
+        };
+        let what = format!("layer selector {selector} matches no activation module of {}", self.path().display());
+        Err(Error::new(ErrorKind::Configuration, what).with_help(format!(
+            "near: {}; there are {}",
+            near(candidates, &written).join(", "),
+            called.len()
+        )))
+    }
+
+    /// For each of these modules whether a selector names it.
+    fn wanted_modules(&self, modules: &[ActivationModule], selector: &Selector) -> Result<Vec<bool>> {
+        let every = |test: &dyn Fn(&ActivationModule) -> bool| modules.iter().map(test).collect();
+        Ok(match selector {
+            Selector::Default => vec![true; modules.len()],
+            Selector::Class(class) => every(&|module| module.class == *class),
+            Selector::Glob(pattern) => {
+                let matcher = glob(pattern)?;
+                every(&|module| module.path == *pattern || matcher.is_match(&module.path))
+            }
+            // The layer may well be no module's: then none is wanted.
+            Selector::Penultimate | Selector::Logits => {
+                let layers = self.select(selector).unwrap_or_default();
+                every(&|module| module.layer.is_some_and(|layer| layers.contains(&layer)))
+            }
+            Selector::Any(selectors) => {
+                let mut wanted = vec![false; modules.len()];
+                for selector in selectors {
+                    let also = self.wanted_modules(modules, selector)?;
+                    wanted.iter_mut().zip(also).for_each(|(wanted, also)| *wanted |= also);
+                }
+                wanted
+            }
+        })
+    }
+}
+
+impl ActivationModule {
+    /// What is known of its last call, under the module's own name and class.
+    pub fn info(&self, layers: &[LayerInfo]) -> Option<LayerInfo> {
+        let layer = layers.get(self.layer?)?.clone();
+        Some(LayerInfo { name: self.path.clone(), class: self.class.clone(), ..layer })
     }
 }
 

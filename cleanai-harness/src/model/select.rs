@@ -1,6 +1,6 @@
 //! Layer selectors against the layers of a model.
 
-use globset::GlobBuilder;
+use globset::{GlobBuilder, GlobMatcher};
 
 use super::Model;
 use crate::declare::Selector;
@@ -22,10 +22,7 @@ impl Model {
             }
             Selector::Class(class) => self.matching(|_, layer_class| layer_class == class),
             Selector::Glob(pattern) => {
-                let glob = GlobBuilder::new(pattern).literal_separator(false).build().map_err(|why| {
-                    Error::new(ErrorKind::Configuration, format!("layer selector {pattern:?} is no glob: {why}"))
-                })?;
-                let matcher = glob.compile_matcher();
+                let matcher = glob(pattern)?;
                 self.matching(|name, _| name == pattern || matcher.is_match(name))
             }
             Selector::Any(selectors) => {
@@ -51,16 +48,12 @@ impl Model {
             Selector::Class(class) => class.clone(),
             other => other.to_string(),
         };
-        let mut candidates: Vec<&str> = match selector {
+        let candidates: Vec<&str> = match selector {
             Selector::Class(_) => self.layers().iter().map(|layer| layer.class.as_str()).collect(),
             _ => self.layers().iter().map(|layer| layer.name.as_str()).collect(),
         };
         let all = candidates.len();
-        // Equal names side by side, even where others are as near.
-        let likeness = |name: &str| strsim::jaro_winkler(name, &wanted);
-        candidates.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)).then_with(|| a.cmp(b)));
-        candidates.dedup();
-        candidates.truncate(5);
+        let candidates = near(candidates, &wanted);
         let error = Error::new(
             ErrorKind::Configuration,
             format!("layer selector {selector} matches no layer of {}", self.path().display()),
@@ -82,4 +75,23 @@ impl Model {
             self.layers().len()
         ))
     }
+}
+
+/// A selector's glob on names, in which a star also passes dots and slashes.
+pub(super) fn glob(pattern: &str) -> Result<GlobMatcher> {
+    let glob = GlobBuilder::new(pattern)
+        .literal_separator(false)
+        .build()
+        .map_err(|why| Error::new(ErrorKind::Configuration, format!("layer selector {pattern:?} is no glob: {why}")))?;
+    Ok(glob.compile_matcher())
+}
+
+/// The few names most like the one that was wanted, the nearest first.
+pub(super) fn near<'n>(mut names: Vec<&'n str>, wanted: &str) -> Vec<&'n str> {
+    // Equal names side by side, even where others are as near.
+    let likeness = |name: &str| strsim::jaro_winkler(name, wanted);
+    names.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)).then_with(|| a.cmp(b)));
+    names.dedup();
+    names.truncate(5);
+    names
 }

@@ -4,6 +4,7 @@
 //! file per test, so that tests which ran in separate processes (nextest) can be reported together. The words they share
 //! stand in [`message`].
 
+pub mod cleanai;
 mod date;
 mod figure;
 pub mod file;

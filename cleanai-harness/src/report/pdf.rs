@@ -4,6 +4,7 @@
 //! else the start of the earliest test. The built-in fonts know only Latin characters; others are written as `\u{5c64}`,
 //! and the report says so.
 
+mod cleanai;
 mod content;
 mod font;
 mod layout;
@@ -17,6 +18,7 @@ use printpdf::{
 };
 use sha2::{Digest, Sha256};
 
+use super::cleanai::Analysis;
 use super::{Outcome, date, file, message};
 use crate::{Error, ErrorKind, Result};
 
@@ -30,26 +32,51 @@ pub fn write(outcomes: &[Outcome], path: &Path) -> Result<()> {
     file::write(path, &render(outcomes, date)?)
 }
 
+/// Writes the report of an analysis in the style of the CleanAI library. `now`, in seconds since the Unix epoch, is its date unless
+/// `SOURCE_DATE_EPOCH` is set.
+///
+/// # Errors
+/// If the file cannot be written or `SOURCE_DATE_EPOCH` is no number of seconds.
+pub fn write_analysis(analysis: &Analysis, now: u64, path: &Path) -> Result<()> {
+    let epoch = std::env::var_os("SOURCE_DATE_EPOCH");
+    let date = epoch_of(epoch.as_ref().map(|text| text.to_string_lossy()).as_deref())?.unwrap_or(now);
+    file::write(path, &render_analysis(analysis, date)?)
+}
+
+/// The bytes of an analysis's report.
+fn render_analysis(analysis: &Analysis, date: u64) -> Result<Vec<u8>> {
+    let mut document = cleanai::document(analysis, date)?;
+    let subject = format!("{} on {}", analysis.pair.model.path, analysis.pair.data.path);
+    describe(&mut document, Some(date), cleanai::TITLE.to_string(), subject)?;
+    // Times differ from run to run, and are not shown.
+    let shown =
+        (&analysis.pair.model, &analysis.pair.criteria, &analysis.several.criteria, &analysis.draw.several, date);
+    save(&document, identifier(&shown)?)
+}
+
 /// The date a report bears; `None` without tests and without `SOURCE_DATE_EPOCH`.
 fn date_of(outcomes: &[Outcome], epoch: Option<&str>) -> Result<Option<u64>> {
-    match epoch {
-        Some(text) => text.trim().parse().map(Some).map_err(|_| {
-            let what = format!("SOURCE_DATE_EPOCH is `{text}`, not a number of seconds since 1970");
-            Error::new(ErrorKind::Configuration, what).with_help("unset it, or give it a whole number")
-        }),
-        None => Ok(outcomes.iter().map(|outcome| outcome.started).min()),
-    }
+    Ok(epoch_of(epoch)?.or_else(|| outcomes.iter().map(|outcome| outcome.started).min()))
+}
+
+fn epoch_of(epoch: Option<&str>) -> Result<Option<u64>> {
+    let Some(text) = epoch else { return Ok(None) };
+    text.trim().parse().map(Some).map_err(|_| {
+        let what = format!("SOURCE_DATE_EPOCH is `{text}`, not a number of seconds since 1970");
+        Error::new(ErrorKind::Configuration, what).with_help("unset it, or give it a whole number")
+    })
 }
 
 /// The bytes of the report.
 fn render(outcomes: &[Outcome], date: Option<u64>) -> Result<Vec<u8>> {
     let mut document = content::document(outcomes, date)?;
-    describe(&mut document, outcomes, date)?;
-    save(&document, identifier(outcomes, date)?)
+    let title = format!("{}: {}", content::TITLE, message::status_word(message::overall(outcomes)));
+    describe(&mut document, date, title, message::counts(outcomes))?;
+    save(&document, identifier(&(outcomes, date))?)
 }
 
 /// Title, dates and standard in the document's own description.
-fn describe(document: &mut PdfDocument, outcomes: &[Outcome], date: Option<u64>) -> Result<()> {
+fn describe(document: &mut PdfDocument, date: Option<u64>, title: String, subject: String) -> Result<()> {
     let seconds = i64::try_from(date::held(date.unwrap_or(0))).unwrap_or(0);
     let date = OffsetDateTime::from_unix_timestamp(seconds)
         .map_err(|why| Error::new(ErrorKind::Io, format!("the report's date {seconds} cannot be written: {why}")))?;
@@ -58,8 +85,8 @@ fn describe(document: &mut PdfDocument, outcomes: &[Outcome], date: Option<u64>)
     // No claim to a standard: the fonts are not embedded.
     info.conformance =
         PdfConformance::Custom(CustomPdfConformance { allows_default_fonts: true, ..CustomPdfConformance::default() });
-    info.document_title = format!("{}: {}", content::TITLE, message::status_word(message::overall(outcomes)));
-    info.subject = message::counts(outcomes);
+    info.document_title = title;
+    info.subject = subject;
     info.author = "CleanAI".to_string();
     info.creator = concat!("CleanAI ", env!("CARGO_PKG_VERSION")).to_string();
     info.producer = info.creator.clone();
@@ -67,8 +94,8 @@ fn describe(document: &mut PdfDocument, outcomes: &[Outcome], date: Option<u64>)
 }
 
 /// Identifies the content: PDF wants 16 bytes or more that differ from other documents'.
-fn identifier(outcomes: &[Outcome], date: Option<u64>) -> Result<String> {
-    let text = serde_json::to_vec(&(outcomes, date))
+fn identifier(content: &impl serde::Serialize) -> Result<String> {
+    let text = serde_json::to_vec(content)
         .map_err(|why| Error::new(ErrorKind::Io, format!("cannot identify the PDF report: {why}")))?;
     Ok(Sha256::digest(&text).iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }

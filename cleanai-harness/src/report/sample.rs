@@ -43,7 +43,9 @@ fn ratios(layers: Vec<LayerFigures>) -> CriterionResult {
         covered: whole.covered,
         total: whole.total,
         layers,
+        classes: BTreeMap::new(),
         contributions: Vec::new(),
+        leading: Vec::new(),
         details: BTreeMap::new(),
         direction: Direction::HigherIsBetter,
     }
@@ -117,6 +119,7 @@ pub(crate) fn measurement() -> Measurement {
             non_finite_skipped: 0,
         },
         criteria: criteria(),
+        report: None,
         seconds: Seconds { load: 0.041, decode: 0.012, profile: 0.62, forward: 0.118, criteria: 0.009, total: 0.8123 },
     }
 }

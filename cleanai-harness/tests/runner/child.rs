@@ -137,6 +137,7 @@ fn declare(scenario: &Scenario, test: &TestIdentity) -> Result<Declaration> {
             enabled: !scenario.no_baseline && test.name != "deep::second",
             ..Default::default()
         },
+        report: Vec::new(),
     })
 }
 
@@ -183,6 +184,7 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
             non_finite_skipped: 0,
         },
         criteria: scenario.figures.iter().map(|(name, value)| (name.clone(), result(name, *value))).collect(),
+        report: None,
         seconds: Seconds::default(),
     })
 }

@@ -1,8 +1,10 @@
-//! The part of the command line that needs libtorch: `cargo cleanai inspect` and `cargo cleanai measure` run it.
+//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure` and `report` run it.
 
+mod asked;
 mod inspect;
 mod measure;
 mod model;
+mod report;
 
 use std::process::ExitCode;
 
@@ -27,6 +29,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Measures criteria on a data set, without a test.
     Measure(measure::Measure),
+    /// Writes a PDF on a model and inputs drawn from a data set, without a test.
+    Report(report::Report),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Inspect(inspect) => inspect.run(),
         Command::Measure(measure) => measure.run(),
+        Command::Report(report) => report.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

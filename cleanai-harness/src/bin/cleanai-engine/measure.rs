@@ -1,18 +1,16 @@
 //! `measure`: the same engine as the tests', without a test.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anstyle::Style;
 use clap::Args;
-use cleanai_harness::data::transform;
 use cleanai_harness::declare::{
-    BaselinePolicy, CriterionSpec, DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice,
-    NeuronKind, NonFinite, OnBadInput, Selector, TestIdentity,
+    CriterionSpec, DEFAULT_BATCH, Declaration, NeuronKind, NonFinite, OnBadInput, Selector,
 };
 use cleanai_harness::measure::{self, Measurement};
-use cleanai_harness::{Error, ErrorKind, Result, report};
+use cleanai_harness::{Result, report};
 
+use crate::asked::Asked;
 use crate::model::ModelArguments;
 
 /// Arguments of `measure`; `cargo cleanai measure --help` describes them.
@@ -84,46 +82,20 @@ impl Measure {
     }
 
     fn declaration(&self) -> Result<Declaration> {
-        if self.batch == 0 || self.batch > 65_536 {
-            return Err(Error::new(
-                ErrorKind::Configuration,
-                format!("--batch {} is not between 1 and 65536", self.batch),
-            ));
-        }
-        let root = std::env::current_dir()
-            .map_err(|why| Error::new(ErrorKind::Io, format!("the current folder cannot be found: {why}")))?;
-        let location = |path: &str| DataLocation { path: path.to_owned(), root: root.clone() };
-        Ok(Declaration {
-            test: TestIdentity {
-                name: "measure".into(),
-                package: String::new(),
-                target: String::new(),
-                file: PathBuf::new(),
-                line: 0,
-            },
-            model: ModelChoice {
-                options: self.options.options()?,
-                ..ModelChoice::file(self.model.display().to_string(), &self.model, DeviceChoice::default())
-            },
-            data: DataChoice {
-                name: self.data.clone(),
-                profile: self.profile.as_deref().map(location),
-                test: location(&self.data),
-                transform: transform::parse(&self.transform).map_err(|error| error.context("--transform"))?,
-                on_bad_input: if self.on_bad_input == "skip" { OnBadInput::Skip } else { OnBadInput::Fail },
-            },
-            layers: self.layers.parse::<Selector>()?,
-            neurons: if self.neurons == "unit" { NeuronKind::Unit } else { NeuronKind::Channel },
+        let asked = Asked {
+            model: &self.model,
+            data: &self.data,
+            profile: self.profile.as_deref(),
+            transform: &self.transform,
             batch: self.batch,
-            non_finite: if self.non_finite == "ignore" { NonFinite::Ignore } else { NonFinite::Error },
-            requirements: Vec::new(),
-            baseline: BaselinePolicy {
-                tolerance: 0.0,
-                per_criterion: BTreeMap::new(),
-                enabled: false,
-                ..BaselinePolicy::default()
-            },
-        })
+            options: &self.options,
+        };
+        let mut declaration = asked.declaration("measure")?;
+        declaration.layers = self.layers.parse::<Selector>()?;
+        declaration.neurons = if self.neurons == "unit" { NeuronKind::Unit } else { NeuronKind::Channel };
+        declaration.non_finite = if self.non_finite == "ignore" { NonFinite::Ignore } else { NonFinite::Error };
+        declaration.data.on_bad_input = if self.on_bad_input == "skip" { OnBadInput::Skip } else { OnBadInput::Fail };
+        Ok(declaration)
     }
 }
 

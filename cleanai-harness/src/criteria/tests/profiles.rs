@@ -5,8 +5,16 @@ use proptest::prelude::*;
 use super::profile::ProfileState;
 use super::*;
 
-const ALL: Needs =
-    Needs { std: true, mean_difference: true, profile: true, labels: false, logits: false, modules: false };
+const ALL: Needs = Needs {
+    std: true,
+    mean_difference: true,
+    profile: true,
+    labels: false,
+    logits: false,
+    modules: false,
+    classes: false,
+    device: false,
+};
 
 fn new(widths: &[usize]) -> ProfileState {
     ProfileState::new(widths, ALL).expect("little memory")
@@ -98,6 +106,16 @@ proptest! {
         second.merge(&first).unwrap();
         prop_assert_eq!(&forward.finish().unwrap()[0], whole);
         prop_assert_eq!(&second.finish().unwrap()[0], whole, "in the other order");
+        let needs = Needs { mean_difference: inputs > 1, ..ALL };
+        let again = ProfileState::restore(&[width], needs, &forward.save().unwrap()).unwrap();
+        prop_assert_eq!(again.save().unwrap(), forward.save().unwrap());
+        if inputs < 2 {
+            // No rows are held, whose order is that of merging.
+            prop_assert_eq!(forward.save().unwrap(), second.save().unwrap());
+        }
+        let saved = forward.save().unwrap();
+        prop_assert!(ProfileState::restore(&[width], needs, &saved[..saved.len() - 1]).is_err());
+        prop_assert!(ProfileState::restore(&[width + 1], needs, &saved).is_err());
 
         for (neuron, column) in columns.iter().enumerate() {
             let known: Vec<f64> = column.iter().copied().filter(|value| !value.is_nan()).collect();

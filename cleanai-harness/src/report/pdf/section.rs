@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cleanai;
 use super::content::{badge, heading};
 use super::font::Face;
 use super::layout::{
@@ -12,10 +13,11 @@ use crate::criteria::{Direction, LayerFigures};
 use crate::declare::NeuronKind;
 use crate::gate::{BaselineStatus, Change, RequirementVerdict};
 use crate::measure::{CriterionResult, Measurement};
+use crate::report::cleanai::{Settings, Sources};
 use crate::report::figure::{self, Style};
 use crate::report::{Outcome, date, message, text};
 
-const MONO: Pen = pen(Face::Mono, 7.5, BLACK);
+pub(super) const MONO: Pen = pen(Face::Mono, 7.5, BLACK);
 
 /// Everything about one test.
 pub(super) fn section(canvas: &mut Canvas, outcome: &Outcome) {
@@ -55,10 +57,17 @@ pub(super) fn section(canvas: &mut Canvas, outcome: &Outcome) {
         verdicts(canvas, outcome);
         body(canvas, outcome);
         baseline(canvas, outcome);
-        criteria(canvas, measurement);
-        for (name, result) in &measurement.criteria {
-            layers(canvas, measurement, name, result);
+        let settings = Settings::default();
+        match Sources::of_test(measurement, &settings) {
+            Some(sources) => cleanai::sections(canvas, &sources, false),
+            None => {
+                criteria(canvas, measurement);
+                for (name, result) in &measurement.criteria {
+                    layers(canvas, measurement, name, result);
+                }
+            }
         }
+        left_out(canvas, measurement);
     } else {
         body(canvas, outcome);
     }
@@ -147,7 +156,7 @@ fn facts(canvas: &mut Canvas, measurement: &Measurement) {
     canvas.space(16.0);
 }
 
-fn group(canvas: &mut Canvas, title: &str, rows: &[(&str, Pen, String)]) {
+pub(super) fn group(canvas: &mut Canvas, title: &str, rows: &[(&str, Pen, String)]) {
     const LABEL: f32 = LEFT + 78.0;
     const VALUE: f32 = LABEL + 74.0;
     canvas.ensure(40.0);
@@ -255,6 +264,19 @@ fn failure(canvas: &mut Canvas, verdict: &RequirementVerdict, style: Style) {
     canvas.space(12.0);
 }
 
+/// Tables that the style of the report wants and this test cannot have.
+fn left_out(canvas: &mut Canvas, measurement: &Measurement) {
+    let Some(report) = &measurement.report else { return };
+    // The same reason is given once.
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, why) in &report.missing {
+        reasons.entry(why.split_once(": ").map_or(why, |(_, why)| why)).or_default().push(name);
+    }
+    for (why, names) in reasons {
+        canvas.paragraph(LEFT, RIGHT, NOTE, &format!("Not in this report: {} ({why}).", names.join(", ")));
+    }
+}
+
 fn counts(layer: &LayerFigures) -> String {
     match (layer.covered, layer.total) {
         (Some(covered), Some(total)) => format!("{} / {}", text::grouped(covered), text::grouped(total)),
@@ -359,7 +381,7 @@ fn criteria(canvas: &mut Canvas, measurement: &Measurement) {
 }
 
 fn layers(canvas: &mut Canvas, measurement: &Measurement, name: &str, result: &CriterionResult) {
-    if result.layers.is_empty() && result.details.is_empty() {
+    if result.layers.is_empty() && result.details.is_empty() && result.contributions.is_empty() {
         return;
     }
     heading(canvas, &format!("Layers: {name}"), head_height(result.layers.len()));
@@ -413,20 +435,48 @@ fn neurons(criterion: &str, default: NeuronKind) -> NeuronKind {
 
 /// What else a criterion reports, one line each; longer lists are in the JSON report.
 fn details(canvas: &mut Canvas, result: &CriterionResult) {
-    if result.details.is_empty() {
+    let mut lines: Vec<(String, String)> =
+        result.details.iter().map(|(name, value)| (name.replace('_', " "), text::detail(value))).collect();
+    lines.extend(carriers(result));
+    if lines.is_empty() {
         return;
     }
     canvas.space(6.0);
-    for (name, value) in &result.details {
-        let value = text::detail(value);
+    for (name, value) in lines {
         canvas.ensure(12.0);
         let y = canvas.y();
-        let label = format!("{}: ", name.replace('_', " "));
+        let label = format!("{name}: ");
         let width = canvas.width(NOTE, &label).min(200.0);
         canvas.text(LEFT, y + 8.5, Align::Left, 200.0, NOTE, &label);
         canvas.text(LEFT + width, y + 8.5, Align::Left, RIGHT - LEFT - width, BODY, &value);
         canvas.space(12.0);
     }
+}
+
+/// Which inputs carry the coverage, and what single classes reach.
+fn carriers(result: &CriterionResult) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    let reached = [(0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %"), (1.0, "all")].map(|(share, label)| {
+        result.inputs_to_cover(share).map(|inputs| format!("{label} after {}", text::grouped(inputs)))
+    });
+    if reached.iter().all(Option::is_some) {
+        let reached: Vec<String> = reached.into_iter().flatten().collect();
+        lines.push(("covered by the first inputs".to_owned(), reached.join(", ")));
+    }
+    if !result.leading.is_empty() {
+        let named = result.leading.iter().take(5).map(|own| format!("{} ({})", own.name, text::grouped(own.covered)));
+        lines.push(("inputs that covered most first".to_owned(), named.collect::<Vec<_>>().join(", ")));
+    }
+    if !result.classes.is_empty() {
+        let style = Style::of(result);
+        let mut classes: Vec<_> = result.classes.iter().collect();
+        classes.sort_by(|left, right| left.1.value.partial_cmp(&right.1.value).unwrap_or(std::cmp::Ordering::Equal));
+        let shown = classes.iter().take(8).map(|(name, own)| format!("{name} {}", figure::value(own.value, style)));
+        let shown: Vec<String> = shown.collect();
+        let label = if classes.len() > 8 { "least covered classes" } else { "classes by themselves" };
+        lines.push((label.to_owned(), shown.join(", ")));
+    }
+    lines
 }
 
 fn change_ink(change: Change) -> Ink {

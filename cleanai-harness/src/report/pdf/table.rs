@@ -24,6 +24,11 @@ impl Column {
         Self { title, width: None, align: Align::Left }
     }
 
+    /// The same, right-aligned.
+    pub(super) const fn rest_right(title: &'static str) -> Self {
+        Self { title, width: None, align: Align::Right }
+    }
+
     /// Left-aligned.
     pub(super) const fn left(title: &'static str, width: f32) -> Self {
         Self { title, width: Some(width), align: Align::Left }

@@ -222,3 +222,72 @@ fn poppler_reads_it() {
     let info = String::from_utf8(output.stdout).unwrap();
     assert!(info.contains("CleanAI coverage report: ERROR") && !info.contains("PDF/X"), "{info}");
 }
+
+/// A test whose report is in the style of the CleanAI library, on a model of one activation module and data without profile set.
+fn in_cleanai_style() -> Outcome {
+    let result = |details: serde_json::Value| -> crate::measure::CriterionResult {
+        let layers = serde_json::json!([{ "name": "features.1", "value": 0.25, "covered": 8, "total": 32 }]);
+        let result =
+            serde_json::json!({ "value": 0.25, "covered": 8, "total": 32, "layers": layers, "details": details });
+        serde_json::from_value(result).unwrap()
+    };
+    let counts = serde_json::json!({
+        "inputs": 4, "first_input": { "features.1": { "covered": 3, "total": 8 } }, "means": { "features.1": 0.125 },
+        "layer_index": { "features.1": 3 }, "layer_class": { "features.1": "ReLU6" }, "modules": 7,
+        "first_input_sum": 4.5, "first_input_intervals": [5, 0, 1, 0, 0],
+    });
+    let pair = serde_json::json!({ "inputs": ["0/first.png", "1/second.png"] });
+    let settings = crate::report::cleanai::Settings::default();
+    let mut figures = crate::measure::ReportFigures::default();
+    for spec in settings.criteria() {
+        let text = spec.to_string();
+        match spec.name.trim_start_matches("cleanai::") {
+            "nbc" => {
+                let why = "cleanai::nbc needs ranges from a profile set, and the data names none";
+                figures.missing.insert(text, why.to_owned());
+            }
+            "nc" | "tc" | "tknc" | "mnc" => {
+                figures.criteria.insert(text, result(counts.clone()));
+            }
+            _ => {
+                figures.criteria.insert(text, result(pair.clone()));
+            }
+        }
+    }
+    let mut outcome = sample::passed();
+    outcome.measurement.as_mut().unwrap().report = Some(figures);
+    outcome
+}
+
+#[test]
+fn a_test_in_cleanai_style_has_its_tables_below_the_verdicts() {
+    let outcome = in_cleanai_style();
+    let found = pages(&rendered(&[outcome])).concat();
+    let row = |cells: &[&str]| found.windows(cells.len()).any(|texts| texts == cells);
+    for cells in [
+        &["Layer 3", "ReLU6", "3", "8", "37.50%", "0.12"][..],
+        &["All model", "-", "3", "8", "37.50%"],
+        &["All model", "8", "32", "25.00%"],
+        &["Sign Coverage", "8", "32", "25.00%"],
+        &["Top-K Neuron Coverage", "4.50", "3", "1.50"],
+        &["0.2 - 0.3", "1", "8", "12.50%"],
+    ] {
+        assert!(row(cells), "{cells:?} is not in {found:?}");
+    }
+    for text in ["Requirements", "'0/first.png'", "Not in this report: cleanai::nbc", "For Multiple Inputs) 4 Inputs"] {
+        assert!(found.iter().any(|own| own.contains(text)), "{text:?} is not in {found:?}");
+    }
+    assert!(!found.iter().any(|text| text.starts_with("Neuron Boundary Coverage") || text.starts_with("Layers: ")));
+}
+
+#[test]
+fn a_model_without_modules_keeps_the_default_style() {
+    let mut outcome = in_cleanai_style();
+    let figures = outcome.measurement.as_mut().unwrap().report.as_mut().unwrap();
+    let why = "cleanai::nc: model.pt calls no module of class ReLU";
+    figures.missing = figures.criteria.keys().map(|text| (text.clone(), why.to_owned())).collect();
+    figures.criteria.clear();
+    let found = pages(&rendered(&[outcome])).concat();
+    assert!(found.iter().any(|text| text.starts_with("Layers: ")));
+    assert!(found.iter().any(|text| text.contains("calls no module of class ReLU")), "{found:?}");
+}

@@ -1,0 +1,180 @@
+//! The profile set: what criteria want to know of it, from the cache or by a pass over it.
+
+use std::cell::RefCell;
+
+use super::cache::{Cache, Profile, ProfileKey};
+use super::job::{Item, Job};
+use super::pass::{Watch, each_batch};
+use crate::Result;
+use crate::criteria::profile::ProfileState;
+use crate::criteria::{LayerProfile, Needs};
+use crate::data::{DataSet, transform};
+use crate::declare::NeuronKind;
+use crate::model::{self, LayerInfo, Model};
+
+/// What is gathered for the criteria that count the same neurons and ask for the same things.
+struct Part {
+    neurons: NeuronKind,
+    needs: Needs,
+    /// Indices of the layers that any of them looks at, in order.
+    layers: Vec<usize>,
+    profile: Vec<LayerProfile>,
+}
+
+impl Part {
+    fn serves(&self, item: &Item) -> bool {
+        // Mean differences hold every value, so they are kept apart from the rest.
+        self.neurons == item.neurons && self.needs.mean_difference == item.needs.mean_difference
+    }
+}
+
+/// What is known of the profile set.
+#[derive(Default)]
+pub(super) struct Profiles {
+    parts: Vec<Part>,
+    /// Inputs it was made of.
+    pub inputs: usize,
+    /// Inputs left out because they could not be decoded.
+    pub skipped: usize,
+    /// Activations left out as not finite.
+    pub non_finite_skipped: u64,
+}
+
+impl Profiles {
+    /// The profile of a criterion's layers; none if it asks for none.
+    pub fn of(&self, item: &Item, layers: &[usize]) -> Option<Vec<LayerProfile>> {
+        let part = self.parts.iter().find(|part| item.needs.profile && part.serves(item))?;
+        let places = layers.iter().filter_map(|layer| part.layers.binary_search(layer).ok());
+        Some(places.map(|at| part.profile[at].clone()).collect())
+    }
+}
+
+/// Gathers what the criteria of a job want to know of its profile set.
+///
+/// # Errors
+/// As a pass over data; of the cache there are none.
+pub(super) fn gather(
+    job: &Job,
+    model: &mut Model,
+    set: &DataSet,
+    batch: usize,
+    layers: &[LayerInfo],
+    selected: &[Vec<usize>],
+) -> Result<Profiles> {
+    let mut profiles = Profiles { parts: parts(job, selected), ..Profiles::default() };
+    let cache = Cache::find().filter(|_| job.is_cacheable());
+    let keys = match &cache {
+        Some(_) => keys(job, model, set, batch, layers, &profiles.parts)?,
+        None => Vec::new(),
+    };
+    let mut missing: Vec<usize> = (0..profiles.parts.len()).collect();
+    if let Some(cache) = &cache {
+        missing.retain(|at| match cache.load(&keys[*at]) {
+            Some(found) => {
+                (profiles.inputs, profiles.skipped) = (found.inputs, found.skipped);
+                profiles.non_finite_skipped += found.non_finite_skipped;
+                profiles.parts[*at].profile = found.layers;
+                false
+            }
+            None => true,
+        });
+    }
+    if missing.is_empty() {
+        return Ok(profiles);
+    }
+    let watch = pass(job, model, set, batch, layers, &mut profiles.parts, &missing)?;
+    (profiles.inputs, profiles.skipped) = (watch.inputs, watch.skipped);
+    let non_finite_skipped = watch.reader.skipped();
+    profiles.non_finite_skipped += non_finite_skipped;
+    if let Some(cache) = &cache {
+        for at in missing {
+            let layers = profiles.parts[at].profile.clone();
+            let (inputs, skipped) = (watch.inputs, watch.skipped);
+            cache.store(&keys[at], &Profile { layers, inputs, skipped, non_finite_skipped });
+        }
+    }
+    Ok(profiles)
+}
+
+fn parts(job: &Job, selected: &[Vec<usize>]) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (item, selection) in job.items.iter().zip(selected).filter(|(item, _)| item.needs.profile) {
+        let at = parts.iter().position(|part| part.serves(item)).unwrap_or_else(|| {
+            let (neurons, needs) = (item.neurons, item.needs);
+            parts.push(Part { neurons, needs, layers: Vec::new(), profile: Vec::new() });
+            parts.len() - 1
+        });
+        parts[at].needs.std |= item.needs.std;
+        parts[at].layers.extend(selection);
+    }
+    for part in &mut parts {
+        part.layers.sort_unstable();
+        part.layers.dedup();
+    }
+    parts
+}
+
+fn keys(
+    job: &Job,
+    model: &Model,
+    set: &DataSet,
+    batch: usize,
+    layers: &[LayerInfo],
+    parts: &[Part],
+) -> Result<Vec<ProfileKey>> {
+    let data = set.content_hash()?;
+    let key = |part: &Part| ProfileKey {
+        model: model.sha256().to_owned(),
+        options: format!("{:?}", job.model.options),
+        data: data.clone(),
+        transform: transform::text(&job.data.transform),
+        batch,
+        non_finite: format!("{:?}", job.non_finite),
+        libtorch: model::libtorch_version(),
+        cleanai: env!("CARGO_PKG_VERSION").to_owned(),
+        device: model::device_name(model.device()),
+        neurons: part.neurons,
+        layers: part.layers.iter().map(|layer| layers[*layer].clone()).collect(),
+        std: part.needs.std,
+        mean_difference: part.needs.mean_difference,
+    };
+    Ok(parts.iter().map(key).collect())
+}
+
+fn pass(
+    job: &Job,
+    model: &mut Model,
+    set: &DataSet,
+    batch: usize,
+    layers: &[LayerInfo],
+    parts: &mut [Part],
+    missing: &[usize],
+) -> Result<Watch> {
+    let new_state = |at: &usize| {
+        let part = &parts[*at];
+        let neurons: Vec<usize> = part.layers.iter().map(|layer| layers[*layer].neurons(part.neurons)).collect();
+        ProfileState::new(&neurons, part.needs)
+    };
+    let states = RefCell::new(missing.iter().map(new_state).collect::<Result<Vec<_>>>()?);
+    let mut watch = Watch::new(job.non_finite);
+    each_batch(
+        model,
+        set,
+        batch,
+        layers,
+        &mut watch,
+        &mut |layer, read| {
+            for (part, state) in missing.iter().map(|at| &parts[*at]).zip(states.borrow_mut().iter_mut()) {
+                if let Ok(at) = part.layers.binary_search(&layer) {
+                    state.observe(read.values(at, part.neurons, true)?);
+                }
+            }
+            Ok(())
+        },
+        &mut |_, _, _| states.borrow().iter().try_for_each(ProfileState::end_batch),
+    )?;
+    for (at, state) in missing.iter().zip(states.into_inner()) {
+        parts[*at].profile = state.finish()?;
+    }
+    Ok(watch)
+}

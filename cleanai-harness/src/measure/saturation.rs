@@ -1,0 +1,75 @@
+//! Which inputs carry the coverage: how soon it saturates, and who covered most first.
+
+use super::{CriterionResult, LeadingInput};
+use crate::criteria::Contribution;
+
+/// How many leading inputs are named.
+const NAMED: usize = 10;
+
+/// The inputs that covered most of what none before them had, the earlier of equals first.
+#[cfg(feature = "torch")]
+pub(super) fn leading(contributions: &[Contribution], name: impl Fn(usize) -> String) -> Vec<LeadingInput> {
+    let mut sorted = contributions.to_vec();
+    sorted.sort_by_key(|own| (std::cmp::Reverse(own.covered), own.input));
+    let named = |own: Contribution| LeadingInput { name: name(own.input as usize), covered: own.covered };
+    sorted.into_iter().take(NAMED).map(named).collect()
+}
+
+impl CriterionResult {
+    /// How many inputs, from the first of the data set on, cover this share of all that is covered in the end; `None` where contributions
+    /// are not known, or nothing is covered.
+    ///
+    /// ```
+    /// # use cleanai_harness::{criteria::Contribution, measure::CriterionResult};
+    /// # fn of(result: &CriterionResult) -> Option<u64> {
+    /// let inputs = result.inputs_to_cover(0.9);   // 90 % of the coverage is there after so many
+    /// # inputs }
+    /// ```
+    pub fn inputs_to_cover(&self, share: f64) -> Option<u64> {
+        let all: u64 = self.contributions.iter().map(|own| own.covered).sum();
+        let mut covered = 0;
+        let reached = |own: &&Contribution| {
+            covered += own.covered;
+            covered as f64 >= share * all as f64
+        };
+        self.contributions.iter().find(reached).map(|own| own.input + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn result(contributions: &[(u64, u64)]) -> CriterionResult {
+        CriterionResult {
+            value: None,
+            covered: None,
+            total: None,
+            layers: Vec::new(),
+            classes: BTreeMap::new(),
+            contributions: contributions.iter().map(|&(input, covered)| Contribution { input, covered }).collect(),
+            leading: Vec::new(),
+            details: BTreeMap::new(),
+            direction: Default::default(),
+        }
+    }
+
+    #[test]
+    fn coverage_saturates() {
+        let result = result(&[(0, 5), (3, 4), (9, 1)]);
+        assert_eq!([0.0, 0.5, 0.51, 0.9, 1.0].map(|share| result.inputs_to_cover(share).unwrap()), [1, 1, 4, 4, 10]);
+        assert_eq!(super::tests::result(&[]).inputs_to_cover(0.5), None);
+    }
+
+    #[cfg(feature = "torch")]
+    #[test]
+    fn the_earlier_of_equals_leads() {
+        let inputs: Vec<(u64, u64)> = (0..20).map(|input| (input, if input == 7 { 3 } else { 2 })).collect();
+        let named = leading(&result(&inputs).contributions, |input| format!("{input}.png"));
+        assert_eq!(named.len(), 10);
+        assert_eq!((named[0].name.as_str(), named[0].covered), ("7.png", 3));
+        assert_eq!((named[1].name.as_str(), named[1].covered), ("0.png", 2));
+    }
+}
