@@ -1,20 +1,18 @@
-//! What observation costs, against libtorch's own run of the same file in the same process: `cargo bench --bench observe`.
+//! What observation costs, against libtorch's own run of the same file in the same process:
+//! `cargo bench --profile dev --bench observe` (the profile that tests run in; `-- memory` for the peak of memory alone).
 //!
 //! Times are medians over rounds that alternate between the two, of the clock and of the CPU, which other work on the
-//! machine moves less; memory is the peak of a process of its own. Compare
-//! figures only within one run.
+//! machine moves less; memory is the median peak of several processes. Compare figures only within one run.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 #[path = "../tests/common/resnet/mod.rs"]
 mod resnet;
+mod support;
 
-use std::error::Error;
-use std::fs::File;
 use std::hint::black_box;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use cleanai_harness::declare::{CriterionSpec, DeviceChoice};
@@ -23,13 +21,15 @@ use cleanai_harness::model::Model;
 use cleanai_harness::private::keep_freed_memory;
 use common::{Case, declaration, root};
 use resnet::Weights;
-use tch::{CModule, Device, Kind, Tensor};
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
+use support::{Clocks, Outcome, Samples, Times, load, median, spawn, with_peak, write_inputs};
+use tch::{Device, Kind, Tensor};
 
 /// Images of the coverage pass, and its batches.
 const IMAGES: usize = 64;
 const BATCH: usize = 16;
+
+/// Processes whose median is the peak of memory: how the allocator's free blocks happen to lie moves a single one by a third.
+const PROCESSES: usize = 5;
 
 struct Comparison {
     name: &'static str,
@@ -40,20 +40,12 @@ struct Comparison {
 }
 
 fn main() -> ExitCode {
-    // cargo passes `--bench`.
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let done = match arguments[..] {
+    support::main(|arguments| match arguments {
         ["child", work, allocator, folder] => child(work, allocator, Path::new(folder)),
-        _ => bench(),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+        ["memory"] => memory(tempfile::tempdir()?.path()),
+        [] => bench(),
+        _ => Err("it takes no argument, or `memory`".into()),
+    })
 }
 
 fn bench() -> Outcome<()> {
@@ -85,28 +77,43 @@ fn bench() -> Outcome<()> {
             plain.wall, observed.wall
         );
     }
-    write_images(&folder.path().join("images.npy"))?;
-    println!("\nResNet-50, batches of {BATCH}, {IMAGES} images, each in a process of its own");
-    println!("{:<10} {:<8} {:>14} {:>9} {:>6} {:>7}", "work", "malloc", "ms per image", "peak MB", "ratio", "target");
+    println!();
+    memory(folder.path())
+}
+
+/// The peak of memory of a coverage pass over ResNet-50, and of the model's own run of as many batches.
+fn memory(folder: &Path) -> Outcome<()> {
+    resnet::write(50, Weights::Full, &folder.join("resnet50.pt"))?;
+    write_inputs(&folder.join("images.npy"), IMAGES, [3, 224, 224])?;
+    println!("ResNet-50, batches of {BATCH}, {IMAGES} images: medians of {PROCESSES} processes, which alternate");
+    println!(
+        "{:<10} {:<8} {:>14} {:>9} {:>13} {:>6} {:>7}",
+        "work", "malloc", "ms per image", "peak MB", "from .. to", "ratio", "target"
+    );
     for allocator in ["default", "kept"] {
-        let mut plain_peak = None;
-        for work in ["plain", "coverage"] {
-            let (ms, peak) = spawn(work, allocator, folder.path())?;
-            let ratio = *plain_peak.get_or_insert(peak);
-            let (ratio, target) = match work {
-                "plain" => ("-".to_owned(), "-"),
-                _ => (format!("{:.3}", peak / ratio), "1.30"),
-            };
-            println!("{work:<10} {allocator:<8} {ms:>14.2} {peak:>9.0} {ratio:>6} {target:>7}");
+        let works = ["plain", "coverage"];
+        let mut found = works.map(|_| (Vec::new(), Vec::new()));
+        for _ in 0..PROCESSES {
+            for (work, (times, peaks)) in works.iter().zip(&mut found) {
+                let [ms, peak] = spawn(&["child", work, allocator], folder)?;
+                times.push(ms);
+                peaks.push(peak);
+            }
+        }
+        let plain = median(found[0].1.clone());
+        for (work, (times, peaks)) in works.iter().zip(found) {
+            let range =
+                peaks.iter().fold((f64::INFINITY, 0f64), |range, peak| (range.0.min(*peak), range.1.max(*peak)));
+            let (peak, ms) = (median(peaks), median(times));
+            let (ratio, target) =
+                if *work == "plain" { ("-".to_owned(), "-") } else { (format!("{:.3}", peak / plain), "1.30") };
+            println!(
+                "{work:<10} {allocator:<8} {ms:>14.2} {peak:>9.0} {:>13} {ratio:>6} {target:>7}",
+                format!("{:.0} .. {:.0}", range.0, range.1)
+            );
         }
     }
     Ok(())
-}
-
-/// Milliseconds of a run.
-struct Times {
-    wall: f64,
-    cpu: f64,
 }
 
 const WARM_UP: usize = 3;
@@ -128,91 +135,30 @@ fn times(case: &Comparison) -> Outcome<[Times; 2]> {
         }
         Ok(())
     };
-    let mut samples = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
+    let mut samples = [Samples::default(), Samples::default()];
     for round in 0..WARM_UP + case.rounds {
         // Each goes first as often as the other.
         for which in [round % 2, 1 - round % 2] {
-            let (start, cpu_start) = (Instant::now(), cpu_milliseconds()?);
+            let clocks = Clocks::start();
             run(which == 1)?;
+            let times = clocks.elapsed();
             if round >= WARM_UP {
-                samples[which][1].push(cpu_milliseconds()? - cpu_start);
-                samples[which][0].push(start.elapsed().as_secs_f64() * 1e3);
+                samples[which].push(times);
             }
         }
     }
-    Ok(samples.map(|[wall, cpu]| Times { wall: median(wall), cpu: median(cpu) }))
-}
-
-/// CPU time of all threads of this process.
-fn cpu_milliseconds() -> Outcome<f64> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is valid for the call.
-    if unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) } != 0 {
-        return Err(std::io::Error::last_os_error().into());
-    }
-    Ok(time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// The module as libtorch runs it by itself, without its profiling executor.
-fn load(path: &Path) -> Outcome<CModule> {
-    tch::jit::f_set_profiling_mode(false)?;
-    let mut module = CModule::load(path)?;
-    module.f_set_eval()?;
-    Ok(module)
-}
-
-/// Random images in numpy's format.
-fn write_images(path: &Path) -> Outcome<()> {
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({IMAGES}, 3, 224, 224), }}");
-    let header = format!("{header:<117}\n");
-    let mut file = BufWriter::new(File::create(path)?);
-    file.write_all(b"\x93NUMPY\x01\x00")?;
-    file.write_all(&u16::try_from(header.len())?.to_le_bytes())?;
-    file.write_all(header.as_bytes())?;
-    for _ in 0..IMAGES {
-        let values: Vec<f32> = Vec::try_from(Tensor::randn([3 * 224 * 224], (Kind::Float, Device::Cpu)))?;
-        for value in values {
-            file.write_all(&value.to_le_bytes())?;
-        }
-    }
-    file.flush()?;
-    Ok(())
-}
-
-/// Milliseconds per image and peak megabytes of work in a process of its own.
-fn spawn(work: &str, allocator: &str, folder: &Path) -> Outcome<(f64, f64)> {
-    let output = Command::new(std::env::current_exe()?).args(["child", work, allocator]).arg(folder).output()?;
-    let text = String::from_utf8(output.stdout)?;
-    let numbers = text.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>();
-    match numbers.as_deref() {
-        Ok([ms, peak]) if output.status.success() => Ok((*ms, *peak)),
-        _ => Err(format!("{work} failed: {text}{}", String::from_utf8_lossy(&output.stderr)).into()),
-    }
+    Ok(samples.map(|samples| samples.medians()))
 }
 
 /// Work in this process; prints what `spawn` reads.
 fn child(work: &str, allocator: &str, folder: &Path) -> Outcome<()> {
-    if allocator == "kept" {
-        keep_freed_memory();
-    }
-    // Tests run on threads beside the main one, where memory is managed in other ways.
-    let per_image = std::thread::scope(|scope| {
-        let worker = scope.spawn(|| match work {
-            "plain" => plain_forward(folder).map_err(|error| error.to_string()),
-            _ => coverage(folder).map_err(|error| error.to_string()),
-        });
-        worker.join().map_err(|_| "it panicked".to_owned())?
-    })?;
-    println!("{per_image} {}", peak_megabytes()?);
+    let run = || if work == "plain" { plain_forward(folder) } else { coverage(folder) };
+    let (per_image, peak) = with_peak(allocator == "kept", run)?;
+    println!("{per_image} {peak}");
     Ok(())
 }
 
-/// Seconds per image of plain forward passes, as many as the coverage pass has.
+/// Milliseconds per image of plain forward passes, as many as the coverage pass has.
 fn plain_forward(folder: &Path) -> Outcome<f64> {
     let module = load(&folder.join("resnet50.pt"))?;
     let input = Tensor::randn([BATCH as i64, 3, 224, 224], (Kind::Float, Device::Cpu));
@@ -234,12 +180,4 @@ fn coverage(folder: &Path) -> Outcome<f64> {
         ["nc", "kmnc(k=1000)"].map(str::parse::<CriterionSpec>).into_iter().collect::<Result<Vec<_>, _>>()?;
     let measured = measure::once(&declaration, &criteria)?;
     Ok((measured.seconds.total - measured.seconds.load) * 1e3 / (2 * IMAGES) as f64)
-}
-
-/// The largest part of this process that was ever in memory.
-fn peak_megabytes() -> Outcome<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/self/status")?;
-    let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kilobytes / 1024.0)
 }

@@ -13,6 +13,8 @@ pub enum Kind {
     Layers,
     /// `"channel"` or `"unit"`.
     Neurons,
+    /// One of these words, in quotes.
+    Word(&'static [&'static str]),
 }
 
 /// A criterion and its parameters.
@@ -26,6 +28,12 @@ pub struct Criterion {
 /// What every criterion that looks at layers takes; `layer` is another word for `layers`.
 const COMMON: &[(&str, Kind)] = &[("layers", Kind::Layers), ("layer", Kind::Layers), ("neurons", Kind::Neurons)];
 
+/// Which inputs the interaction criteria compare.
+const PAIRS: (&str, Kind) = ("pairs", Kind::Word(&["all", "consecutive"]));
+
+/// What they count as a change of value.
+const DISTANCE: (&str, Kind) = ("distance", Kind::Distance);
+
 /// Every criterion without a namespace.
 pub const CRITERIA: &[Criterion] = &[
     on_layers("nc", &[("threshold", Kind::Number)]),
@@ -35,6 +43,12 @@ pub const CRITERIA: &[Criterion] = &[
     on_layers("kmnc", &[("k", Kind::Count)]),
     on_layers("nbc", &[("sigma", Kind::Distance)]),
     on_layers("snac", &[("sigma", Kind::Distance)]),
+    on_layers("cc", &[("threshold", Kind::Distance)]),
+    on_layers("nlc", &[]),
+    on_layers("ss", &[PAIRS]),
+    on_layers("sv", &[PAIRS, DISTANCE]),
+    on_layers("vs", &[PAIRS, DISTANCE]),
+    on_layers("vv", &[PAIRS, DISTANCE]),
     Criterion { name: "accuracy", parameters: &[], observes_layers: false },
 ];
 

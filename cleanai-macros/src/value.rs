@@ -117,6 +117,11 @@ impl Value {
                 ));
             }
             (Kind::Neurons, _) => "\"channel\" or \"unit\"",
+            (Kind::Word(words), Self::Text(text)) if words.contains(&text.as_str()) => return Ok(()),
+            (Kind::Word(words), Self::Text(text)) => {
+                return Err(Error::new(span, format!("unknown {parameter} `{text}`; {}", did_you_mean(text, words))));
+            }
+            (Kind::Word(_), _) => "a word in quotes",
         };
         Err(Error::new(span, format!("`{parameter}` is {wanted}, not `{self}`")))
     }

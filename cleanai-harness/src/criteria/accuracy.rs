@@ -22,7 +22,7 @@ use super::{BatchEnd, Criterion, Direction, Figures, LayerValues, Needs, Start, 
 ///
 /// let mut state = registry::criterion(&"accuracy".parse()?)?.start(Start { layers: &[], neurons: &[], profile: None })?;
 /// let logits = [2.0, 1.0, 0.5, 0.5]; // two inputs of two classes
-/// state.end_batch(BatchEnd { first: 0, inputs: 2, classes: 2, logits: &logits, labels: Some(&[0, 1]) });
+/// state.end_batch(BatchEnd { first: 0, inputs: 2, classes: 2, logits: &logits, labels: Some(&[0, 1]) })?;
 /// assert_eq!(state.figures().value, Some(0.5));
 /// # Ok::<(), cleanai_harness::Error>(())
 /// ```
@@ -83,14 +83,15 @@ pub(super) struct AccuracyState {
 impl State for AccuracyState {
     fn observe(&mut self, _values: LayerValues<'_>) {}
 
-    fn end_batch(&mut self, end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
         // A pass without labels or logits has nothing to be right about: the total stays what it is.
-        let Some(labels) = end.labels.filter(|_| end.classes > 0) else { return };
+        let Some(labels) = end.labels.filter(|_| end.classes > 0) else { return Ok(()) };
         for (logits, &label) in end.logits.chunks_exact(end.classes).zip(labels) {
             let tally = self.classes.entry(label).or_default();
             tally.total += 1;
             tally.correct += u64::from(largest(logits).is_some_and(|class| i64::try_from(class) == Ok(label)));
         }
+        Ok(())
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {

@@ -62,7 +62,12 @@ impl BitSet {
         }
     }
 
-    /// The bits, 64 to a word, the lowest first; bits past the length stay zero.
+    /// The bits, 64 to a word, the lowest first.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// The same to be changed; bits past the length stay zero.
     pub(crate) fn words_mut(&mut self) -> &mut [u64] {
         &mut self.words
     }

@@ -196,8 +196,9 @@ impl State for CornerState {
         }
     }
 
-    fn end_batch(&mut self, end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
         self.upper.iter_mut().chain(&mut self.lower).for_each(|corner| corner.end_batch(end.first));
+        Ok(())
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {

@@ -50,6 +50,11 @@ impl Coverage {
         self.covered.count()
     }
 
+    /// The bits, 64 to a word, the lowest first.
+    pub(crate) fn words(&self) -> &[u64] {
+        self.covered.words()
+    }
+
     /// Whether all are.
     pub(crate) fn is_full(&self) -> bool {
         self.covered.is_full()

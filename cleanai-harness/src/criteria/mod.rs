@@ -11,6 +11,10 @@ pub mod corner;
 mod coverage;
 mod double_double;
 mod exact_sum;
+mod gram;
+pub mod interaction;
+pub mod nearest;
+pub mod nlc;
 mod number;
 pub(crate) mod parameters;
 mod pattern_set;
@@ -157,7 +161,12 @@ pub trait State: Send {
     fn observe(&mut self, values: LayerValues<'_>);
 
     /// Ends a batch, after its last layer.
-    fn end_batch(&mut self, _end: BatchEnd<'_>) {}
+    ///
+    /// # Errors
+    /// If the criterion cannot go on, as where what it must hold no longer fits in memory. The pass ends with it.
+    fn end_batch(&mut self, _end: BatchEnd<'_>) -> Result<()> {
+        Ok(())
+    }
 
     /// Takes in the state of inputs that follow those of this one.
     ///

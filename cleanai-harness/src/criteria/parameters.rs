@@ -44,7 +44,7 @@ pub struct ParameterDescription {
     /// What values it takes.
     pub kind: ParameterKind,
     /// The value it has unless given, as a user would write it; `None` where it must be given.
-    /// For the common parameters it says in words where the value comes from.
+    /// Where it is no fixed value, as for the common parameters, it says in words where the value comes from.
     pub default_text: Option<&'static str>,
     /// What it does, in one line.
     pub summary: &'static str,
@@ -239,6 +239,18 @@ impl<'a> Arguments<'a> {
             Some(Value::Integer(value)) => Ok(*value as f64),
             Some(other) => Err(self.wrong(name, other)),
             None => self.default(name),
+        }
+    }
+
+    /// A number that may be left out, where what stands in for it is no number known beforehand; its default is described in words.
+    ///
+    /// # Errors
+    /// If the description has no such parameter.
+    pub fn number_if_given(&self, name: &str) -> Result<Option<f64>> {
+        match self.spec.parameters.get(name) {
+            Some(_) => self.number(name).map(Some),
+            None if self.description.parameter(name).is_some() => Ok(None),
+            None => Err(self.no_default(name)),
         }
     }
 

@@ -1,4 +1,7 @@
 //! The criteria there are: the built-in ones, and those that users register from their own crates.
+//!
+//! [`CriterionRegistration`] is what a crate of yours submits. The package `own-criterion` in the folder `examples` of the repository is
+//! a whole one to start from: a parameter, figures per layer, states that merge and can be saved, and a gate that requires it.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -7,7 +10,7 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::parameters::suggest;
-use super::{Criterion, accuracy, cleanai, corner, section, threshold, top_k};
+use super::{Criterion, accuracy, cleanai, corner, interaction, nearest, nlc, section, threshold, top_k};
 
 pub use super::parameters::{
     Arguments, COMMON_PARAMETERS, CriterionDescription, ParameterDescription, ParameterKind, layers_of, neurons_of,
@@ -17,6 +20,9 @@ pub use super::parameters::{
 ///
 /// The name needs a namespace of your own (`acme::dead`); bare names and `cleanai::` are this project's.
 /// Parameters are checked against the description before `build` is called.
+///
+/// The crate needs [`inventory`](https://docs.rs/inventory) as a dependency, and a test that requires the criterion must link the crate:
+/// `use own_criterion as _;`.
 ///
 /// ```
 /// use std::any::Any;
@@ -36,7 +42,7 @@ pub use super::parameters::{
 /// }
 /// impl State for Seen {
 ///     fn observe(&mut self, _: LayerValues<'_>) {}
-///     fn end_batch(&mut self, end: BatchEnd<'_>) { self.0 += end.inputs as u64; }
+///     fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> { self.0 += end.inputs as u64; Ok(()) }
 ///     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
 ///         self.0 += other.into_any().downcast::<Seen>().expect("a state of this criterion").0;
 ///         Ok(())
@@ -81,6 +87,12 @@ static BUILT_IN: &[CriterionRegistration] = &[
     CriterionRegistration { description: corner::SNAC, build: corner::build_snac },
     CriterionRegistration { description: top_k::TKNC, build: top_k::build_tknc },
     CriterionRegistration { description: top_k::TKNP, build: top_k::build_tknp },
+    CriterionRegistration { description: nearest::CC, build: nearest::build },
+    CriterionRegistration { description: nlc::NLC, build: nlc::build },
+    CriterionRegistration { description: interaction::SS, build: interaction::build_ss },
+    CriterionRegistration { description: interaction::SV, build: interaction::build_sv },
+    CriterionRegistration { description: interaction::VS, build: interaction::build_vs },
+    CriterionRegistration { description: interaction::VV, build: interaction::build_vv },
     CriterionRegistration { description: accuracy::ACCURACY, build: accuracy::build },
 ];
 

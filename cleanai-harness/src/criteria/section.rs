@@ -163,8 +163,9 @@ impl State for SectionState {
         self.outside.above += above;
     }
 
-    fn end_batch(&mut self, end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
         self.coverage.iter_mut().for_each(|coverage| coverage.end_batch(end.first));
+        Ok(())
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {

@@ -72,7 +72,7 @@ pub const TKNC: CriterionDescription = CriterionDescription {
 /// let mut state = registry::criterion(&"tknp(k=1)".parse()?)?.start(Start { layers: &[layer], neurons: &[2], profile: None })?;
 /// let batch = LayerBatch::channels(3, vec![1.0, 0.0, 0.0, 1.0, 3.0, 2.0]); // three inputs: {0}, {1}, {0}
 /// state.observe(batch.values(0, 0));
-/// state.end_batch(BatchEnd { first: 0, inputs: 3, classes: 0, logits: &[], labels: None });
+/// state.end_batch(BatchEnd { first: 0, inputs: 3, classes: 0, logits: &[], labels: None })?;
 /// assert_eq!(state.figures().value, Some(2.0));
 /// # Ok::<(), cleanai_harness::Error>(())
 /// ```
@@ -239,8 +239,9 @@ impl State for TopKState {
         }
     }
 
-    fn end_batch(&mut self, end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
         self.coverage.iter_mut().for_each(|coverage| coverage.end_batch(end.first));
+        Ok(())
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
@@ -386,12 +387,13 @@ impl State for PatternState {
         }
     }
 
-    fn end_batch(&mut self, end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
         let numbers = std::mem::take(&mut self.under_way);
         // Without layers there are no numbers, and then no rows of none.
         for (input, row) in numbers.chunks_exact(self.scope.neurons.len().max(1)).enumerate() {
             self.insert(row.iter().copied(), (end.first + input) as u32);
         }
+        Ok(())
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {

@@ -1,17 +1,15 @@
 //! A numeric array read from a file: bounded reading, conversion to f32, to labels, and to inputs.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::borrow::Cow;
+use std::io;
 use std::ops::Range;
 
+use crate::data::bytes::{Bytes, Source, reserved};
 use crate::data::sample::{Image, Sample, Tensor, shape_text};
 use crate::{Error, ErrorKind, Result};
 
-/// Most bytes kept of a file that lies compressed: a few bytes of a hostile one can ask for any amount.
-pub(crate) const MOST_INFLATED: u64 = 8 << 30;
-
-/// DEFLATE yields at most 1032 bytes per byte of input; a header that promises more is false.
-const DEFLATE_RATIO: u64 = 1032;
+/// Bytes looked at together, whole elements of any type.
+pub(crate) const CHUNK: usize = 1 << 20;
 
 /// The type of an array's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,20 +85,6 @@ impl Header {
     }
 }
 
-/// Where an array's bytes come from, positioned just after its header.
-pub(crate) enum Source<'a> {
-    /// An uncompressed file, with how many bytes are left.
-    File(&'a mut File, u64),
-    /// A stream that cannot seek.
-    Stream {
-        stream: &'a mut dyn Read,
-        /// The compressed bytes it is made from.
-        compressed: u64,
-        /// The most bytes that may be kept of it.
-        most: u64,
-    },
-}
-
 /// Appends to `$values` the `$number`s in `$bytes`, each converted.
 macro_rules! extend_with {
     ($big_endian:expr, $bytes:expr, $values:expr, $number:ty, $value:ty, $convert:expr) => {{
@@ -119,15 +103,15 @@ macro_rules! extend_with {
     }};
 }
 
-/// An array in memory: row-major, as many rows as were asked for.
-#[derive(Debug, Clone, PartialEq)]
+/// An array: row-major, as many rows as were asked for.
+#[derive(Debug)]
 pub(crate) struct Array {
     /// Type of the elements.
     pub element: ElementType,
     /// All axes, inputs first.
     pub shape: Vec<usize>,
     big_endian: bool,
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
 
 impl Array {
@@ -148,10 +132,10 @@ impl Array {
         let bytes = if header.fortran && header.shape.len() > 1 {
             // Rows are scattered over the whole file.
             let all = source.take(total)?;
-            transposed(&all, &header.shape, header.element.bytes(), selected.clone())?
+            Bytes::Memory(transposed(&all, &header.shape, header.element.bytes(), selected.clone())?)
         } else {
             source.skip(start)?;
-            let bytes = source.take(end - start)?;
+            let bytes = source.keep(end - start)?;
             source.skip(total - end)?;
             bytes
         };
@@ -161,7 +145,7 @@ impl Array {
         Ok(Self { element: header.element, shape, big_endian: header.big_endian, bytes })
     }
 
-    /// Bytes held.
+    /// Bytes of all rows.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
     }
@@ -172,14 +156,19 @@ impl Array {
     }
 
     /// The bytes of row `index`, as in the file.
-    pub(crate) fn row(&self, index: usize) -> &[u8] {
-        &self.bytes[index * self.row_bytes()..(index + 1) * self.row_bytes()]
+    pub(crate) fn row(&self, index: usize) -> Result<Cow<'_, [u8]>> {
+        self.bytes.get(index * self.row_bytes()..(index + 1) * self.row_bytes())
     }
 
-    /// All bytes, with what is needed to tell arrays of the same bytes apart.
-    pub(crate) fn identity(&self) -> (String, &[u8]) {
+    /// All bytes in order, in chunks of `size`.
+    pub(crate) fn chunks(&self, size: usize) -> Chunks<'_> {
+        Chunks { bytes: &self.bytes, size }
+    }
+
+    /// What is needed to tell arrays of the same bytes apart.
+    pub(crate) fn identity(&self) -> String {
         let order = if self.big_endian { ">" } else { "<" };
-        (format!("{order}{}{}", self.element.name(), shape_text(&self.shape)), &self.bytes)
+        format!("{order}{}{}", self.element.name(), shape_text(&self.shape))
     }
 
     /// The rows as class labels: integers of any type, one per input.
@@ -199,37 +188,48 @@ impl Array {
             )
             .with_help("save them with `y.astype('int64')`"));
         }
-        if let Some((index, label)) = self.beyond_i64() {
+        if let Some((index, label)) = self.beyond_i64()? {
             return Err(Error::new(ErrorKind::Data, format!("label {label} of input {index} is too large")));
         }
         let mut labels = Vec::with_capacity(self.shape[0]);
-        self.extend_with_i64(&self.bytes, &mut labels);
+        self.extend_with_i64(&self.bytes.get(0..self.bytes.len())?, &mut labels);
         Ok(labels)
     }
 
     /// The first element, if any, that is too large for i64, and its position.
-    fn beyond_i64(&self) -> Option<(usize, u64)> {
-        let (elements, []) = self.bytes.as_chunks::<8>() else { return None };
-        let number =
-            |bytes: &[u8; 8]| if self.big_endian { u64::from_be_bytes(*bytes) } else { u64::from_le_bytes(*bytes) };
-        let mut numbers = elements.iter().map(number).enumerate();
-        (self.element == ElementType::U64).then(|| numbers.find(|&(_, number)| i64::try_from(number).is_err()))?
+    fn beyond_i64(&self) -> Result<Option<(usize, u64)>> {
+        if self.element != ElementType::U64 {
+            return Ok(None);
+        }
+        let chunks = self.chunks(CHUNK);
+        for chunk in 0..chunks.count() {
+            let bytes = chunks.get(chunk)?;
+            let number = |bytes: &[u8; 8]| match self.big_endian {
+                true => u64::from_be_bytes(*bytes),
+                false => u64::from_le_bytes(*bytes),
+            };
+            let mut numbers = bytes.as_chunks::<8>().0.iter().map(number).enumerate();
+            if let Some((at, number)) = numbers.find(|&(_, number)| i64::try_from(number).is_err()) {
+                return Ok(Some((chunk * CHUNK / 8 + at, number)));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether the rows are to stay integers: every type but uint8, which stands for 0..1, if i64 holds all elements.
-    pub(crate) fn holds_integers(&self) -> bool {
+    pub(crate) fn holds_integers(&self) -> Result<bool> {
         match self.element {
-            ElementType::U8 | ElementType::F16 | ElementType::F32 | ElementType::F64 => false,
-            _ => self.beyond_i64().is_none(),
+            ElementType::U8 | ElementType::F16 | ElementType::F32 | ElementType::F64 => Ok(false),
+            _ => Ok(self.beyond_i64()?.is_none()),
         }
     }
 
     /// Row `index` as integers, of an array that [holds](Self::holds_integers) such.
-    pub(crate) fn integers(&self, index: usize) -> Vec<i64> {
-        let row = self.row(index);
+    pub(crate) fn integers(&self, index: usize) -> Result<Vec<i64>> {
+        let row = self.row(index)?;
         let mut values = Vec::with_capacity(row.len() / self.element.bytes());
-        self.extend_with_i64(row, &mut values);
-        values
+        self.extend_with_i64(&row, &mut values);
+        Ok(values)
     }
 
     /// How one row is an input among several: as [`layout`](Self::layout) says, and a number of each input's own is one, too.
@@ -274,11 +274,13 @@ impl Array {
     }
 
     /// Row `index` as an input.
-    pub(crate) fn sample(&self, index: usize, layout: Layout) -> Sample {
-        let row = self.row(index);
+    pub(crate) fn sample(&self, index: usize, layout: Layout) -> Result<Sample> {
+        let row = self.row(index)?;
         let axes = &self.shape[1..];
-        match layout {
-            Layout::Grey => Sample::Image(Image { height: axes[0], width: axes[1], channels: 1, pixels: row.to_vec() }),
+        Ok(match layout {
+            Layout::Grey => {
+                Sample::Image(Image { height: axes[0], width: axes[1], channels: 1, pixels: row.into_owned() })
+            }
             Layout::ChannelsLast => Sample::Image(without_alpha(axes[0], axes[1], axes[2], |position, channel| {
                 row[position * axes[2] + channel]
             })),
@@ -290,10 +292,10 @@ impl Array {
             }
             Layout::Model => {
                 let mut values = Vec::with_capacity(row.len() / self.element.bytes());
-                self.extend_with_f32(row, &mut values);
+                self.extend_with_f32(&row, &mut values);
                 Sample::Tensor(Tensor { shape: axes.to_vec(), values })
             }
-        }
+        })
     }
 
     /// Appends the elements in `bytes` as f32: uint8 as 0..1, everything else by value.
@@ -340,6 +342,24 @@ impl Array {
                 unreachable!("floats are never asked for as integers")
             }
         }
+    }
+}
+
+/// The bytes of an array in chunks of one size, the last as long as is left.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chunks<'a> {
+    bytes: &'a Bytes,
+    size: usize,
+}
+
+impl<'a> Chunks<'a> {
+    pub(crate) fn count(self) -> usize {
+        self.bytes.len().div_ceil(self.size)
+    }
+
+    pub(crate) fn get(self, index: usize) -> Result<Cow<'a, [u8]>> {
+        let start = index * self.size;
+        self.bytes.get(start..self.bytes.len().min(start + self.size))
     }
 }
 
@@ -405,94 +425,12 @@ fn transposed(bytes: &[u8], shape: &[usize], width: usize, rows: Range<usize>) -
     Ok(result)
 }
 
-impl Source<'_> {
-    /// Refuses a header whose promise this source cannot keep, before anything is allocated.
-    fn check_total(&self, total: u64) -> Result<()> {
-        match self {
-            Self::File(_, left) if *left < total => {
-                Err(damaged(format!("it is cut off: its header promises {total} bytes of data, {left} are there")))
-            }
-            Self::File(_, left) if *left > total => {
-                Err(damaged(format!("it has {} bytes more than its header says", left - total)))
-            }
-            Self::File(..) => Ok(()),
-            Self::Stream { compressed, .. } => {
-                if total > compressed.saturating_mul(DEFLATE_RATIO).saturating_add(DEFLATE_RATIO) {
-                    return Err(damaged(format!(
-                        "it is cut off: its header promises {total} bytes of data, more than {compressed} compressed bytes can hold"
-                    )));
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn skip(&mut self, bytes: u64) -> Result<()> {
-        match self {
-            Self::File(file, _) => {
-                file.seek(SeekFrom::Current(bytes as i64)).map_err(unreadable)?;
-                Ok(())
-            }
-            Self::Stream { stream, .. } => {
-                let skipped = io::copy(&mut stream.take(bytes), &mut io::sink()).map_err(unreadable)?;
-                if skipped < bytes { Err(cut_off(bytes - skipped)) } else { Ok(()) }
-            }
-        }
-    }
-
-    fn take(&mut self, bytes: u64) -> Result<Vec<u8>> {
-        let reader: &mut dyn Read = match self {
-            Self::File(file, _) => *file,
-            Self::Stream { stream, most, .. } => {
-                if bytes > *most {
-                    let left = match *most {
-                        MOST_INFLATED => String::new(),
-                        most => format!("{most} that the arrays before it leave of the "),
-                    };
-                    return Err(Error::new(
-                        ErrorKind::Data,
-                        format!(
-                            "it inflates to {bytes} bytes, more than the {left}{MOST_INFLATED} allowed for compressed data"
-                        ),
-                    )
-                    .with_help("save it uncompressed as .npy, or take a part of it with a range such as `#0..500`"));
-                }
-                *stream
-            }
-        };
-        let mut buffer = reserved(bytes as usize)?;
-        reader.take(bytes).read_to_end(&mut buffer).map_err(unreadable)?;
-        if (buffer.len() as u64) < bytes { Err(cut_off(bytes - buffer.len() as u64)) } else { Ok(buffer) }
-    }
-
-    /// Nothing may follow; reaching the end also makes the decompressor check its checksum.
-    fn finish(&mut self) -> Result<()> {
-        match self {
-            Self::File(..) => Ok(()),
-            Self::Stream { stream, .. } => match stream.read(&mut [0u8; 1]).map_err(unreadable)? {
-                0 => Ok(()),
-                _ => Err(damaged("it has more data than its header says".to_owned())),
-            },
-        }
-    }
-}
-
-/// An empty vector with room for `bytes`, or an error where memory does not suffice.
-fn reserved(bytes: usize) -> Result<Vec<u8>> {
-    let mut buffer = Vec::new();
-    buffer.try_reserve_exact(bytes).map_err(|_| {
-        Error::new(ErrorKind::Data, format!("its {bytes} bytes do not fit into memory"))
-            .with_help("take a part of it with a range such as `#0..500`")
-    })?;
-    Ok(buffer)
-}
-
 /// An error about content that contradicts itself.
 pub(crate) fn damaged(what: String) -> Error {
     Error::new(ErrorKind::Data, what).with_help("the file is damaged or not fully copied; make or fetch it again")
 }
 
-fn cut_off(missing: u64) -> Error {
+pub(crate) fn cut_off(missing: u64) -> Error {
     damaged(format!("it is cut off: {missing} bytes are missing"))
 }
 

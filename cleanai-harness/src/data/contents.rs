@@ -1,4 +1,4 @@
-//! What lies at a place: image files, or arrays held in memory, and their labels.
+//! What lies at a place: image files, or arrays, and their labels.
 
 use std::path::Path;
 
@@ -98,10 +98,10 @@ impl Inputs {
 impl Column {
     fn row(&self, index: usize) -> Result<Row> {
         if self.integer {
-            let values = Values::Integer(self.array.integers(index));
+            let values = Values::Integer(self.array.integers(index)?);
             return Ok(Row { shape: self.array.shape[1..].to_vec(), values });
         }
-        transform::apply(self.array.sample(index, self.layout), &self.transform).map(Row::from)
+        transform::apply(self.array.sample(index, self.layout)?, &self.transform).map(Row::from)
     }
 }
 
@@ -118,7 +118,7 @@ fn columns(arrays: Vec<(String, Array)>, transform: &[TransformStep]) -> Result<
         }?;
         let transformed = layout != Layout::Model || !several;
         let transform = if transformed { transform.to_vec() } else { Vec::new() };
-        let integer = layout == Layout::Model && transform.is_empty() && array.holds_integers();
+        let integer = layout == Layout::Model && transform.is_empty() && array.holds_integers()?;
         Ok(Column { name, array, layout, transform, integer })
     };
     let columns: Vec<Column> = arrays.into_iter().map(column).collect::<Result<_>>()?;

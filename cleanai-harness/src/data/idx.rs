@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-use crate::data::array::{Array, ElementType, Header, MOST_INFLATED, Source, damaged, unreadable};
+use crate::data::array::{Array, ElementType, Header, damaged, unreadable};
+use crate::data::bytes::{MOST_INFLATED, Source};
 use crate::{Error, ErrorKind, Result};
 
 /// Reads the rows that `select` chooses of the idx file at `path`. Errors do not name the file; the caller does.

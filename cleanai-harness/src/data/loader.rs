@@ -9,18 +9,22 @@ use std::thread::{self, JoinHandle};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::data::{Batch, Failure, FieldInfo, Set, Values};
+use crate::data::{Batch, Failure, Set, Values};
 use crate::declare::OnBadInput;
 use crate::{Error, ErrorKind, Result};
 
 /// Inputs decoded together at least, so that small batches keep every core busy too.
 const FEWEST_TOGETHER: usize = 32;
 
-/// Bytes of decoded inputs beyond which fewer are decoded together.
-const MOST_BYTES_TOGETHER: usize = 256 << 20;
+/// Bytes of decoded inputs beyond which only as many are decoded together as there are threads.
+const MOST_BYTES_TOGETHER: usize = 8 << 20;
 
-/// Batches that wait for the model.
+/// Batches that wait for the model in the channel, beside the one that waits for room in it.
 const AHEAD: usize = 2;
+
+/// Bytes that wait there at most. Small batches are waited for often, large ones only fill the memory: the next is decoded while the
+/// model runs.
+const MOST_BYTES_AHEAD: usize = 8 << 20;
 
 /// Decoding has a pool of its own: a caller that waits for a batch inside rayon's global pool would otherwise
 /// hold the very thread that is to decode it.
@@ -49,17 +53,19 @@ enum Message {
 
 impl Batches {
     pub(super) fn start(set: Arc<Set>, size: usize) -> Self {
-        let (sender, receiver) = sync_channel(AHEAD);
+        let ahead = AHEAD.min(MOST_BYTES_AHEAD / set.input_bytes().saturating_mul(size).max(1));
+        let (sender, receiver) = sync_channel(ahead);
         let stop = Arc::new(AtomicBool::new(false));
-        let producer = Producer { set, size, sender: sender.clone(), stop: Arc::clone(&stop) };
+        let producer = Producer { set, size, sender, stop: Arc::clone(&stop) };
         let thread = thread::Builder::new().name("cleanai-batches".to_owned()).spawn(move || producer.run());
-        let thread = match thread {
-            Ok(thread) => Some(thread),
+        let (receiver, thread) = match thread {
+            Ok(thread) => (receiver, Some(thread)),
             Err(why) => {
                 let error = Error::new(ErrorKind::Io, format!("cannot start a thread for decoding: {why}"));
-                // There is room for it, and the receiver is alive.
+                // The other channel may have no room, and nobody is there to take it.
+                let (sender, receiver) = sync_channel(1);
                 let _ = sender.send(Message::Failed(error));
-                None
+                (receiver, None)
             }
         };
         Self { receiver: Some(receiver), stop, thread }
@@ -133,7 +139,7 @@ impl Producer {
             .as_ref()
             .map_err(|why| Error::new(ErrorKind::Io, format!("cannot start threads for decoding: {why}")))?;
         let candidates = self.set.len();
-        let together = self.together();
+        let together = self.together(pool.current_num_threads());
         let mut ready = Ready::new();
         let (mut next, mut first) = (0, 0);
         while next < candidates {
@@ -164,9 +170,9 @@ impl Producer {
     }
 
     /// How many inputs are decoded at a time.
-    fn together(&self) -> usize {
-        let bytes: usize = self.set.fields.iter().map(FieldInfo::row_bytes).sum();
-        self.size.max(FEWEST_TOGETHER).min((MOST_BYTES_TOGETHER / bytes.max(1)).max(1))
+    fn together(&self, threads: usize) -> usize {
+        let most = MOST_BYTES_TOGETHER / self.set.input_bytes().max(1);
+        self.size.max(FEWEST_TOGETHER).min(most.max(threads))
     }
 
     /// Decodes candidates in parallel; the result is in order.

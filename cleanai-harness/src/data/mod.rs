@@ -1,6 +1,7 @@
 //! Inputs: formats, transforms, and the loader that decodes them in parallel ahead of the forward pass.
 
 mod array;
+mod bytes;
 mod contents;
 mod field;
 mod idx;
@@ -25,6 +26,7 @@ use sha2::{Digest, Sha256};
 pub use field::{Field, FieldInfo, Values};
 pub use loader::Batches;
 
+use crate::data::array::CHUNK;
 use crate::data::contents::Inputs;
 use crate::data::field::Row;
 use crate::data::location::Place;
@@ -101,7 +103,8 @@ pub struct Skipped {
 /// # Bounds
 ///
 /// Headers are checked against the size of the file before memory is taken, and the whole array must be there, whatever range is read. An image may take
-/// 1 GiB decoded and 65,536 pixels a side; the arrays of a compressed file, in the range asked for, 8 GiB together.
+/// 1 GiB decoded and 65,536 pixels a side; the arrays of a compressed file, in the range asked for, 8 GiB together. An uncompressed array of
+/// 8 MiB and more (`.npy` or idx) stays in its file, which is read as batches need it and must not change meanwhile.
 ///
 /// # Example
 ///
@@ -304,7 +307,7 @@ impl DataSet {
     ///
     /// # Errors
     ///
-    /// An image that cannot be read, unless such inputs are skipped.
+    /// An image that cannot be read, unless such inputs are skipped; an array's file that cannot be read any more.
     pub fn content_hash(&self) -> Result<String> {
         let mut hash = Sha256::new();
         match &*self.set.inputs {
@@ -329,9 +332,10 @@ impl DataSet {
                         hash.update((column.name.len() as u64).to_le_bytes());
                         hash.update(&column.name);
                     }
-                    let (description, bytes) = column.array.identity();
-                    hash.update(description);
-                    let digests: Vec<_> = bytes.par_chunks(1 << 20).map(Sha256::digest).collect();
+                    hash.update(column.array.identity());
+                    let chunks = column.array.chunks(CHUNK);
+                    let digest = |index| chunks.get(index).map(Sha256::digest);
+                    let digests: Vec<_> = (0..chunks.count()).into_par_iter().map(digest).collect::<Result<_>>()?;
                     digests.iter().for_each(|digest| hash.update(digest));
                 }
             }
@@ -372,6 +376,11 @@ impl Set {
 
     fn name(&self, candidate: usize) -> String {
         self.inputs.name(self.place(candidate))
+    }
+
+    /// Bytes of one input, all fields together, as a batch holds it.
+    fn input_bytes(&self) -> usize {
+        self.fields.iter().map(FieldInfo::row_bytes).sum()
     }
 
     /// Decodes and transforms an input and checks that it has the shape of the others.

@@ -8,7 +8,8 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::data::array::{Array, ElementType, Header, Source, damaged, unreadable};
+use crate::data::array::{Array, ElementType, Header, damaged, unreadable};
+use crate::data::bytes::Source;
 use crate::{Error, ErrorKind, Result};
 
 /// The first bytes of every `.npy`.

@@ -8,7 +8,8 @@ use std::path::Path;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use crate::data::array::{Array, MOST_INFLATED, Source, damaged, unreadable};
+use crate::data::array::{Array, damaged, unreadable};
+use crate::data::bytes::{MOST_INFLATED, Source};
 use crate::data::npy;
 use crate::data::range::counted;
 use crate::{Error, ErrorKind, Result};

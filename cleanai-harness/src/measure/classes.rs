@@ -48,15 +48,19 @@ impl Classes {
     }
 
     /// Ends a batch.
-    pub fn end_batch(&mut self, labels: &[i64]) {
+    ///
+    /// # Errors
+    /// If the criterion cannot go on.
+    pub fn end_batch(&mut self, labels: &[i64]) -> Result<()> {
         for (label, class) in &mut self.states {
             let inputs = labels.iter().filter(|own| *own == label).count();
             let first = class.inputs;
             if inputs > 0 {
-                class.state.end_batch(BatchEnd { first, inputs, classes: 0, logits: &[], labels: None });
+                class.state.end_batch(BatchEnd { first, inputs, classes: 0, logits: &[], labels: None })?;
                 class.inputs += inputs;
             }
         }
+        Ok(())
     }
 
     /// What was seen, by the name of the class.

@@ -15,6 +15,9 @@ mod pass;
 #[cfg(feature = "torch")]
 mod plan;
 #[cfg(feature = "torch")]
+#[doc(hidden)]
+pub mod probe;
+#[cfg(feature = "torch")]
 mod profile;
 mod query;
 #[cfg(feature = "torch")]

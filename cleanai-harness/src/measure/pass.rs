@@ -8,6 +8,7 @@ use tch::{Device, Tensor};
 use super::classes::{Classes, by_label};
 use super::job::{Item, Items, Job, Sets};
 use super::needs::{check_needs, no_profile, select};
+use super::probe::{self, Moment};
 use super::profile::{self, Profiles};
 use super::reader::{LayerRead, LayerReader, Output, unreadable};
 use super::{CriterionResult, DataFacts, Measurement, ModelFacts, ReportFigures, Seconds, Settings};
@@ -346,9 +347,9 @@ fn test_pass(
             let end =
                 BatchEnd { first: batch.first, inputs: batch.inputs, classes, logits, labels: batch.labels.as_deref() };
             for Running { state, classes } in running.borrow_mut().iter_mut() {
-                state.end_batch(end);
+                state.end_batch(end)?;
                 if let (Some(classes), Some(labels)) = (classes, end.labels) {
-                    classes.end_batch(labels);
+                    classes.end_batch(labels)?;
                 }
             }
             Ok(())
@@ -370,12 +371,15 @@ pub(super) fn each_batch(
     loop {
         let waiting = Instant::now();
         let Some(batch) = batches.next() else { break };
-        let batch = batch?;
+        let mut batch = batch?;
         watch.decode += waiting.elapsed().as_secs_f64();
+        probe::tell(Moment::Before(&batch));
         let running = Instant::now();
         let mut observing = 0.0;
         let (mut logits, mut classes) = (Vec::new(), 0);
         let inputs = model.feed(&batch)?;
+        // The model has its own copy.
+        batch.fields.clear();
         let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let reader = &mut watch.reader;
         model.run_named(&inputs, &mut |observed, output| {
@@ -422,6 +426,7 @@ pub(super) fn each_batch(
         on_end(&batch, classes, &logits)?;
         watch.criteria += observing + ending.elapsed().as_secs_f64();
         watch.inputs += batch.inputs;
+        probe::tell(Moment::After);
     }
     watch.skipped = set.skipped().len();
     Ok(())

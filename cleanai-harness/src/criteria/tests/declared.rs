@@ -14,11 +14,22 @@ fn refusal(text: &str) -> String {
     }
 }
 
+/// What a criterion does not go without.
+fn needed(name: &str) -> String {
+    let descriptions = registry::descriptions();
+    let own = descriptions.iter().find(|own| own.name == name).expect("a known name");
+    let parameters = own.parameters.iter().filter(|parameter| parameter.default_text.is_none());
+    parameters.map(|parameter| format!("{}=1", parameter.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// A default in words.
+const MEAN_DIFFERENCE: &str = "the neuron's mean difference between profile inputs";
+
 #[test]
 fn unknown_names_get_the_nearest() {
-    let known = "known are `nc`, `nac`, `kmnc`, `nbc`, `snac`, `tknc`, `tknp`, `accuracy`, `cleanai::nc`, `cleanai::tc`, \
-                 `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, `cleanai::vs`, `cleanai::vv`, `cleanai::tknc`, \
-                 `cleanai::nbc`, `cleanai::mnc` and `test::inputs`";
+    let known = "known are `nc`, `nac`, `kmnc`, `nbc`, `snac`, `tknc`, `tknp`, `cc`, `nlc`, `ss`, `sv`, `vs`, `vv`, \
+                 `accuracy`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
+                 `cleanai::vs`, `cleanai::vv`, `cleanai::tknc`, `cleanai::nbc`, `cleanai::mnc` and `test::inputs`";
     assert_eq!(refusal("kmcn"), format!("there is no criterion `kmcn`\n  help: did you mean `kmnc`? {known}"));
     assert!(refusal("acuracy").contains("did you mean `accuracy`?"));
     assert_eq!(refusal("acme::dead"), format!("there is no criterion `acme::dead`\n  help: {known}"));
@@ -72,7 +83,18 @@ fn values_are_checked() {
 #[test]
 fn layers_and_neurons_are_for_all() {
     for name in registry::names() {
-        let text = |parameters: &str| format!("{name}({parameters})");
+        let needed = needed(name);
+        let text = |parameters: &str| {
+            format!(
+                "{name}({})",
+                [needed.as_str(), parameters]
+                    .iter()
+                    .filter(|own| !own.is_empty())
+                    .copied()
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
+        };
         let layers = |parameters: &str| registry::layers_of(&spec(&text(parameters)));
         registry::criterion(&spec(&text("layers=\"conv*\", neurons=\"unit\""))).unwrap();
         registry::criterion(&spec(&text("layer=[\"logits\", \"class:ReLU\"]"))).unwrap();
@@ -84,7 +106,7 @@ fn layers_and_neurons_are_for_all() {
 
         // Some of these the grammar refuses already; a spec may also be put together by hand.
         let by_hand = |parameter: &str, value: Value| {
-            let mut spec = CriterionSpec::named(name);
+            let mut spec = spec(&text(""));
             spec.parameters.insert(parameter.to_owned(), value);
             spec
         };
@@ -160,21 +182,26 @@ fn memory_is_bounded() {
 fn descriptions_tell_what_is_accepted() {
     for description in registry::descriptions() {
         assert!(!description.summary.is_empty() && !description.reference.is_empty());
-        let criterion = registry::criterion(&CriterionSpec::named(description.name)).unwrap();
+        let needed = needed(description.name);
+        let criterion = registry::criterion(&spec(&format!("{}({needed})", description.name))).unwrap();
         assert_eq!(criterion.direction(), description.direction);
         for parameter in description.accepted() {
             assert!(!parameter.summary.is_empty());
         }
         // A described default is a value one may write, and writing it changes nothing but the name.
-        for ParameterDescription { name, default_text, .. } in description.parameters {
-            let text = format!("{}({name}={})", description.name, default_text.expect("a default"));
+        for ParameterDescription { name, kind, default_text, .. } in description.parameters {
+            let text = match (kind, default_text) {
+                (_, None) | (_, Some(MEAN_DIFFERENCE)) => continue,
+                (ParameterKind::Choice(_), Some(word)) => format!("{}({name}=\"{word}\")", description.name),
+                (_, Some(value)) => format!("{}({name}={value})", description.name),
+            };
             registry::criterion(&spec(&text)).unwrap();
         }
     }
     let defaults: Vec<_> = registry::descriptions()
         .into_iter()
         .flat_map(|own| {
-            own.parameters.iter().map(|parameter| (own.name, parameter.name, parameter.default_text.unwrap()))
+            own.parameters.iter().map(|parameter| (own.name, parameter.name, parameter.default_text.unwrap_or("none")))
         })
         .collect();
     let expected = [
@@ -185,6 +212,14 @@ fn descriptions_tell_what_is_accepted() {
         ("snac", "sigma", "0.0"),
         ("tknc", "k", "3"),
         ("tknp", "k", "2"),
+        ("cc", "threshold", "none"),
+        ("ss", "pairs", "all"),
+        ("sv", "pairs", "all"),
+        ("sv", "distance", MEAN_DIFFERENCE),
+        ("vs", "pairs", "all"),
+        ("vs", "distance", MEAN_DIFFERENCE),
+        ("vv", "pairs", "all"),
+        ("vv", "distance", MEAN_DIFFERENCE),
         ("cleanai::tc", "threshold", "0.75"),
         ("cleanai::sign", "inputs", "[]"),
         ("cleanai::value", "threshold", "0.75"),
@@ -230,8 +265,9 @@ impl Criterion for Inputs {
 impl State for InputsState {
     fn observe(&mut self, _: LayerValues<'_>) {}
 
-    fn end_batch(&mut self, end: BatchEnd<'_>) {
+    fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
         self.0 += end.inputs as u64;
+        Ok(())
     }
 
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
@@ -293,7 +329,7 @@ fn registrations_are_checked() {
     static EMPTY: CriterionRegistration = named("acme::", &[]);
     static SHADOWS: CriterionRegistration = named("acme::shadows", &[LAYERS]);
     let message = |users: &[&'static CriterionRegistration]| match registry::with_users(users.iter().copied()) {
-        Ok(known) => known.iter().map(|known| known.description.name).skip(8).collect::<Vec<_>>().join(" "),
+        Ok(known) => known.iter().map(|known| known.description.name).skip(14).collect::<Vec<_>>().join(" "),
         Err(error) => error.what().to_owned(),
     };
     assert_eq!(message(&[&GOOD, &DEEP]), "acme::deep::two acme::one");
@@ -379,6 +415,7 @@ fn the_attribute_knows_the_same_criteria() {
             ParameterKind::Number { .. } => names::Kind::Number,
             ParameterKind::Layers => names::Kind::Layers,
             ParameterKind::Neurons => names::Kind::Neurons,
+            ParameterKind::Choice(words) => names::Kind::Word(words),
             other => panic!("the attribute has no word for {other}"),
         };
         let own: Vec<_> = match theirs.observes_layers() {

@@ -2,8 +2,10 @@
 
 mod by_hand;
 mod declared;
+mod interaction;
 mod profiles;
 mod properties;
+mod spread;
 
 use super::*;
 use crate::declare::CriterionSpec;
@@ -81,13 +83,14 @@ impl Stream {
             let neurons = self.layers[layer].0;
             state.observe(LayerValues { neurons, ..batch.values(layer, from) });
         }
-        state.end_batch(BatchEnd {
+        let ended = state.end_batch(BatchEnd {
             first: from,
             inputs: to - from,
             classes: self.classes,
             logits: &self.logits[from * self.classes..to * self.classes],
             labels: self.labels.as_ref().map(|labels| &labels[from..to]),
         });
+        ended.expect("a small stream");
     }
 }
 

@@ -4,6 +4,7 @@ mod fields;
 mod folder;
 mod formats;
 mod hostile;
+mod large;
 mod loader;
 mod real;
 mod steps;

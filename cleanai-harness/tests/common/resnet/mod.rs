@@ -29,7 +29,7 @@ pub fn write(depth: usize, weights: Weights, path: &Path) -> io::Result<()> {
         152 => (true, [3, 8, 36, 3]),
         _ => panic!("torchvision has no ResNet-{depth}"),
     };
-    let mut builder = Builder { archive: Archive::default(), weights, shared: None, random: Random(depth as u64) };
+    let mut builder = Builder::new(weights, depth as u64);
     let root = builder.network(bottleneck, blocks);
     builder.archive.write(&root, path)
 }
@@ -59,8 +59,9 @@ const LARGEST: usize = 512 * 512 * 9;
 /// What the last norm of a block multiplies by: little, so that many blocks in a row do not add up to large values.
 const RESIDUAL: f32 = 0.25;
 
-struct Builder {
-    archive: Archive,
+/// Makes the modules that networks of convolutions consist of.
+pub struct Builder {
+    pub archive: Archive,
     weights: Weights,
     /// The storage of all weights, if they share one.
     shared: Option<usize>,
@@ -69,16 +70,22 @@ struct Builder {
 
 /// A convolution that keeps the size but for its stride.
 #[derive(Clone, Copy)]
-struct Convolution {
-    from: i64,
-    to: i64,
-    size: i64,
-    stride: i64,
+pub struct Convolution {
+    pub from: i64,
+    pub to: i64,
+    pub size: i64,
+    pub stride: i64,
 }
 
 impl Builder {
+    /// The same modules for the same seed.
+    pub fn new(weights: Weights, seed: u64) -> Self {
+        let mut archive = Archive::default();
+        archive.functions("torch.nn.functional", FUNCTIONS);
+        Self { archive, weights, shared: None, random: Random(seed) }
+    }
+
     fn network(&mut self, bottleneck: bool, blocks: [usize; 4]) -> Module {
-        self.archive.functions("torch.nn.functional", FUNCTIONS);
         let mut attributes: Vec<(String, Value)> = ["inplanes", "dilation", "groups", "base_width"]
             .into_iter()
             .zip([if bottleneck { 2048 } else { 512 }, 1, 1, 64])
@@ -91,7 +98,7 @@ impl Builder {
         add("conv1", conv1);
         add("bn1", bn1);
         add("relu", self.relu());
-        add("maxpool", self.max_pool());
+        add("maxpool", self.max_pool(3, 1));
         // Of the positive half of a normalised value.
         square = 0.5;
         let mut from = 64;
@@ -172,7 +179,7 @@ impl Builder {
     }
 
     /// A convolution, and the batch norm that has seen its outputs for inputs of this mean square, with this weight.
-    fn normalised(&mut self, convolution: Convolution, square: f32, scale: f32) -> (Module, Module) {
+    pub fn normalised(&mut self, convolution: Convolution, square: f32, scale: f32) -> (Module, Module) {
         let Convolution { from, to, size, stride } = convolution;
         let inputs = (from * size * size) as f32;
         let (weight, deviation) = self.weight(&[to, from, size, size], (2.0 / inputs).sqrt());
@@ -231,7 +238,7 @@ impl Builder {
         self.archive.module("torch.nn.modules.batchnorm", "BatchNorm2d", parts)
     }
 
-    fn linear(&mut self, from: i64, to: i64) -> Module {
+    pub fn linear(&mut self, from: i64, to: i64) -> Module {
         let (weight, _) = self.weight(&[to, from], (1.0 / from as f32).sqrt());
         let bias = self.archive.storage(Storage::Floats(vec![0.0; to as usize]));
         let attributes = vec![
@@ -265,7 +272,7 @@ impl Builder {
         (Tensor { storage, shape: shape.to_vec() }, deviation)
     }
 
-    fn sequential(&mut self, modules: Vec<Module>) -> Module {
+    pub fn sequential(&mut self, modules: Vec<Module>) -> Module {
         let (mut code, count) = (String::new(), modules.len());
         for at in 0..count {
             code += &format!("    x{} = (getattr(self, \"{at}\")).forward({}, )\n", at + 1, before(at));
@@ -280,22 +287,25 @@ impl Builder {
         self.archive.module("torch.nn.modules.container", "Sequential", parts)
     }
 
-    fn relu(&mut self) -> Module {
+    pub fn relu(&mut self) -> Module {
         let constants = vec!["inplace : Final[bool] = True".to_owned()];
         let methods = forward("__torch__.torch.nn.functional.relu(input, True, )");
         self.archive.module("torch.nn.modules.activation", "ReLU", Parts { constants, methods, ..Parts::default() })
     }
 
-    fn max_pool(&mut self) -> Module {
-        let numbers = [("kernel_size", 3), ("dilation", 1), ("padding", 1), ("stride", 2)];
+    /// Of this size, every second place.
+    pub fn max_pool(&mut self, size: i64, padding: i64) -> Module {
+        let numbers = [("kernel_size", size), ("dilation", 1), ("padding", padding), ("stride", 2)];
         let mut constants: Vec<String> =
             numbers.iter().map(|(name, value)| format!("{name} : Final[int] = {value}")).collect();
         constants.extend(["return_indices", "ceil_mode"].map(|name| format!("{name} : Final[bool] = False")));
-        let methods = forward("torch.max_pool2d(input, [3, 3], [2, 2], [1, 1], [1, 1], False)");
+        let methods = forward(&format!(
+            "torch.max_pool2d(input, [{size}, {size}], [2, 2], [{padding}, {padding}], [1, 1], False)"
+        ));
         self.archive.module("torch.nn.modules.pooling", "MaxPool2d", Parts { constants, methods, ..Parts::default() })
     }
 
-    fn average_pool(&mut self) -> Module {
+    pub fn average_pool(&mut self) -> Module {
         let constants = vec!["output_size : Final[Tuple[int, int]] = (1, 1)".to_owned()];
         let methods = forward("torch.adaptive_avg_pool2d(input, [1, 1])");
         let parts = Parts { constants, methods, ..Parts::default() };
