@@ -2,7 +2,8 @@
 //! `cargo bench --profile dev --bench criteria` (the profile that tests run in).
 //!
 //! Words choose among the rows: models (`lenet vgg resnet18 resnet50`), works (`observe channels units nlc cleanai pairs memory`) and
-//! batches (`b1 b16 b50 b100`), as in `cargo bench --profile dev --bench criteria -- lenet units b100`.
+//! batches (`b1 b16 b50 b100`), as in `cargo bench --profile dev --bench criteria -- lenet units b100`. The name of a criterion (`kmnc`) leaves
+//! the others of a work out.
 //!
 //! Only the test pass is timed, batch by batch: every batch goes through the coverage pass and through the plain module, the one that
 //! goes first taking turns, while nothing is decoded. Loading, calibration and the profile pass stay outside. Figures are ratios
@@ -134,11 +135,12 @@ struct Choice<'a> {
     networks: Vec<&'a str>,
     works: Vec<&'a str>,
     batches: Vec<&'a str>,
+    criteria: Vec<&'a str>,
 }
 
 impl<'a> Choice<'a> {
     fn of(words: &[&'a str]) -> Outcome<Self> {
-        let mut choice = Self { networks: Vec::new(), works: Vec::new(), batches: Vec::new() };
+        let mut choice = Self { networks: Vec::new(), works: Vec::new(), batches: Vec::new(), criteria: Vec::new() };
         for word in words {
             let batches = NETWORKS.iter().flat_map(|network| network.batches);
             if NETWORKS.iter().any(|network| network.word == *word) {
@@ -147,6 +149,8 @@ impl<'a> Choice<'a> {
                 choice.works.push(word);
             } else if batches.into_iter().any(|batch| format!("b{batch}") == *word) {
                 choice.batches.push(word);
+            } else if COUNTING.iter().any(|text| name(text) == *word) {
+                choice.criteria.push(word);
             } else {
                 return Err(format!(
                     "no network, work or batch is called `{word}`; see the top of benches/criteria.rs"
@@ -165,9 +169,19 @@ impl<'a> Choice<'a> {
         self.works.is_empty() || self.works.contains(&word)
     }
 
+    fn criteria(&self, work: &Work) -> Vec<&'static str> {
+        let chosen = |text: &&&str| self.criteria.is_empty() || self.criteria.contains(&name(text));
+        work.criteria.iter().filter(chosen).copied().collect()
+    }
+
     fn batch(&self, batch: usize) -> bool {
         self.batches.is_empty() || self.batches.contains(&format!("b{batch}").as_str())
     }
+}
+
+/// `kmnc` of `kmnc(k=1000)`.
+fn name(text: &str) -> &str {
+    text.split('(').next().unwrap_or(text)
 }
 
 fn bench(choice: &Choice<'_>) -> Outcome<()> {
@@ -185,8 +199,10 @@ fn bench(choice: &Choice<'_>) -> Outcome<()> {
     }
     for network in networks() {
         for work in WORKS.iter().filter(|work| choice.work(work.word)) {
+            let title = format!("{:<10} {:<9}", network.name, work.word);
+            let Some(specs) = specs(&title, &choice.criteria(work))? else { continue };
             for &batch in network.batches.iter().filter(|batch| choice.batch(**batch)) {
-                row(network, work, batch, folder.path())?;
+                row(network, work, &specs, batch, folder.path())?;
             }
         }
     }
@@ -349,19 +365,19 @@ fn race(
     Ok((race.plain.medians(), race.observed.medians(), measured))
 }
 
-fn row(network: &Network, work: &Work, batch: usize, folder: &Path) -> Outcome<()> {
-    let row = format!("{:<10} {:<9} {batch:>5}", network.name, work.word);
-    let Some(specs) = specs(&row, work.criteria)? else { return Ok(()) };
+fn row(network: &Network, work: &Work, specs: &[CriterionSpec], batch: usize, folder: &Path) -> Outcome<()> {
     let profile = PROFILE_BATCHES * batch;
     let test = batch * network.rounds.min((network.inputs - profile) / batch);
     let mut declaration = declared(network, folder, batch, profile, test);
     declaration.neurons = work.neurons;
-    let (plain, observed, measured) = race(network, folder, &declaration, profile, &specs)?;
+    let (plain, observed, measured) = race(network, folder, &declaration, profile, specs)?;
     let elements: usize = measured.model.layers.iter().map(|layer| layer.shape.iter().product::<usize>()).sum();
     let nanoseconds = |milliseconds: f64| milliseconds * 1e6 / (elements * batch) as f64;
     let target = (work.target)(network.word, batch).map_or("-".to_owned(), |target| format!("{target:.2}"));
     println!(
-        "{row} {:>9.3} {:>7.3} {:>7.3} {:>9.3} {:>9.3} {target:>7}",
+        "{:<10} {:<9} {batch:>5} {:>9.3} {:>7.3} {:>7.3} {:>9.3} {:>9.3} {target:>7}",
+        network.name,
+        work.word,
         plain.wall,
         observed.wall / plain.wall,
         observed.cpu / plain.cpu,

@@ -6,7 +6,10 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::root;
+use cleanai_harness::declare::Declaration;
+use cleanai_harness::measure::{self, Plan};
+use cleanai_harness::report::cleanai::Settings;
+use common::{Case, declaration, root};
 use printpdf::{PdfDocument, PdfParseOptions};
 use serde_json::Value;
 
@@ -210,4 +213,45 @@ fn test_settings_of_layers_and_neurons_are_not_for_modules() {
     let some = measured(&data, &["cleanai::ss(layers=[\"relu1\",\"relu3\"])"], &[]);
     let layers = &some["criteria"]["cleanai::ss(layers=[\"relu1\",\"relu3\"])"]["layers"];
     assert_eq!(layers[0]["name"], "relu1 -> relu3");
+}
+
+/// What a test with `[report] style = "cleanai"` declares, on files of the repository.
+fn in_cleanai_style(model: &str, data: &str, profile: Option<&str>) -> Declaration {
+    let case = Case { model, profile, test: data, transform: "[]" };
+    let requirements = vec!["nc >= 0.0".parse().unwrap()];
+    Declaration { requirements, report: Settings::default().criteria(), ..declaration(&root(), &case) }
+}
+
+#[test]
+fn what_the_report_shows_is_measured_beside_what_is_required() {
+    let data = "fixtures/data/resnet_test.npz";
+    let plan = Plan::new(vec![in_cleanai_style("fixtures/models/shared.pt", data, None)]);
+    let measurement = plan.measure(0).unwrap();
+    assert_eq!(measurement.criteria.keys().collect::<Vec<_>>(), ["nc"]);
+    let report = measurement.report.unwrap();
+    assert_eq!(report.missing.keys().collect::<Vec<_>>(), ["cleanai::nbc"]);
+    assert!(report.missing["cleanai::nbc"].contains("needs ranges from a profile set"));
+    assert_eq!(report.criteria.len(), 10);
+    // `relu` is called twice; it is one layer, by its own name.
+    let layers = &report.criteria["cleanai::nc"].layers;
+    assert_eq!(layers.iter().map(|layer| layer.name.as_str()).collect::<Vec<_>>(), ["relu"]);
+    let units = measurement.model.layers.iter().find(|layer| layer.name == "relu#2").unwrap().units();
+    assert_eq!(layers[0].total, Some((units * measurement.data.inputs) as u64));
+    let whole = in_cleanai_style("fixtures/models/shared.pt", data, Some(data));
+    let report = Plan::new(vec![whole]).measure(0).unwrap().report.unwrap();
+    assert_eq!((report.criteria.len(), report.criteria["cleanai::nbc"].covered), (11, Some(0)));
+}
+
+#[test]
+fn a_model_without_activation_modules_is_still_judged() {
+    let data = "fixtures/data/root_one_negative.npz#0..5";
+    let declaration = in_cleanai_style("fixtures/models/root.pt", data, None);
+    let measurement = Plan::new(vec![declaration.clone()]).measure(0).unwrap();
+    let report = measurement.report.unwrap();
+    assert!(report.criteria.is_empty() && measurement.criteria.contains_key("nc"));
+    assert_eq!(report.missing.len(), 11);
+    let required = ["cleanai::tc".parse().unwrap()];
+    let error = measure::once(&declaration, &required).unwrap_err();
+    assert!(error.what().contains("calls no module of class ReLU"), "{error}");
+    assert!(error.help().unwrap().contains("`nc`, `nac`"), "{error}");
 }

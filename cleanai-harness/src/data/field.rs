@@ -82,22 +82,33 @@ impl FieldInfo {
         self.row() * if self.integer { size_of::<i64>() } else { size_of::<f32>() }
     }
 
-    /// Joins rows of this field, given in order and at least one, and repeats the last until there are `size`; none where memory does not suffice.
-    pub(super) fn joined<'a>(&self, rows: impl Iterator<Item = &'a Values>, size: usize) -> Option<Field> {
+    /// Joins rows of this field, given in order and at least one, and repeats the last until there are `size`; none where memory does not
+    /// suffice. Floats take the memory of `spare`.
+    pub(super) fn joined<'a>(
+        &self,
+        rows: impl Iterator<Item = &'a Values>,
+        size: usize,
+        spare: Vec<f32>,
+    ) -> Option<Field> {
         let values = if self.integer {
             let rows = rows.filter_map(|values| if let Values::Integer(values) = values { Some(values) } else { None });
-            Values::Integer(padded(rows, self.row(), size)?)
+            Values::Integer(padded(rows, self.row(), size, Vec::new())?)
         } else {
             let rows = rows.filter_map(|values| if let Values::Float(values) = values { Some(values) } else { None });
-            Values::Float(padded(rows, self.row(), size)?)
+            Values::Float(padded(rows, self.row(), size, spare)?)
         };
         Some(Field { name: self.name.clone(), shape: self.shape.clone(), values })
     }
 }
 
-fn padded<'a, T: Copy + 'a>(rows: impl Iterator<Item = &'a Vec<T>>, row: usize, size: usize) -> Option<Vec<T>> {
+fn padded<'a, T: Copy + 'a>(
+    rows: impl Iterator<Item = &'a Vec<T>>,
+    row: usize,
+    size: usize,
+    mut values: Vec<T>,
+) -> Option<Vec<T>> {
     let length = size.checked_mul(row)?;
-    let mut values = Vec::new();
+    values.clear();
     values.try_reserve_exact(length).ok()?;
     rows.for_each(|row| values.extend_from_slice(row));
     while values.len() < length {

@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::data::{Batch, Failure, Set, Values};
+use crate::data::{Batch, Failure, Field, Set, Values};
 use crate::declare::OnBadInput;
 use crate::{Error, ErrorKind, Result};
 
@@ -39,8 +39,13 @@ pub struct Batches {
     /// `None` once everything has been delivered.
     receiver: Option<Receiver<Message>>,
     stop: Arc<AtomicBool>,
+    spare: Spare,
     thread: Option<JoinHandle<()>>,
 }
+
+/// Memory of batches that were used up. Allocated for every batch anew, it would lie at another place each time, and cut the free places
+/// that the layers of a model need.
+type Spare = Arc<Mutex<Vec<Vec<f32>>>>;
 
 /// What the thread hands over.
 #[derive(Debug)]
@@ -56,7 +61,8 @@ impl Batches {
         let ahead = AHEAD.min(MOST_BYTES_AHEAD / set.input_bytes().saturating_mul(size).max(1));
         let (sender, receiver) = sync_channel(ahead);
         let stop = Arc::new(AtomicBool::new(false));
-        let producer = Producer { set, size, sender, stop: Arc::clone(&stop) };
+        let spare = Spare::default();
+        let producer = Producer { set, size, sender, stop: Arc::clone(&stop), spare: Arc::clone(&spare) };
         let thread = thread::Builder::new().name("cleanai-batches".to_owned()).spawn(move || producer.run());
         let (receiver, thread) = match thread {
             Ok(thread) => (receiver, Some(thread)),
@@ -68,7 +74,16 @@ impl Batches {
                 (receiver, None)
             }
         };
-        Self { receiver: Some(receiver), stop, thread }
+        Self { receiver: Some(receiver), stop, spare, thread }
+    }
+
+    /// Gives the memory of fields back that are no longer needed, for later batches.
+    pub(crate) fn recycle(&self, fields: Vec<Field>) {
+        let floats = fields.into_iter().filter_map(|field| match field.values {
+            Values::Float(values) => Some(values),
+            Values::Integer(_) => None,
+        });
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).extend(floats);
     }
 
     fn finish(&mut self) {
@@ -112,6 +127,7 @@ struct Producer {
     size: usize,
     sender: SyncSender<Message>,
     stop: Arc<AtomicBool>,
+    spare: Spare,
 }
 
 /// A decoded input: the values of each field.
@@ -146,7 +162,9 @@ impl Producer {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            let end = candidates.min(next.saturating_add(together));
+            // Large inputs do not lie about until the batch after this one: what is decoded together fills a batch at most.
+            let wanted = if together < self.size { together.min(self.size - ready.len()) } else { together };
+            let end = candidates.min(next.saturating_add(wanted));
             let decoded = pool.install(|| self.decode(next..end));
             let failed = self.keep(next, decoded, &mut ready);
             next = end;
@@ -201,7 +219,8 @@ impl Producer {
     fn batch(&self, ready: &mut Ready, first: usize) -> Result<Batch> {
         let inputs = self.size.min(ready.len());
         let fields = self.set.fields.iter().enumerate().map(|(index, field)| {
-            field.joined(ready.range(..inputs).map(|(_, input)| &input[index]), self.size).ok_or_else(|| {
+            let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            field.joined(ready.range(..inputs).map(|(_, input)| &input[index]), self.size, spare).ok_or_else(|| {
                 Error::new(
                     ErrorKind::Configuration,
                     format!("a batch of {} inputs does not fit into memory", self.size),

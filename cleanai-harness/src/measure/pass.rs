@@ -381,7 +381,7 @@ pub(super) fn each_batch(
         let (mut logits, mut classes) = (Vec::new(), 0);
         let inputs = model.feed(&batch)?;
         // The model has its own copy.
-        batch.fields.clear();
+        batches.recycle(std::mem::take(&mut batch.fields));
         let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let reader = &mut watch.reader;
         model.run_named(&inputs, &mut |observed, output| {

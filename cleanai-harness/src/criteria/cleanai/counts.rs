@@ -91,7 +91,8 @@ impl CountState {
             };
             let first = match &layer.first {
                 Some(first) => {
-                    first.counts.len() == figures
+                    layer.inputs > 0
+                        && first.counts.len() == figures
                         && first.counts.iter().zip(&layer.counts).all(|(own, all)| own <= all && *own <= width as u64)
                         && first.mean.is_none_or(f64::is_finite)
                         && (first.mean.is_none() || matches!(rule, Rule::AboveMean))

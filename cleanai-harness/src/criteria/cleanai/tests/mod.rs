@@ -62,7 +62,8 @@ impl Stream {
         for layer in 0..self.layers.len() {
             state.observe(self.batch(layer, from, to).values(layer, from));
         }
-        state.end_batch(BatchEnd { first: from, inputs: to - from, classes: 0, logits: &[], labels: None });
+        let end = BatchEnd { first: from, inputs: to - from, classes: 0, logits: &[], labels: None };
+        state.end_batch(end).unwrap();
     }
 
     /// A state that has seen inputs `from..to`, `size` at a time.
