@@ -87,12 +87,15 @@ fn column(section: &Section, index: usize, title: &'static str) -> Column {
     }
 }
 
+/// A label, and a value with its pen.
+type Fact = (&'static str, Pen, String);
+
 /// Model, data and versions: label and value in two columns.
 fn facts(canvas: &mut Canvas, analysis: &Analysis) {
     let (model, data, settings) = (&analysis.pair.model, &analysis.pair.data, &analysis.pair.settings);
     let draw = &analysis.draw;
     let inputs = |count: usize| text::counted(count as u64, "input", "inputs");
-    let mut rows: Vec<(&str, Vec<(&str, Pen, String)>)> = vec![
+    let mut rows: Vec<(&str, Vec<Fact>)> = vec![
         (
             "Model",
             vec![
