@@ -98,8 +98,8 @@ struct Awake {
 impl State for Awake {
     // Called for every layer of every batch. `values.values` holds a row for each input; here the largest of each column will do.
     fn observe(&mut self, values: LayerValues<'_>) {
-        for (neuron, awake) in self.awake[values.layer].iter_mut().enumerate() {
-            *awake |= values.high.get(neuron) > self.above;
+        for (awake, high) in self.awake[values.layer].iter_mut().zip(&*values.high.to_f64()) {
+            *awake |= *high > self.above;
         }
     }
 
