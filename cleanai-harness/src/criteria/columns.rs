@@ -49,6 +49,9 @@ pub(crate) fn mark_extremes(
     }
 }
 
+/// The first input whose value of a neuron passes a test.
+type FirstOf<'a> = dyn Fn(usize, &dyn Fn(f64) -> bool) -> usize + Sync + 'a;
+
 /// The first input whose value in this column passes.
 fn first_of<T: Number>(rows: &[T], column: usize, columns: usize, test: &dyn Fn(f64) -> bool) -> usize {
     let column = rows.get(column..).unwrap_or_default().iter().step_by(columns);
@@ -60,7 +63,7 @@ fn mark_ends<T: Number>(
     values: &LayerValues<'_>,
     coverage: &mut Coverage,
     test: impl Fn(usize, f64) -> bool + Sync,
-    first_of: &(dyn Fn(usize, &dyn Fn(f64) -> bool) -> usize + Sync),
+    first_of: &FirstOf<'_>,
 ) {
     if extremes.is_empty() || coverage.is_full() {
         return;

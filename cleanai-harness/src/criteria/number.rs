@@ -5,6 +5,7 @@ pub(crate) trait Number: Copy + PartialOrd + Send + Sync + 'static {
     const INFINITY: Self;
     const NEG_INFINITY: Self;
     fn to_f64(self) -> f64;
+    fn is_nan(self) -> bool;
 }
 
 impl Number for f32 {
@@ -15,6 +16,11 @@ impl Number for f32 {
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
+
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        f32::is_nan(self)
+    }
 }
 
 impl Number for f64 {
@@ -24,5 +30,10 @@ impl Number for f64 {
     #[inline(always)]
     fn to_f64(self) -> f64 {
         self
+    }
+
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        f64::is_nan(self)
     }
 }

@@ -193,8 +193,8 @@ vectorised! {
             let edge = (near + ROUND) - ROUND;
             let inside = (value >= low) & (value <= high);
             // The outer edges are no edges between sections.
-            let at_edge = !((near - edge).abs() >= tolerance) & (edge != 0.0) & (edge != count);
-            doubtful |= inside & at_edge;
+            let apart = (near - edge).abs() >= tolerance;
+            doubtful |= inside & !apart & (edge != 0.0) & (edge != count);
             let section = if near < last { near } else { last };
             *place = if inside { section as i32 as u32 } else { NONE };
         }

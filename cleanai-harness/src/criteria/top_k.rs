@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cmp::Ordering;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::declare::CriterionSpec;
@@ -163,7 +164,7 @@ fn few<T: Number>(row: &[T], places: usize) -> Vec<u32> {
         let end = row.len().min(at + STRIDE);
         for (offset, &value) in row[at..end].iter().enumerate() {
             let full = best.len() == places;
-            let enters = if full { value > best[places - 1].0 } else { value == value };
+            let enters = if full { value > best[places - 1].0 } else { !value.is_nan() };
             if enters {
                 best.truncate(places - 1);
                 let position = best.partition_point(|other| other.0 >= value);
@@ -189,8 +190,7 @@ vectorised! {
 }
 
 fn many<T: Number>(row: &[T], places: usize) -> Vec<u32> {
-    let mut indices: Vec<u32> =
-        (0..row.len() as u32).filter(|index| row[*index as usize] == row[*index as usize]).collect();
+    let mut indices: Vec<u32> = (0..row.len() as u32).filter(|index| !row[*index as usize].is_nan()).collect();
     if indices.len() > places {
         indices.select_nth_unstable_by(places - 1, |left, right| {
             let (left_value, right_value) = (row[*left as usize], row[*right as usize]);
@@ -314,6 +314,17 @@ impl Writing {
     }
 }
 
+/// What a state knows, as it is written.
+#[derive(Serialize, Deserialize)]
+struct SavedPatterns {
+    /// Each layer's distinct sets: how many, and one after the other.
+    sets: Vec<(usize, Vec<u8>)>,
+    /// The distinct patterns: per layer the number of its set.
+    patterns: Vec<u32>,
+    /// For each pattern the first input that made it.
+    firsts: Vec<u32>,
+}
+
 #[derive(Debug)]
 pub(super) struct PatternState {
     scope: Scope,
@@ -338,7 +349,7 @@ impl PatternState {
 
     /// The sets and patterns in their order of arrival say all there is.
     fn restored(scope: Scope, places: usize, saved: &[u8]) -> Result<Self> {
-        let (sets, patterns, firsts): (Vec<(usize, Vec<u8>)>, Vec<u32>, Vec<u32>) = scope.restored(saved)?;
+        let SavedPatterns { sets, patterns, firsts } = scope.restored(saved)?;
         let mut state = Self::new(scope, places);
         let layers = state.sets.len();
         let counts = sets.len() == layers && patterns.len() == firsts.len() * layers && firsts.is_sorted();
@@ -429,9 +440,13 @@ impl State for PatternState {
     }
 
     fn save(&self) -> Result<Vec<u8>> {
-        let sets: Vec<(usize, &[u8])> = self.sets.iter().map(PatternSet::contents).collect();
+        let contents = |sets: &PatternSet| {
+            let (count, contents) = sets.contents();
+            (count, contents.to_vec())
+        };
+        let sets = self.sets.iter().map(contents).collect();
         let patterns: Vec<u32> = (0..self.patterns.len()).flat_map(|pattern| self.numbers(pattern)).collect();
-        self.scope.saved(&(sets, patterns, &self.firsts))
+        self.scope.saved(&SavedPatterns { sets, patterns, firsts: self.firsts.clone() })
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

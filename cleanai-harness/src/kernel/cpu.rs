@@ -376,8 +376,7 @@ vectorised! {
         let (lows, low_rest) = low.as_chunks_mut::<LANES>();
         let (highs, high_rest) = high.as_chunks_mut::<LANES>();
         for ((values, low), high) in rows.iter().zip(lows).zip(highs) {
-            for lane in 0..LANES {
-                let value = values[lane];
+            for (lane, &value) in values.iter().enumerate() {
                 low[lane] = if value < low[lane] { value } else { low[lane] };
                 high[lane] = if value > high[lane] { value } else { high[lane] };
                 lanes.low[lane] = if value < lanes.low[lane] { value } else { lanes.low[lane] };
@@ -414,8 +413,7 @@ impl Lanes {
         let mut sums = [0.0; LANES];
         let (whole, rest) = run.as_chunks::<LANES>();
         for values in whole {
-            for lane in 0..LANES {
-                let value = values[lane];
+            for (lane, &value) in values.iter().enumerate() {
                 sums[lane] += f64::from(value);
                 self.low[lane] = if value < self.low[lane] { value } else { self.low[lane] };
                 self.high[lane] = if value > self.high[lane] { value } else { self.high[lane] };
@@ -440,8 +438,7 @@ impl Lanes {
     fn widen(&mut self, values: &[f32]) {
         let (whole, rest) = values.as_chunks::<LANES>();
         for values in whole {
-            for lane in 0..LANES {
-                let value = values[lane];
+            for (lane, &value) in values.iter().enumerate() {
                 self.low[lane] = if value < self.low[lane] { value } else { self.low[lane] };
                 self.high[lane] = if value > self.high[lane] { value } else { self.high[lane] };
             }

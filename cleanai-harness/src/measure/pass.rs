@@ -359,6 +359,9 @@ fn test_pass(
     )
 }
 
+/// What is done when a batch is through: it, the number of classes, and its logits.
+type OnEnd<'a> = &'a mut dyn FnMut(&Batch, usize, &[f64]) -> Result<()>;
+
 /// Runs a data set batch by batch; `on_layer` gets each layer, `on_end` each batch with its logits.
 pub(super) fn each_batch(
     model: &mut Model,
@@ -367,7 +370,7 @@ pub(super) fn each_batch(
     layers: &[LayerInfo],
     watch: &mut Watch,
     on_layer: &mut dyn FnMut(usize, &mut LayerRead<'_>) -> Result<()>,
-    on_end: &mut dyn FnMut(&Batch, usize, &[f64]) -> Result<()>,
+    on_end: OnEnd<'_>,
 ) -> Result<()> {
     let mut batches = set.batches(size);
     loop {

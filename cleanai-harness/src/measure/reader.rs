@@ -266,7 +266,7 @@ mod tests {
                 }
                 let (first, inputs) = (batch * INPUTS, INPUTS);
                 let end = crate::criteria::BatchEnd { first, inputs, classes: 0, logits: &[], labels: None };
-                state.end_batch(end);
+                state.end_batch(end).unwrap();
             }
             assert!(self.reader.next_layer().is_ok());
             state

@@ -152,6 +152,9 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
         covered: value.map(|value| (value * 1000.0) as u64),
         total: Some(1000),
         layers: Vec::new(),
+        classes: Default::default(),
+        contributions: Vec::new(),
+        leading: Vec::new(),
         details: BTreeMap::new(),
         direction: if name == "nbc" { Direction::LowerIsBetter } else { Direction::HigherIsBetter },
     };
