@@ -136,8 +136,10 @@ fn peak_megabytes() -> Outcome<f64> {
     Ok(kilobytes / 1024.0)
 }
 
-/// `main` of a bench: what `run` makes of the arguments, those of cargo left out.
+/// `main` of a bench: what `run` makes of the arguments, those of cargo left out. Nothing comes from the cache of profiles.
 pub fn main(run: impl FnOnce(&[&str]) -> Outcome<()>) -> std::process::ExitCode {
+    // SAFETY: no other thread has been started.
+    unsafe { std::env::set_var("CLEANAI_CACHE", "off") };
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match run(&arguments) {
