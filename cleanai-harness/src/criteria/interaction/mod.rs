@@ -1,7 +1,7 @@
 //! Criteria on pairs of neurons of adjacent layers: `ss`, `sv`, `vs` and `vv`, after the modified condition/decision coverage of programs.
 //!
 //! A pair of inputs covers a pair of neurons if the first neuron changes in a certain way between the inputs and the second does so too.
-//! [`all`] compares every two inputs, [`consecutive`] the first with the second, the third with the fourth and so on.
+//! `all` compares every two inputs, `consecutive` the first with the second, the third with the fourth and so on.
 
 mod all;
 mod consecutive;
