@@ -116,7 +116,7 @@ impl Coverage {
     pub(crate) fn end_batch(&mut self, first: usize) {
         if let Some(own) = &mut self.firsts {
             let start = own.partition_point(|cover| (cover.input as usize) < first);
-            own[start..].sort_unstable();
+            order(&mut own[start..]);
         }
     }
 
@@ -143,6 +143,43 @@ impl Coverage {
                     && seen == self.covered
             })
     }
+}
+
+/// No batch has more inputs.
+const LARGEST_BATCH: usize = 1 << 16;
+
+/// Sorts the first covers of one batch: by counting the inputs, whose items are as good as always in order already.
+fn order(covers: &mut [FirstCover]) {
+    if covers.is_sorted() {
+        return;
+    }
+    let first = covers.iter().map(|cover| cover.input).min().unwrap_or(0);
+    let last = covers.iter().map(|cover| cover.input).max().unwrap_or(0);
+    let span = (last - first) as usize;
+    if span > LARGEST_BATCH {
+        // What was read from a file may name any input.
+        covers.sort_unstable();
+        return;
+    }
+    let mut starts = vec![0; span + 2];
+    covers.iter().for_each(|cover| starts[(cover.input - first) as usize + 1] += 1);
+    for at in 1..starts.len() {
+        starts[at] += starts[at - 1];
+    }
+    let mut sorted = covers.to_vec();
+    let mut next = starts.clone();
+    for cover in &*covers {
+        let place = &mut next[(cover.input - first) as usize];
+        sorted[*place] = *cover;
+        *place += 1;
+    }
+    for ends in starts.windows(2) {
+        let of_input = &mut sorted[ends[0]..ends[1]];
+        if !of_input.is_sorted() {
+            of_input.sort_unstable();
+        }
+    }
+    covers.copy_from_slice(&sorted);
 }
 
 /// How many items each input was the first to cover, in the order of the data; inputs that covered nothing new are left out. Nothing where

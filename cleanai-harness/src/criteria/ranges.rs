@@ -10,9 +10,6 @@ use crate::vectorise::vectorised;
 /// Neurons handled together: their rows of bits stay in the cache while the inputs of a batch stream past.
 const BLOCK: usize = 64;
 
-/// Inputs whose sections are found before any is covered.
-const INPUTS: usize = 32;
-
 /// Ranges of one layer.
 #[derive(Debug)]
 pub(crate) struct Ranges {
@@ -73,37 +70,32 @@ impl Ranges {
                 scale: &self.scale[block.clone()],
                 sections: self.sections,
             };
+            let row_words = stride / 64;
             let mut outside = (0, 0);
-            let mut places = [[NONE; BLOCK]; INPUTS];
-            for (part, rows) in rows.chunks(INPUTS * neurons).enumerate() {
-                let inputs = rows.len() / neurons;
-                for (row, places) in rows.chunks_exact(neurons).zip(&mut places) {
-                    let row = &row[block.clone()];
-                    let doubtful = places_of(row, &bounds, places);
-                    if doubtful {
-                        bounds.places_exactly(row, places);
-                    }
-                    if places[..row.len()].iter().fold(false, |any, place| any | (*place == NONE)) {
-                        let (below, above) = bounds.outside(row);
-                        outside = (outside.0 + below, outside.1 + above);
-                    }
+            let mut places = [NONE; BLOCK];
+            for (input, row) in rows.chunks_exact(neurons).enumerate() {
+                let row = &row[block.clone()];
+                if places_of(row, &bounds, &mut places) {
+                    bounds.places_exactly(row, &mut places);
                 }
-                for (neuron, words) in words.chunks_exact_mut(stride / 64).enumerate() {
-                    for (input, places) in places[..inputs].iter().enumerate() {
-                        let place = places[neuron];
-                        if place == NONE {
-                            continue;
-                        }
-                        let (word, bit) = (&mut words[place as usize / 64], 1 << (place % 64));
-                        if *word & bit == 0 {
-                            *word |= bit;
-                            if keep {
-                                let item = (start + neuron) * stride + place as usize;
-                                let input = first + part * INPUTS + input;
-                                found.push(FirstCover { input: input as u32, item: item as u32 });
-                            }
-                        }
+                let mut missed = false;
+                for (neuron, &place) in places[..row.len()].iter().enumerate() {
+                    // `NONE` lies beyond all words.
+                    let Some(word) = words.get_mut(neuron * row_words + place as usize / 64) else {
+                        missed = true;
+                        continue;
+                    };
+                    let bit = 1 << (place % 64);
+                    if keep && *word & bit == 0 {
+                        let item = (start + neuron) * stride + place as usize;
+                        found.push(FirstCover { input: (first + input) as u32, item: item as u32 });
                     }
+                    // Also where it is covered already: at first hardly anything is, and no processor can guess which.
+                    *word |= bit;
+                }
+                if missed {
+                    let (below, above) = bounds.outside(row);
+                    outside = (outside.0 + below, outside.1 + above);
                 }
             }
             below.fetch_add(outside.0, Ordering::Relaxed);
