@@ -137,11 +137,10 @@ impl State for ThresholdState {
         match (self.scaled, values.values) {
             // The threshold is finite, so a neuron without a value (minus infinity) stays below it.
             (false, _) => mark_extremes(&values, End::High, coverage, |_, value| value > threshold),
-            (true, Numbers::Double(rows)) => mark_rows(rows, &values, coverage, |input| {
-                let InputRange { low, high } = values.ranges[input];
-                let (low, span) = (f64::from(low), f64::from(high) - f64::from(low));
+            (true, Numbers::Double(_)) => mark_rows(values.above, &values, coverage, |input| {
+                let span = values.ranges[input].span();
                 // Where all scalars are equal they scale to 0.
-                move |value: f64| if span > 0.0 { (value - low) / span > threshold } else { value * 0.0 > threshold }
+                move |above: f64| if span > 0.0 { above / span > threshold } else { above * 0.0 > threshold }
             }),
             (true, Numbers::Single(rows)) => mark_rows(rows, &values, coverage, |input| {
                 let cutoff = cutoff(values.ranges[input], threshold);
@@ -189,7 +188,7 @@ impl State for ThresholdState {
 /// Scaling is monotonic, rounding included, so that comparing with it is the same as scaling every scalar in f64.
 fn cutoff(range: InputRange, threshold: f64) -> f32 {
     let InputRange { low, high } = range;
-    let (start, span) = (f64::from(low), f64::from(high) - f64::from(low));
+    let (start, span) = (f64::from(low), range.span());
     let passes = |value: f32| {
         let scaled = if span > 0.0 { (f64::from(value) - start) / span } else { 0.0 };
         scaled > threshold
@@ -239,7 +238,7 @@ mod tests {
                 if !(range.low..=range.high).contains(&value) {
                     continue;
                 }
-                let span = f64::from(range.high) - f64::from(range.low);
+                let span = range.span();
                 let scaled = if span > 0.0 { (f64::from(value) - f64::from(range.low)) / span } else { 0.0 };
                 prop_assert_eq!(value >= cutoff, scaled > threshold, "{} in {:?}", value, range);
             }

@@ -106,6 +106,13 @@ pub struct InputRange {
     pub high: f32,
 }
 
+impl InputRange {
+    /// How far apart the two are.
+    pub fn span(self) -> f64 {
+        f64::from(self.high) - f64::from(self.low)
+    }
+}
+
 /// The values of one layer for the real inputs of one batch.
 #[derive(Debug, Clone, Copy)]
 pub struct LayerValues<'a> {
@@ -120,6 +127,9 @@ pub struct LayerValues<'a> {
     /// `inputs * neurons` neuron values, row-major (CRITERIA section 1, "Neuron").
     /// With `non_finite = "ignore"` a skipped value is NaN: it covers nothing and enters no range.
     pub values: Numbers<'a>,
+    /// For channels, what their scalars lie above the smallest of the layer's whole output on average ([`InputRange::low`]), `inputs * neurons`: more
+    /// exact than the difference of the two where they are nearly equal. Empty for units, whose difference is exact.
+    pub above: &'a [f64],
     /// The smallest finite value of each neuron over these inputs; infinity for one that has none.
     pub low: Numbers<'a>,
     /// The largest finite value of each neuron over these inputs; minus infinity for one that has none.
@@ -142,6 +152,7 @@ pub struct LayerBatch {
     inputs: usize,
     neurons: usize,
     values: Owned,
+    above: Vec<f64>,
     low: Owned,
     high: Owned,
     ranges: Vec<InputRange>,
@@ -182,7 +193,22 @@ impl LayerBatch {
     /// The same with other ranges, as of a layer whose channels have several positions.
     pub fn with_ranges(mut self, ranges: Vec<InputRange>) -> Self {
         self.ranges = ranges;
+        if let Owned::Double(values) = &self.values {
+            let lows = self.ranges.iter().flat_map(|range| std::iter::repeat_n(range.low, self.neurons));
+            self.above = values.iter().zip(lows).map(|(value, low)| value - f64::from(low)).collect();
+        }
         self
+    }
+
+    /// The channel values of some inputs; none for units.
+    pub(crate) fn of_inputs(values: &LayerValues<'_>, inputs: &[usize]) -> Option<Self> {
+        let Numbers::Double(rows) = values.values else { return None };
+        let rows_of = |all: &[f64]| -> Vec<f64> {
+            let row = |input: &usize| &all[input * values.neurons..(input + 1) * values.neurons];
+            inputs.iter().flat_map(row).copied().collect()
+        };
+        let ranges = inputs.iter().map(|input| values.ranges[*input]).collect();
+        Some(Self { above: rows_of(values.above), ..Self::channels(inputs.len(), rows_of(rows)).with_ranges(ranges) })
     }
 
     fn new(inputs: usize, values: Owned) -> Self {
@@ -211,7 +237,7 @@ impl LayerBatch {
         };
         let ranges = (0..inputs).map(range).collect();
         drop(all);
-        Self { inputs, neurons, values, low, high, ranges }
+        Self { inputs, neurons, values, above: Vec::new(), low, high, ranges: Vec::new() }.with_ranges(ranges)
     }
 
     /// The values as those of the `layer`th layer, their first input being the `first` of the data set.
@@ -222,6 +248,7 @@ impl LayerBatch {
             inputs: self.inputs,
             neurons: self.neurons,
             values: self.values.numbers(),
+            above: &self.above,
             low: self.low.numbers(),
             high: self.high.numbers(),
             ranges: &self.ranges,

@@ -62,6 +62,8 @@ impl Layout {
 pub struct Channels {
     /// `inputs * channels` means over the positions, row-major. NaN where NaN or infinity enters, or where there are no positions.
     pub values: Vec<f64>,
+    /// Likewise the means of what the scalars lie above the smallest of their input, for [`crate::criteria::LayerValues::above`].
+    pub above: Vec<f64>,
     /// The smallest of each channel over the inputs; infinity where all are NaN.
     pub low: Vec<f64>,
     /// The largest of each channel over the inputs; minus infinity where all are NaN.
@@ -94,38 +96,42 @@ pub struct Channels {
 pub fn channels(raw: &[f32], inputs: usize, shape: &[usize], channel_axis: usize, read: &mut Channels) -> usize {
     let layout = Layout::new(shape, channel_axis, NeuronKind::Channel);
     layout.check(raw, inputs);
-    let Channels { values, low, high, ranges } = read;
+    let Channels { values, above, low, high, ranges } = read;
     // What stays from the last call is written over.
     values.resize(inputs * layout.channels, f64::NAN);
+    above.resize(values.len(), f64::NAN);
     ranges.clear();
     ranges.resize(inputs, InputRange::default());
     let mut skipped = values.len();
     if layout.positions() == 0 {
         values.fill(f64::NAN);
+        above.fill(f64::NAN);
     } else if !values.is_empty() {
         let parallel = raw.len() >= PARALLEL_FROM;
-        skipped = if layout.outer == 1 {
-            // Every value is the mean of a contiguous run.
-            let runs = (TASK / layout.inner).clamp(1, layout.channels);
-            let of_input = |values: &mut [f64], raw: &[f32], range: &mut InputRange| {
-                let part = |(values, raw): (&mut [f64], &[f32])| means_of_runs(raw, layout.inner, values);
-                let (found, skipped) = if parallel && inputs < 4 {
-                    let parts = values.par_chunks_mut(runs).zip(raw.par_chunks(runs * layout.inner));
-                    parts.map(part).reduce(|| (NO_RANGE, 0), join)
-                } else {
-                    part((values, raw))
-                };
-                *range = checked(found, raw);
-                skipped
+        let of_input = |values: &mut [f64], above: &mut [f64], raw: &[f32], range: &mut InputRange| {
+            let (found, skipped) = if layout.outer > 1 {
+                sums_across(raw, layout.channels, layout.inner, values)
+            } else if parallel && inputs < 4 {
+                // Few inputs are cut by their channels: every value is the sum of a contiguous run.
+                let runs = (TASK / layout.inner).clamp(1, layout.channels);
+                let parts = values.par_chunks_mut(runs).zip(raw.par_chunks(runs * layout.inner));
+                parts.map(|(values, raw)| sums_of_runs(raw, layout.inner, values)).reduce(|| (NO_RANGE, 0), join)
+            } else {
+                sums_of_runs(raw, layout.inner, values)
             };
-            each_input(values, raw, ranges, layout, parallel, of_input)
+            *range = checked(found, raw);
+            means(values, above, range.low, layout.positions() as f64);
+            skipped
+        };
+        skipped = if parallel {
+            let rows = values.par_chunks_mut(layout.channels).zip(above.par_chunks_mut(layout.channels));
+            let rows = rows.zip(raw.par_chunks(layout.units())).zip(&mut *ranges);
+            let rows = rows.with_min_len((TASK / layout.units()).max(1));
+            rows.map(|(((values, above), raw), range)| of_input(values, above, raw, range)).sum()
         } else {
-            let of_input = |values: &mut [f64], raw: &[f32], range: &mut InputRange| {
-                let (found, skipped) = means_across(raw, layout.channels, layout.inner, values);
-                *range = checked(found, raw);
-                skipped
-            };
-            each_input(values, raw, ranges, layout, parallel, of_input)
+            let rows = values.chunks_mut(layout.channels).zip(above.chunks_mut(layout.channels));
+            let rows = rows.zip(raw.chunks(layout.units())).zip(&mut *ranges);
+            rows.map(|(((values, above), raw), range)| of_input(values, above, raw, range)).sum()
         };
     }
     low.clear();
@@ -138,21 +144,13 @@ pub fn channels(raw: &[f32], inputs: usize, shape: &[usize], channel_axis: usize
     skipped
 }
 
-/// Does `work` for every input, in parallel where that pays; the sum of what it returns.
-fn each_input(
-    values: &mut [f64],
-    raw: &[f32],
-    ranges: &mut [InputRange],
-    layout: Layout,
-    parallel: bool,
-    work: impl Fn(&mut [f64], &[f32], &mut InputRange) -> usize + Sync,
-) -> usize {
-    if parallel {
-        let rows = values.par_chunks_mut(layout.channels).zip(raw.par_chunks(layout.units())).zip(ranges);
-        rows.with_min_len((TASK / layout.units()).max(1)).map(|((values, raw), range)| work(values, raw, range)).sum()
-    } else {
-        let rows = values.chunks_mut(layout.channels).zip(raw.chunks(layout.units())).zip(ranges);
-        rows.map(|((values, raw), range)| work(values, raw, range)).sum()
+/// Sums become means over the positions, those of the scalars and those of what they lie above `low`. The difference is taken of the sums:
+/// where the range is small beside the values these are exact, and a mean would already be rounded.
+fn means(values: &mut [f64], above: &mut [f64], low: f32, positions: f64) {
+    let base = positions * f64::from(low);
+    for (value, above) in values.iter_mut().zip(above) {
+        *above = (*value - base) / positions;
+        *value /= positions;
     }
 }
 
@@ -310,8 +308,8 @@ fn checked(found: Found, raw: &[f32]) -> InputRange {
 }
 
 vectorised! {
-    /// The mean of each run of `inner` values, NaN where one is not finite, and how many such there are; the range of all that is no NaN.
-    fn means_of_runs(raw: &[f32], inner: usize, values: &mut [f64]) -> (Found, usize) {
+    /// The sum of each run of `inner` values, NaN where one is not finite, and how many such there are; the range of all that is no NaN.
+    fn sums_of_runs(raw: &[f32], inner: usize, values: &mut [f64]) -> (Found, usize) {
         let mut lanes = Lanes::new();
         if inner == 1 {
             for (value, &raw) in values.iter_mut().zip(raw) {
@@ -320,7 +318,7 @@ vectorised! {
             lanes.widen(raw);
         } else {
             for (value, run) in values.iter_mut().zip(raw.chunks_exact(inner)) {
-                *value = lanes.sum(run) / inner as f64;
+                *value = lanes.sum(run);
             }
         }
         (lanes.range(), drop_non_finite(values))
@@ -329,7 +327,7 @@ vectorised! {
 
 vectorised! {
     /// The same where the channels of one input recur in several blocks.
-    fn means_across(raw: &[f32], channels: usize, inner: usize, values: &mut [f64]) -> (Found, usize) {
+    fn sums_across(raw: &[f32], channels: usize, inner: usize, values: &mut [f64]) -> (Found, usize) {
         let mut lanes = Lanes::new();
         values.fill(0.0);
         for block in raw.chunks_exact(channels * inner) {
@@ -343,10 +341,6 @@ vectorised! {
                     *value += lanes.sum(run);
                 }
             }
-        }
-        let positions = (raw.len() / channels) as f64;
-        for value in values.iter_mut() {
-            *value /= positions;
         }
         (lanes.range(), drop_non_finite(values))
     }

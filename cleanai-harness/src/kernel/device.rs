@@ -46,16 +46,25 @@ pub fn channels(output: &Tensor, channel_axis: usize, read: &mut Channels) -> Re
     let axis = channel_axis as i64 + 1;
     let positions: Vec<i64> = (1..size.len() as i64).filter(|own| *own != axis).collect();
     let wide = output.f_to_kind(Kind::Double)?;
-    let means = match positions.is_empty() {
-        true => wide,
-        false => wide.f_mean_dim(positions.as_slice(), false, Kind::Double)?,
+    let mean = |values: &Tensor| -> Result<Tensor, TchError> {
+        match positions.is_empty() {
+            true => values.f_reshape([inputs, -1]),
+            false => values.f_mean_dim(positions.as_slice(), false, Kind::Double)?.f_reshape([inputs, -1]),
+        }
     };
-    let means = means.f_reshape([inputs, -1])?;
+    let means = mean(&wide)?;
     read.ranges = ranges(output, inputs as usize)?;
-    read.values = numbers(&means)?;
+    read.values = to_host(&means)?;
+    let lows: Vec<f64> = read.ranges.iter().map(|range| f64::from(range.low)).collect();
+    let lows = Tensor::f_from_slice(&lows)?.f_to_device(output.device())?;
+    let mut beside_inputs = vec![1; size.len()];
+    if let Some(first) = beside_inputs.first_mut() {
+        *first = inputs;
+    }
+    read.above = to_host(&mean(&wide.f_sub(&lows.f_reshape(beside_inputs.as_slice())?)?)?)?;
     if inputs > 0 && !read.values.is_empty() {
-        read.low = numbers(&means.f_amin([0i64].as_slice(), false)?)?;
-        read.high = numbers(&means.f_amax([0i64].as_slice(), false)?)?;
+        read.low = to_host(&means.f_amin([0i64].as_slice(), false)?)?;
+        read.high = to_host(&means.f_amax([0i64].as_slice(), false)?)?;
     }
     Ok(())
 }
@@ -202,8 +211,4 @@ fn to_host<T: tch::kind::Element + Copy + Default>(tensor: &Tensor) -> Result<Ve
         tensor.f_contiguous()?.f_to_device(tch::Device::Cpu)?.f_copy_data(&mut values, count)?;
     }
     Ok(values)
-}
-
-fn numbers(tensor: &Tensor) -> Result<Vec<f64>, TchError> {
-    to_host(tensor)
 }

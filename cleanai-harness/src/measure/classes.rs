@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ClassFigures;
 use crate::Result;
-use crate::criteria::{BatchEnd, Criterion, LayerBatch, LayerValues, Numbers, Start, State};
+use crate::criteria::{BatchEnd, Criterion, LayerBatch, LayerValues, Start, State};
 
 /// Memory that the states of all classes of one criterion may take.
 const MOST_MEMORY: u64 = 256 << 20;
@@ -81,15 +81,9 @@ impl Classes {
 
 /// The rows of each label that occurs; only channels are cut, units would be copied whole.
 pub(super) fn by_label(values: &LayerValues<'_>, labels: &[i64]) -> Vec<(i64, LayerBatch)> {
-    let Numbers::Double(rows) = values.values else { return Vec::new() };
     let mut inputs: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     for (input, label) in labels.iter().enumerate().take(values.inputs) {
         inputs.entry(*label).or_default().push(input);
     }
-    let part = |(label, inputs): (i64, Vec<usize>)| {
-        let row = |input: &usize| &rows[input * values.neurons..(input + 1) * values.neurons];
-        let batch = LayerBatch::channels(inputs.len(), inputs.iter().flat_map(row).copied().collect());
-        (label, batch.with_ranges(inputs.iter().map(|input| values.ranges[*input]).collect()))
-    };
-    inputs.into_iter().map(part).collect()
+    inputs.into_iter().filter_map(|(label, inputs)| Some((label, LayerBatch::of_inputs(values, &inputs)?))).collect()
 }

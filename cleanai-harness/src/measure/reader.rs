@@ -87,9 +87,9 @@ impl LayerRead<'_> {
         let reader = &mut *self.reader;
         match kind {
             NeuronKind::Channel => {
-                let cpu::Channels { values, low, high, ranges } = reader.channels.get_or_insert_default();
+                let cpu::Channels { values, above, low, high, ranges } = reader.channels.get_or_insert_default();
                 let (values, low, high) = (Numbers::Double(values), Numbers::Double(low), Numbers::Double(high));
-                Ok(LayerValues { layer, first, inputs, neurons, values, low, high, ranges })
+                Ok(LayerValues { layer, first, inputs, neurons, values, above, low, high, ranges })
             }
             NeuronKind::Unit => {
                 let cpu::Units { low, high, ranges, cleared } = reader.units.get_or_insert_default();
@@ -105,7 +105,7 @@ impl LayerRead<'_> {
                     }
                 };
                 let (low, high) = (Numbers::Single(low), Numbers::Single(high));
-                Ok(LayerValues { layer, first, inputs, neurons, values, low, high, ranges })
+                Ok(LayerValues { layer, first, inputs, neurons, values, above: &[], low, high, ranges })
             }
         }
     }

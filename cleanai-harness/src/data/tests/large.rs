@@ -62,10 +62,7 @@ fn labels_of_any_number_are_read() {
     let labels: Vec<u8> = (0..inputs).map(|at| (at % 10) as u8).collect();
     fs::write(folder.path().join("y.idx"), idx(&[inputs as u32], &labels)).unwrap();
     let data = open(folder.path(), "x.npy,y.idx", "[]").unwrap();
-    assert_eq!(
-        data.labels().map(|labels| (labels.len(), labels[13], labels[inputs - 1])),
-        Some((inputs, 3, ((inputs - 1) % 10) as i64))
-    );
+    assert_eq!(data.labels().map(|labels| (labels.len(), labels[13], labels[inputs - 1])), Some((inputs, 3, 3)));
 }
 
 #[test]

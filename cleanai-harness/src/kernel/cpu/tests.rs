@@ -22,18 +22,27 @@ fn neurons(shape: &[usize], channel_axis: usize, kind: NeuronKind) -> usize {
     }
 }
 
-/// Means per input and neuron.
-fn plain(raw: &[f32], inputs: usize, shape: &[usize], channel_axis: usize, kind: NeuronKind) -> Vec<f64> {
+/// Means per input and neuron of what `map` makes of each scalar, given the finite range of its input.
+fn plain(
+    raw: &[f32],
+    inputs: usize,
+    shape: &[usize],
+    channel_axis: usize,
+    kind: NeuronKind,
+    map: impl Fn(f64, f64, f64) -> f64,
+) -> Vec<f64> {
     let units: usize = shape.iter().product();
     let neurons = neurons(shape, channel_axis, kind);
     let mut means = Vec::new();
     for input in 0..inputs {
         let own = &raw[input * units..(input + 1) * units];
+        let finite = || own.iter().copied().filter(|value| value.is_finite()).map(f64::from);
+        let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
         // Sum, what its rounding lost, and count.
         let mut sums = vec![(0.0f64, 0.0, 0.0); neurons];
         for (index, value) in own.iter().enumerate() {
             let (sum, lost, count) = &mut sums[channel_of(shape, channel_axis, kind, index)];
-            let term = if value.is_finite() { f64::from(*value) } else { f64::NAN };
+            let term = if value.is_finite() { map(f64::from(*value), low, high) } else { f64::NAN };
             let next = *sum + term;
             *lost += if sum.abs() >= term.abs() { (*sum - next) + term } else { (term - next) + *sum };
             (*sum, *count) = (next, *count + 1.0);
@@ -68,6 +77,17 @@ fn plain_columns(values: &[f64], columns: usize) -> (Vec<f64>, Vec<f64>) {
         .unzip()
 }
 
+fn plain_scaled(value: f64, low: f64, high: f64) -> f64 {
+    if high > low { (value - low) / (high - low) } else { 0.0 }
+}
+
+/// Channels as `nc` scales them.
+fn scaled(read: &Channels) -> Vec<f64> {
+    let channels = read.low.len().max(1);
+    let spans = read.ranges.iter().flat_map(|range| std::iter::repeat_n(range.span(), channels));
+    read.above.iter().zip(spans).map(|(above, span)| if span > 0.0 { above / span } else { above * 0.0 }).collect()
+}
+
 fn assert_close(found: &[f64], expected: &[f64], scale: f64) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
@@ -88,7 +108,7 @@ fn agrees(raw: &[f32], inputs: usize, shape: &[usize], channel_axis: usize, kind
         .iter()
         .filter(|value| value.is_finite())
         .fold(0.0, |largest: f64, value| largest.max(f64::from(value.abs())));
-    let expected = plain(raw, inputs, shape, channel_axis, kind);
+    let expected = plain(raw, inputs, shape, channel_axis, kind, |value, _, _| value);
     match kind {
         NeuronKind::Channel => {
             let mut read = used();
@@ -96,6 +116,7 @@ fn agrees(raw: &[f32], inputs: usize, shape: &[usize], channel_axis: usize, kind
             assert_close(&read.values, &expected, largest);
             assert_eq!(skipped, expected.iter().filter(|value| value.is_nan()).count());
             assert_eq!(read.ranges, plain_ranges(raw, inputs));
+            assert_close(&scaled(&read), &plain(raw, inputs, shape, channel_axis, kind, plain_scaled), 1.0);
             let neurons = neurons(shape, channel_axis, kind);
             assert_eq!((read.low, read.high), plain_columns(&read.values, neurons));
         }
@@ -149,12 +170,15 @@ proptest! {
         let (shape, units) = ([3, 40], 120);
         let (mut whole, mut one) = (used(), used());
         channels(&raw, 5, &shape, axis, &mut whole);
-        let mut joined = Vec::new();
+        let (mut joined, mut joined_above) = (Vec::new(), Vec::new());
         for raw in raw.chunks(units) {
             channels(raw, 1, &shape, axis, &mut one);
             joined.extend_from_slice(&one.values);
+            joined_above.extend_from_slice(&one.above);
         }
-        prop_assert!(joined.iter().zip(&whole.values).all(|(one, whole)| one.to_bits() == whole.to_bits()));
+        for (joined, whole) in [(joined, whole.values), (joined_above, whole.above)] {
+            prop_assert!(joined.iter().zip(&whole).all(|(one, whole)| one.to_bits() == whole.to_bits()));
+        }
     }
 }
 
@@ -181,9 +205,34 @@ fn large_layers_are_read_the_same_by_all_threads() {
                 channels(&raw, inputs, &shape, axis, &mut whole);
                 channels(&raw[units..2 * units], 1, &shape, axis, &mut one);
                 assert_eq!(whole.values[one.values.len()..2 * one.values.len()], one.values);
+                assert_eq!(whole.above[one.above.len()..2 * one.above.len()], one.above);
             }
         }
     }
+}
+
+#[test]
+fn scaling_keeps_its_digits_where_the_range_is_small() {
+    // The range is one step of f32 beside the values: the mean less the minimum would have eight digits left.
+    let (low, high) = (1.0e6f32, 1.0e6f32.next_up());
+    let raw: Vec<f32> = (0..300).map(|index| if index % 3 == 0 { high } else { low }).collect();
+    let mut read = used();
+    channels(&raw, 1, &[1, 300], 0, &mut read);
+    let values = scaled(&read);
+    assert!((values[0] - 1.0 / 3.0).abs() < 1e-15, "{}", values[0]);
+}
+
+#[test]
+fn scaled_ends_are_exact() {
+    let mut read = used();
+    // The second channel is the maximum everywhere, the first the minimum, the third exactly between.
+    let raw = [[-0.1f32; 7], [0.3; 7], [0.1; 7]].concat();
+    channels(&raw, 1, &[3, 7], 0, &mut read);
+    assert_eq!(scaled(&read)[..2], [0.0, 1.0]);
+    channels(&[5.0; 12], 2, &[3, 2], 0, &mut read);
+    assert_eq!(scaled(&read), [0.0; 6]);
+    channels(&[f32::MAX, f32::MIN, 0.0], 1, &[3], 0, &mut read);
+    assert_eq!(scaled(&read), [1.0, 0.0, 0.5]);
 }
 
 #[test]
@@ -194,6 +243,8 @@ fn values_that_are_not_finite_are_counted_and_left_out_of_the_range() {
     assert_eq!(channels(&raw, 1, &[3, 2], 0, &mut read), 2);
     assert!(read.values[0].is_nan() && read.values[1] == 2.0 && read.values[2].is_nan());
     assert_eq!(read.ranges, [InputRange { low: 0.0, high: 4.0 }]);
+    let values = scaled(&read);
+    assert!(values[0].is_nan() && values[1] == 0.5 && values[2].is_nan());
     let mut read = Units::default();
     assert_eq!(units(&raw, 1, 6, &mut read), 3);
     assert_eq!(read.ranges, [InputRange { low: 0.0, high: 4.0 }]);
@@ -215,7 +266,9 @@ fn shapes_without_positions_or_channels() {
     assert_eq!(channels(&[1.5, 2.5], 2, &[], 0, &mut read), 0);
     assert_eq!(read.values, [1.5, 2.5], "a scalar per input is one neuron");
     assert_eq!(channels(&[], 2, &[3, 0], 0, &mut read), 6);
-    assert!(read.values.len() == 6 && read.values.iter().all(|value| value.is_nan()), "no mean over nothing");
+    for values in [&read.values, &read.above] {
+        assert!(values.len() == 6 && values.iter().all(|value| value.is_nan()), "no mean over nothing");
+    }
     for shape in [vec![0], vec![0, 4], vec![4, 0]] {
         let axis = shape.iter().position(|size| *size == 0).unwrap();
         assert_eq!(channels(&[], 2, &shape, axis, &mut read), 0);
