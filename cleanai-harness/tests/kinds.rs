@@ -8,6 +8,7 @@ use std::path::Path;
 
 use cleanai_harness::declare::{DeviceChoice, ModelOptions, StateChoice};
 use cleanai_harness::model::{LayerInfo, Model, Observed};
+use common::kinds::{inputs, numbers};
 use common::{fixture, json, same};
 use serde_json::Value;
 use tch::{IValue, Kind, Tensor};
@@ -20,37 +21,6 @@ const DIFFERENT_LAYERS: &[(&str, &str, &str)] = &[
     ("loop", "pt", "tracing takes the recurrent cell apart into linear and tanh"),
     ("transformer", "scripted.pt", "runs the whole block as one operator, as libtorch's own forward does"),
 ];
-
-fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
-}
-
-fn kind(name: &str) -> Kind {
-    match name {
-        "float32" => Kind::Float,
-        "float16" => Kind::Half,
-        "bfloat16" => Kind::BFloat16,
-        "int64" => Kind::Int64,
-        other => panic!("no type {other}"),
-    }
-}
-
-/// The inputs of a file by name, as the script made them.
-fn inputs(file: &Value) -> Vec<(String, Tensor)> {
-    let inputs = file["inputs"].as_array().unwrap().iter();
-    inputs
-        .map(|input| {
-            let shape: Vec<i64> = numbers(&input["shape"]).iter().map(|size| *size as i64).collect();
-            let count: i64 = shape.iter().product();
-            let values = match input["vocabulary"].as_i64() {
-                Some(vocabulary) => Tensor::from_slice(&(0..count).map(|i| i * 7919 % vocabulary).collect::<Vec<_>>()),
-                None => Tensor::from_slice(&(0..count).map(|i| (i * 7919 % 17 - 8) as f32 / 8.0).collect::<Vec<_>>()),
-            };
-            let values = values.view(shape.as_slice()).to_kind(kind(input["dtype"].as_str().unwrap()));
-            (input["name"].as_str().unwrap().to_owned(), values)
-        })
-        .collect()
-}
 
 /// An argument as the file describes its nesting.
 fn argument(shape: &Value, inputs: &[(String, Tensor)]) -> IValue {

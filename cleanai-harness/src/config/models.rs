@@ -63,7 +63,7 @@ pub(super) fn read(value: Value<'_>) -> Result<ModelTable> {
     };
     Ok(ModelTable {
         path,
-        function: function.map(|value| Ok(value.name()?.to_owned())).transpose()?,
+        function: function.map(|value| value.name().map(str::to_owned)).transpose()?,
         device: table.take("device").map(|value| device(&value)).transpose()?,
         libraries,
         allow_files: table.take("allow_files").map(|value| value.needed_boolean()).transpose()?.unwrap_or(false),

@@ -19,6 +19,10 @@ pub enum Constant {
     Integer(i64),
     /// A list of integers.
     Integers(Vec<i64>),
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(String),
 }
 
 /// One operator call.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::graph::{Constant, Flow, Graph, Node, ValueId};
 
-const ACTIVATIONS: &[&str] = &[
+pub(crate) const ACTIVATIONS: &[&str] = &[
     "relu",
     "relu6",
     "leaky_relu",
@@ -22,7 +22,7 @@ const ACTIVATIONS: &[&str] = &[
     "softplus",
     "prelu",
 ];
-const CONVOLUTIONS: &[&str] = &[
+pub(crate) const CONVOLUTIONS: &[&str] = &[
     "conv1d",
     "conv2d",
     "conv3d",
@@ -87,8 +87,9 @@ const RESHAPES: &[&str] = &[
     "float",
     "dequantize",
 ];
-const SOFTMAX: &[&str] = &["softmax", "log_softmax", "_softmax", "_log_softmax"];
-const DROPOUT: &[&str] = &["dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout"];
+pub(crate) const SOFTMAX: &[&str] = &["softmax", "log_softmax", "_softmax", "_log_softmax"];
+pub(crate) const DROPOUT: &[&str] =
+    &["dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout"];
 
 /// Where the channels of a layer's output lie, batch axis included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

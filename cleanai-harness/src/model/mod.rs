@@ -93,6 +93,8 @@ pub mod signature;
 #[cfg(feature = "torch")]
 mod sketch;
 #[cfg(feature = "torch")]
+pub(crate) mod tape;
+#[cfg(feature = "torch")]
 pub(crate) mod tensor;
 #[cfg(feature = "torch")]
 mod torchscript;

@@ -108,7 +108,7 @@ impl Model {
         wanted.extend(logits);
         let mut seen = std::collections::HashSet::new();
         wanted.retain(|value| seen.insert(*value));
-        program.observe(&wanted)?;
+        program.observe(&wanted, 0)?;
         let slots = wanted.iter().map(|value| Slot {
             layers: declared.iter().position(|layer| layer.value == *value).map(Some).into_iter().collect(),
             logits: Some(*value) == logits,

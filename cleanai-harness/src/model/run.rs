@@ -136,11 +136,7 @@ impl Model {
             moved = self.batch_in_place(inputs)?;
             &moved.iter().zip(inputs).map(|(tensor, (name, _))| (*name, tensor)).collect::<Vec<_>>()
         };
-        self.check_shapes(inputs)?;
-        let bound = signature::bind(&self.graph.signature, inputs)
-            .map_err(|error| error.context(format!("{}", self.path.display())))?;
-        // torch.export flattens its arguments.
-        let arguments = if self.graph.flat { bound.into_iter().flat_map(flatten).collect() } else { bound };
+        let arguments = self.arguments(inputs)?;
         let mut observer_failed = false;
         let result = self
             .program
@@ -148,8 +144,17 @@ impl Model {
         if observer_failed { result } else { result.map_err(|error| self.explain_run(inputs, &error)) }
     }
 
+    /// What the program is given: the arguments of `forward`, or the tensors in them.
+    pub(super) fn arguments<'t>(&self, inputs: &[(&str, &'t Tensor)]) -> Result<Vec<Fed<&'t Tensor>>> {
+        self.check_shapes(inputs)?;
+        let bound = signature::bind(&self.graph.signature, inputs)
+            .map_err(|error| error.context(format!("{}", self.path.display())))?;
+        // torch.export flattens its arguments.
+        Ok(if self.graph.flat { bound.into_iter().flat_map(flatten).collect() } else { bound })
+    }
+
     /// Every input with its batch on the axis that the model has it on.
-    fn batch_in_place(&self, inputs: &[(&str, &Tensor)]) -> Result<Vec<Tensor>> {
+    pub(super) fn batch_in_place(&self, inputs: &[(&str, &Tensor)]) -> Result<Vec<Tensor>> {
         let leaves = signature::leaves(&self.graph.signature);
         let moved = inputs.iter().map(|(name, tensor)| {
             let fed = self.fed_name(name, &leaves);
@@ -209,7 +214,7 @@ impl Model {
         }
     }
 
-    fn explain_run(&self, inputs: &[(&str, &Tensor)], error: &Error) -> Error {
+    pub(super) fn explain_run(&self, inputs: &[(&str, &Tensor)], error: &Error) -> Error {
         let shapes: Vec<String> = match inputs {
             [(_, only)] => vec![format!("{:?}", only.size())],
             several => several.iter().map(|(name, tensor)| format!("{name} {:?}", tensor.size())).collect(),
@@ -253,7 +258,7 @@ pub(super) fn rows_of(inputs: &[(&str, &Tensor)]) -> usize {
 
 impl Rows {
     /// The tensor with one row for each of `inputs`, the batch axis first.
-    fn first(&self, tensor: &Tensor, inputs: usize) -> std::result::Result<Tensor, String> {
+    pub(super) fn first(&self, tensor: &Tensor, inputs: usize) -> std::result::Result<Tensor, String> {
         let size = tensor.size();
         let (axis, inputs) = (self.axis, inputs as i64);
         let per_input = self.per_input as i64;

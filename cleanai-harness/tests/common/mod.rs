@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // every test target uses its own part
 
+pub mod kinds;
+
 use std::path::{Path, PathBuf};
 
 use cleanai_harness::data::transform;

@@ -54,6 +54,40 @@ fn write(value: &Fed<&Tensor>, key: *const c_char, tokens: &mut Vec<Token>, keys
     }
 }
 
+/// How a tensor is kept, as tape.hpp has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// A value that depends on the input.
+    Value = 0,
+    /// The same, and an operator that reads it changes it in place.
+    Changed = 1,
+    /// It does not depend on the input.
+    Weight = 2,
+}
+
+/// A tensor of a run that is kept.
+#[derive(Debug)]
+pub struct Step {
+    /// Index of the value that was observed.
+    pub observer: usize,
+    /// What was computed; as a function of its sources it can be differentiated.
+    pub computed: Tensor,
+    /// The same numbers, apart from what they were computed from; none for a weight.
+    pub value: Option<Tensor>,
+    /// Indices of the steps it was computed from.
+    pub sources: Vec<usize>,
+}
+
+type StepSink = extern "C" fn(
+    context: *mut c_void,
+    id: i64,
+    computed: *mut C_tensor,
+    value: *mut C_tensor,
+    sources: *const i64,
+    count: usize,
+) -> c_int;
+
 type Sink = extern "C" fn(context: *mut c_void, id: i64, tensor: *mut C_tensor) -> c_int;
 
 unsafe extern "C" {
@@ -103,13 +137,36 @@ unsafe extern "C" {
     ) -> *mut c_char;
     fn cleanai_program_output(program: *mut RawProgram, id: i64) -> *mut c_char;
     fn cleanai_program_keep(program: *mut RawProgram, id: i64, bound: usize) -> *mut c_char;
-    fn cleanai_program_observe(program: *mut RawProgram, wanted: *const i64, count: usize) -> *mut c_char;
+    fn cleanai_program_observe(program: *mut RawProgram, wanted: *const i64, count: usize, first: usize)
+    -> *mut c_char;
     fn cleanai_program_run(
         program: *mut RawProgram,
         tokens: *const Token,
         count: usize,
         observed: Sink,
         output: Sink,
+        context: *mut c_void,
+    ) -> *mut c_char;
+    fn cleanai_program_calls(program: *mut RawProgram, description: *mut *mut c_char) -> *mut c_char;
+    fn cleanai_program_to_double(program: *mut RawProgram) -> *mut c_char;
+    fn cleanai_program_tape(
+        program: *mut RawProgram,
+        tokens: *const Token,
+        count: usize,
+        roles: *const u8,
+        observers: usize,
+        first: usize,
+        step: StepSink,
+        context: *mut c_void,
+    ) -> *mut c_char;
+    fn cleanai_vector_jacobian(
+        computed: *const C_tensor,
+        cotangent: *const C_tensor,
+        sources: *const *const C_tensor,
+        count: usize,
+        keep: c_int,
+        differentiable: c_int,
+        sink: Sink,
         context: *mut c_void,
     ) -> *mut c_char;
 }
@@ -238,6 +295,73 @@ extern "C" fn on_output(context: *mut c_void, _id: i64, tensor: *mut C_tensor) -
         run.outputs.push(tensor);
         Ok(())
     })
+}
+
+extern "C" fn on_step(
+    context: *mut c_void,
+    id: i64,
+    computed: *mut C_tensor,
+    value: *mut C_tensor,
+    sources: *const i64,
+    count: usize,
+) -> c_int {
+    // SAFETY: `context` is the list that `Program::tape` holds for the length of the call, on this thread, and nothing else borrows it meanwhile.
+    let steps = unsafe { &mut *context.cast::<Vec<Step>>() };
+    // SAFETY: the C++ side hands over tensors made for us by `new`, the second of them null for a weight.
+    let (computed, value) =
+        unsafe { (Tensor::from_ptr(computed), (!value.is_null()).then(|| Tensor::from_ptr(value))) };
+    let sources: Vec<usize> = match count {
+        0 => Vec::new(),
+        // SAFETY: the row of indices is valid for its length as long as this call lasts.
+        _ => unsafe { std::slice::from_raw_parts(sources, count) }
+            .iter()
+            .filter_map(|index| usize::try_from(*index).ok())
+            .collect(),
+    };
+    steps.push(Step { observer: usize::try_from(id).unwrap_or(usize::MAX), computed, value, sources });
+    0
+}
+
+extern "C" fn on_product(context: *mut c_void, id: i64, tensor: *mut C_tensor) -> c_int {
+    // SAFETY: `context` is the list that `vector_jacobian` holds for the length of the call, and nothing else borrows it meanwhile.
+    let products = unsafe { &mut *context.cast::<Vec<Option<Tensor>>>() };
+    // SAFETY: the C++ side hands over a tensor made for us by `new`.
+    let tensor = unsafe { Tensor::from_ptr(tensor) };
+    match usize::try_from(id).ok().and_then(|at| products.get_mut(at)) {
+        Some(product) => {
+            *product = Some(tensor);
+            0
+        }
+        None => 1,
+    }
+}
+
+/// The product of a cotangent with the Jacobian of `computed` by each of `sources`; none for one it does not depend on.
+/// With `keep` it can be asked again; with `differentiable` the products can be differentiated by the cotangent.
+pub fn vector_jacobian(
+    computed: &Tensor,
+    cotangent: &Tensor,
+    sources: &[&Tensor],
+    keep: bool,
+    differentiable: bool,
+) -> Result<Vec<Option<Tensor>>> {
+    let raw: Vec<*const C_tensor> = sources.iter().map(|source| source.as_ptr()).collect();
+    let mut products: Vec<Option<Tensor>> = sources.iter().map(|_| None).collect();
+    let context: *mut Vec<Option<Tensor>> = &mut products;
+    // SAFETY: all tensors live through the call; `context` outlives it and only the callback uses it meanwhile.
+    check(unsafe {
+        cleanai_vector_jacobian(
+            computed.as_ptr(),
+            cotangent.as_ptr(),
+            raw.as_ptr(),
+            raw.len(),
+            keep.into(),
+            differentiable.into(),
+            on_product,
+            context.cast(),
+        )
+    })?;
+    Ok(products)
 }
 
 impl Program {
@@ -379,10 +503,51 @@ impl Program {
         check(unsafe { cleanai_program_keep(self.raw, id, bound) })
     }
 
-    /// Observes these values in every later run, which hands them over under their index here.
-    pub fn observe(&mut self, values: &[ValueId]) -> Result<()> {
+    /// Observes these values in every later run, which hands them over under their index here, counted from `first`.
+    pub fn observe(&mut self, values: &[ValueId], first: usize) -> Result<()> {
         // SAFETY: the slice is valid for its length; the C++ side checks the ids.
-        check(unsafe { cleanai_program_observe(self.raw, values.as_ptr(), values.len()) })
+        check(unsafe { cleanai_program_observe(self.raw, values.as_ptr(), values.len(), first) })
+    }
+
+    /// The operator calls as they run (JSON).
+    pub fn calls(&mut self) -> Result<String> {
+        let mut description = ptr::null_mut();
+        // SAFETY: the out-pointer is valid for the call and is set when it succeeds.
+        check(unsafe { cleanai_program_calls(self.raw, &mut description) })?;
+        Ok(take(description))
+    }
+
+    /// Weights, constants and runs are in double precision from now on.
+    pub fn to_double(&mut self) -> Result<()> {
+        // SAFETY: the program is ours alone.
+        check(unsafe { cleanai_program_to_double(self.raw) })
+    }
+
+    /// Runs the graph and keeps every observed tensor: one step for each, in the order of the run. `roles` tells for each observer how tensors
+    /// are kept, from the observer `first` on; a step's observer is counted from there.
+    pub fn tape(&mut self, arguments: &[Fed<&Tensor>], roles: &[Role], first: usize) -> Result<Vec<Step>> {
+        let (mut tokens, mut keys) = (Vec::new(), Vec::new());
+        for argument in arguments {
+            write(argument, ptr::null(), &mut tokens, &mut keys)?;
+        }
+        let roles: Vec<u8> = roles.iter().map(|role| *role as u8).collect();
+        let mut steps: Vec<Step> = Vec::new();
+        let context: *mut Vec<Step> = &mut steps;
+        // SAFETY: tokens hold live tensors, and keys that `keys` owns; the roles are valid for their length; `context` outlives the call and only the
+        // callback uses it meanwhile.
+        check(unsafe {
+            cleanai_program_tape(
+                self.raw,
+                tokens.as_ptr(),
+                tokens.len(),
+                roles.as_ptr(),
+                roles.len(),
+                first,
+                on_step,
+                context.cast(),
+            )
+        })?;
+        Ok(steps)
     }
 
     /// Runs the graph and gives its output tensors, flattened; every observed tensor goes to `observe` when it is computed.

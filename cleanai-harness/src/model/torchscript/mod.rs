@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tch::Tensor;
 
 use self::ffi::Program;
-use super::graph::{Constant, Flow, Graph, Module, Node};
+use super::graph::{Constant, Flow, Graph, Module, Node, ValueId};
 use super::signature::{Argument, ArgumentType, ElementType, TensorType};
 use crate::declare::{ModelOptions, StateChoice};
 use crate::{Error, ErrorKind, Result};
@@ -85,6 +85,49 @@ struct NodeDescription {
     place: String,
 }
 
+impl NodeDescription {
+    fn node(self) -> Node {
+        Node {
+            kind: self.kind,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            tensors: self.tensors,
+            path: self.path,
+            class: plain_class(&self.class),
+            constant: self.value,
+            place: self.place,
+        }
+    }
+}
+
+/// The operator calls of a program.
+#[derive(Deserialize)]
+struct Calls {
+    nodes: Vec<NodeDescription>,
+    inputs: Vec<ValueId>,
+    outputs: Vec<ValueId>,
+}
+
+/// The calls of a program as they run, every argument where the operator's schema has it, with the values known as in `graph`.
+pub(super) fn calls(program: &mut Program, graph: &Graph) -> Result<Graph> {
+    let text = program.calls()?;
+    let calls: Calls = serde_json::from_str(&text)
+        .map_err(|why| Error::new(ErrorKind::Model, format!("the graph cannot be described: {why}")))?;
+    let known: HashMap<ValueId, &Node> =
+        graph.nodes.iter().flat_map(|node| node.outputs.iter().map(move |output| (*output, node))).collect();
+    let nodes = calls.nodes.into_iter().map(|description| {
+        let mut node = description.node();
+        // A program that was built operator by operator does not know its modules.
+        if let Some(own) = node.outputs.iter().find_map(|output| known.get(output)) {
+            node.path.clone_from(&own.path);
+            node.class.clone_from(&own.class);
+            node.place.clone_from(&own.place);
+        }
+        node
+    });
+    Ok(Graph { nodes: nodes.collect(), inputs: calls.inputs, outputs: calls.outputs, ..graph.clone() })
+}
+
 /// Opens a TorchScript archive on this device (`None` is the CPU).
 pub(super) fn open(path: &Path, device: Option<usize>, options: &ModelOptions) -> Result<(Program, Graph)> {
     archive::check(path, options.allow_files)?;
@@ -130,16 +173,7 @@ impl Description {
     }
 
     fn graph(self) -> Graph {
-        let nodes = self.nodes.into_iter().map(|node| Node {
-            kind: node.kind,
-            inputs: node.inputs,
-            outputs: node.outputs,
-            tensors: node.tensors,
-            path: node.path,
-            class: plain_class(&node.class),
-            constant: node.value,
-            place: node.place,
-        });
+        let nodes = self.nodes.into_iter().map(NodeDescription::node);
         let modules = self.modules.into_iter().map(|m| Module { class: plain_class(&m.class), ..m }).collect();
         let signature = self.arguments.into_iter().map(|argument| Argument {
             name: argument.name,

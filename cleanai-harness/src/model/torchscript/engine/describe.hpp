@@ -4,6 +4,7 @@
 
 #include "program.hpp"
 
+#include <cmath>
 #include <set>
 #include <unordered_set>
 
@@ -26,11 +27,19 @@ void quote(std::string& out, const std::string& s) {
   out += '"';
 }
 
+// An observer hands on what it reads.
+const Value* observed(const Value* value) {
+  static const Symbol observe = Symbol::fromQualString("cleanai::observe");
+  while (value->node()->kind() == observe) value = value->node()->input(0);
+  return value;
+}
+
 template <typename Values>
 void ids(std::string& out, Program& program, const Values& values) {
   out += '[';
   bool first = true;
-  for (const Value* value : values) {
+  for (const Value* each : values) {
+    const Value* value = observed(each);
     if (!first) out += ',';
     first = false;
     program.values[value->unique()] = const_cast<Value*>(value);
@@ -57,6 +66,7 @@ struct Describer {
   }
 
   void node(const Node* node, const Origin& around) {
+    if (!node->outputs().empty() && observed(node->output(0)) != node->output(0)) return;
     auto found = program.origins.find(const_cast<Node*>(node));
     const Origin& origin = found == program.origins.end() ? around : found->second;
     std::vector<const Value*> inputs(node->inputs().begin(), node->inputs().end());
@@ -101,6 +111,13 @@ struct Describer {
       out += ",\"value\":" + std::to_string(value->toInt());
     } else if (value->isBool()) {
       out += value->toBool() ? ",\"value\":true" : ",\"value\":false";
+    } else if (value->isDouble() && std::isfinite(value->toDouble())) {
+      char number[40];
+      std::snprintf(number, sizeof number, "%.17e", value->toDouble());
+      out += std::string(",\"value\":") + number;
+    } else if (value->isString() && value->toStringRef().size() < 256) {
+      out += ",\"value\":";
+      quote(out, value->toStringRef());
     } else if (value->isIntList()) {
       out += ",\"value\":[";
       bool first_element = true;
@@ -203,6 +220,20 @@ std::string describe(Program& program, const Module* module) {
   out += "],\"element\":";
   quote(out, elements.size() == 1 ? *elements.begin() : std::string());
   out += ",\"parameters\":" + std::to_string(count) + "}";
+  return std::move(describer.out);
+}
+
+// The operator calls alone, with every argument where the operator's schema has it.
+std::string describe_calls(Program& program) {
+  Describer describer{program, "{\"nodes\":[\n"};
+  describer.block(program.graph->block(), Origin{});
+  std::string& out = describer.out;
+  std::vector<const Value*> inputs(program.graph->inputs().begin() + program.bound.size(), program.graph->inputs().end());
+  out += "],\n\"inputs\":";
+  ids(out, program, inputs);
+  out += ",\"outputs\":";
+  ids(out, program, program.graph->outputs());
+  out += "}";
   return std::move(describer.out);
 }
 

@@ -8,6 +8,7 @@
 #include "describe.hpp"
 #include "lower.hpp"
 #include "program.hpp"
+#include "tape.hpp"
 #include "trace.hpp"
 #include "values.hpp"
 
@@ -201,8 +202,13 @@ char* cleanai_program_keep(Program* program, int64_t id, size_t bound) {
   });
 }
 
-// Inserts an observer behind each of these values; a run hands them over under their index here.
-char* cleanai_program_observe(Program* program, const int64_t* wanted, size_t count) {
+// The operator calls as they run, in JSON; observers do not show.
+char* cleanai_program_calls(Program* program, char** description) {
+  return guarded([&] { *description = text(describe_calls(*program)); });
+}
+
+// Inserts an observer behind each of these values; a run hands them over under their index here, counted from `first`.
+char* cleanai_program_observe(Program* program, const int64_t* wanted, size_t count, size_t first) {
   return guarded([&] {
     Graph& graph = *program->graph;
     for (size_t i = 0; i < count; ++i) {
@@ -218,7 +224,7 @@ char* cleanai_program_observe(Program* program, const int64_t* wanted, size_t co
       Value* id;
       {
         WithInsertPoint here(observe);
-        id = graph.insertConstant(static_cast<int64_t>(i));
+        id = graph.insertConstant(static_cast<int64_t>(first + i));
       }
       observe->addInput(value);
       observe->addInput(id);
@@ -249,6 +255,71 @@ char* cleanai_program_run(
   });
   observing = outer;
   return error;
+}
+
+// Weights, constants and runs are in double precision from now on.
+char* cleanai_program_to_double(Program* program) {
+  return guarded([&] {
+    program_to_double(*program);
+    program->code.reset();
+  });
+}
+
+// Runs the graph and hands over a step for every tensor that observers see, in order. A step is owned by the callee with its tensors; `value` is null for
+// a weight. `roles` has one for each observer from `first` on; those before it see nothing.
+char* cleanai_program_tape(
+    Program* program,
+    const Given* tokens,
+    size_t count,
+    const uint8_t* roles,
+    size_t observers,
+    size_t first,
+    int (*step)(void* context, int64_t id, at::Tensor* computed, at::Tensor* value, const int64_t* sources, size_t count),
+    void* context) {
+  return guarded([&] {
+    if (!program->fresh.isNone() && !program->keep_state) program->bound[0] = copy_state(program->fresh);
+    at::AutoGradMode with_gradients(true);
+    if (!program->code) program->code = std::make_unique<Code>(program->graph, "forward");
+    Stack stack(program->bound.begin(), program->bound.end());
+    stack_arguments(*program, tokens, count, stack);
+    Tape tape{roles, observers, static_cast<int64_t>(first), {}, {}};
+    {
+      Writing here(tape);
+      InterpreterState(*program->code).run(stack);
+    }
+    for (const Step& s : tape.steps) {
+      auto* value = s.value.defined() ? new at::Tensor(s.value) : nullptr;
+      if (step(context, s.id, new at::Tensor(s.computed), value, s.sources.data(), s.sources.size()) != 0) {
+        throw std::runtime_error("cleanai: the caller stopped");
+      }
+    }
+  });
+}
+
+// The product of a cotangent with the Jacobian of `computed` by each source: hands over one tensor per source under its index, where it depends on it.
+// keep: whether it will be asked again. differentiable: whether the products can be differentiated themselves, by the cotangent.
+char* cleanai_vector_jacobian(
+    const at::Tensor* computed,
+    const at::Tensor* cotangent,
+    const at::Tensor* const* sources,
+    size_t count,
+    int keep,
+    int differentiable,
+    Sink sink,
+    void* context) {
+  return guarded([&] {
+    at::AutoGradMode with_gradients(true);
+    std::vector<at::Tensor> by;
+    for (size_t i = 0; i < count; ++i) by.push_back(*sources[i]);
+    auto products = torch::autograd::grad(
+        {*computed}, by, {*cotangent}, /*retain_graph=*/keep != 0, /*create_graph=*/differentiable != 0, /*allow_unused=*/true);
+    for (size_t i = 0; i < count; ++i) {
+      if (!products[i].defined()) continue;
+      if (sink(context, static_cast<int64_t>(i), new at::Tensor(products[i])) != 0) {
+        throw std::runtime_error("cleanai: the caller stopped");
+      }
+    }
+  });
 }
 
 }  // extern "C"

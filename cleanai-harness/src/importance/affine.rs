@@ -1,0 +1,471 @@
+//! Relevance through convolutions, linear operators and products with constant matrices, batch norms and pads merged into them.
+
+use std::collections::HashMap;
+
+use tch::{Kind, Tensor, no_grad, with_grad};
+
+use super::call::{Affine, Map, Padding};
+use super::lrp::{Through, column, stabiliser};
+use super::plan::Plan;
+use super::rule::{Bias, Rule, Stabiliser};
+use crate::model::graph::ValueId;
+use crate::model::tape::vector_jacobian;
+use crate::{Error, ErrorKind, Result};
+
+/// Constants of a run by the observer that saw them.
+pub(super) type Weights = HashMap<usize, Tensor>;
+
+/// How many inputs contribute to each output, as a function of an input of ones, kept for the next batch of the same shape.
+#[derive(Debug)]
+pub(super) struct Count {
+    shape: Vec<i64>,
+    ones: Tensor,
+    counted: Tensor,
+}
+
+/// What is read of a run for one call.
+struct Numbers {
+    weight: Tensor,
+    /// Of every output, shaped to be added to it; none where it is 0.
+    bias: Option<Tensor>,
+}
+
+impl Affine {
+    /// The relevance of the input, of the relevance of the output.
+    pub fn relevance(
+        &self,
+        through: &Through<'_>,
+        plan: &Plan,
+        weights: &Weights,
+        count: &mut Option<Count>,
+        rule: Rule,
+    ) -> Result<Tensor> {
+        let (input, output) = (through.source(0)?, through.output());
+        let numbers = self.numbers(plan, weights, &output, &input)?;
+        match rule {
+            Rule::Epsilon => self.epsilon(through, &input, &output, &numbers, count),
+            Rule::ZPlus => self.alpha_beta(through, &input, &numbers, 1.0),
+            Rule::AlphaBeta(alpha) => self.alpha_beta(through, &input, &numbers, alpha),
+            Rule::Gamma(gamma) => self.gamma(through, &input, &output, &numbers, gamma),
+        }
+    }
+
+    fn epsilon(
+        &self,
+        through: &Through<'_>,
+        input: &Tensor,
+        output: &Tensor,
+        numbers: &Numbers,
+        count: &mut Option<Count>,
+    ) -> Result<Tensor> {
+        let rules = through.rules;
+        let mut added = stabiliser(output, rules.eps)?;
+        let shared = through.relevance.f_div(&output.f_add(&added)?)?;
+        let mut relevance = through.product(&shared, false)?.f_mul_(input)?;
+        // What is spread evenly: the stabiliser, the bias, or both.
+        let spread = match (rules.stabiliser, rules.bias) {
+            (Stabiliser::Plain, Bias::Absorb) => None,
+            (Stabiliser::Plain, Bias::Spread) => numbers.bias.as_ref().map(|bias| shared.f_mul(bias)).transpose()?,
+            (Stabiliser::Spread, bias) => {
+                if let Some(bias) = numbers.bias.as_ref().filter(|_| bias == Bias::Spread) {
+                    added = added.f_add_(bias)?;
+                }
+                Some(added.f_mul_(&shared)?)
+            }
+        };
+        if let Some(spread) = spread {
+            relevance = relevance.f_add_(&self.spread(&spread, input, numbers, count)?)?;
+        }
+        Ok(relevance)
+    }
+
+    /// Shares what every output has to give evenly among the inputs that contribute to it.
+    fn spread(&self, given: &Tensor, input: &Tensor, numbers: &Numbers, count: &mut Option<Count>) -> Result<Tensor> {
+        let size = input.size();
+        match &self.map {
+            Map::Linear | Map::Right => {
+                let inputs = *size.last().unwrap_or(&1);
+                let each = given.f_sum_dim_intlist(&[-1i64][..], true, None::<Kind>)?.f_div_scalar_(inputs as f64)?;
+                expand(&each, &size)
+            }
+            Map::Left => {
+                let inputs = size[size.len().saturating_sub(2)];
+                let each = given.f_sum_dim_intlist(&[-2i64][..], true, None::<Kind>)?.f_div_scalar_(inputs as f64)?;
+                expand(&each, &size)
+            }
+            Map::Convolution { groups, .. } => {
+                let groups = *groups;
+                let per_group = size[1] / groups;
+                if count.as_ref().is_none_or(|count| count.shape != size) {
+                    *count = Some(self.count(&size, &numbers.weight, groups)?);
+                }
+                let Some(count) = count.as_ref() else { unreachable!("it was just made") };
+                let mut split = given.size();
+                split.splice(1..2, [groups, split[1] / groups]);
+                let of_group = given.f_view(split.as_slice())?.f_sum_dim_intlist(&[2i64][..], false, None::<Kind>)?;
+                // Outputs that see nothing but padding have nobody to give to.
+                let inputs = count.counted.f_detach()?.f_mul_scalar(per_group as f64)?;
+                let each =
+                    of_group.f_div(&inputs.f_clamp_min(1.0)?)?.f_mul_(&inputs.f_gt(0.0)?.f_to_kind(Kind::Double)?)?;
+                let back = vector_jacobian(&count.counted, &each, &[&count.ones], true, false)?;
+                let back = back.into_iter().next().flatten().ok_or_else(|| lost("a convolution of ones"))?;
+                let mut spread = size.clone();
+                spread.splice(1..2, [groups, per_group]);
+                Ok(expand(&back.f_unsqueeze(2)?, &spread)?.f_reshape(size.as_slice())?)
+            }
+        }
+    }
+
+    /// A convolution of ones with ones, one channel for each group.
+    fn count(&self, size: &[i64], weight: &Tensor, groups: i64) -> Result<Count> {
+        let mut shape = size.to_vec();
+        shape[1] = groups;
+        let mut kernel = weight.size();
+        (kernel[0], kernel[1]) = (groups, 1);
+        let options = (Kind::Double, weight.device());
+        let ones = Tensor::f_ones(shape.as_slice(), options)?.f_requires_grad_(true)?;
+        let kernel = Tensor::f_ones(kernel.as_slice(), options)?;
+        let counted = with_grad(|| -> Result<Tensor> {
+            let padded = match &self.pad {
+                Some((sizes, _)) => ones.f_constant_pad_nd(sizes.as_slice())?,
+                None => ones.shallow_clone(),
+            };
+            self.apply(&padded, &kernel)
+        })?;
+        Ok(Count { shape: size.to_vec(), ones, counted })
+    }
+
+    /// The map without bias and norm.
+    fn apply(&self, input: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        Ok(match &self.map {
+            Map::Linear => input.f_linear(weight, None::<Tensor>)?,
+            Map::Right => input.f_matmul(weight)?,
+            Map::Left => weight.f_matmul(input)?,
+            Map::Convolution { stride, padding, dilation, transposed, output_padding, groups } => {
+                let axes = weight.dim().saturating_sub(2);
+                let wide = |list: &[i64]| if list.len() == 1 { vec![list[0]; axes] } else { list.to_vec() };
+                let (stride, dilation) = (wide(stride), wide(dilation));
+                match padding {
+                    Padding::Sizes(sizes) => input.f_convolution(
+                        weight,
+                        None::<Tensor>,
+                        stride,
+                        wide(sizes),
+                        dilation,
+                        *transposed,
+                        wide(output_padding),
+                        *groups,
+                    )?,
+                    Padding::Word(word) => match axes {
+                        1 => input.f_conv1d_padding(weight, None::<Tensor>, stride, word, dilation, *groups)?,
+                        2 => input.f_conv2d_padding(weight, None::<Tensor>, stride, word, dilation, *groups)?,
+                        _ => input.f_conv3d_padding(weight, None::<Tensor>, stride, word, dilation, *groups)?,
+                    },
+                }
+            }
+        })
+    }
+
+    fn numbers(&self, plan: &Plan, weights: &Weights, output: &Tensor, input: &Tensor) -> Result<Numbers> {
+        let get =
+            |value: ValueId| plan.place(value).and_then(|place| weights.get(&place)).ok_or_else(|| lost("a weight"));
+        let maybe = |value: Option<ValueId>| value.map(get).transpose();
+        let mut weight = get(self.weight)?.shallow_clone();
+        if weight.dim() < 2 || (self.is_convolution() && input.dim() != weight.dim()) {
+            let what = format!(
+                "no relevance: an input of shape {:?} meets a weight of shape {:?}",
+                input.size(),
+                weight.size()
+            );
+            return Err(Error::new(ErrorKind::Model, what).with_help("give the model inputs with a batch axis"));
+        }
+        let mut bias = maybe(self.bias)?.map(Tensor::shallow_clone);
+        if let Some(own) = bias.take() {
+            bias = Some(own.f_mul_scalar(self.bias_factor)?);
+        }
+        // Behind a pad whose cells are not 0 these are part of the bias.
+        let padded = match &self.pad {
+            Some((sizes, value)) if *value != 0.0 => {
+                let zeros = input.f_zeros_like()?.f_constant_pad_nd(sizes.as_slice())?;
+                let ones = input.f_ones_like()?.f_constant_pad_nd(sizes.as_slice())?;
+                let cells = ones.f_neg()?.f_add_scalar(1.0)?.f_mul_scalar(*value)?;
+                Some(self.apply(&zeros.f_add(&cells)?, &weight)?)
+            }
+            _ => None,
+        };
+        let mut offset = padded;
+        if let Some(norm) = &self.norm {
+            let deviation = get(norm.variance)?.f_add_scalar(norm.epsilon)?.f_sqrt()?;
+            let mut scale = deviation.f_reciprocal()?;
+            if let Some(own) = maybe(norm.weight)? {
+                scale = scale.f_mul(own)?;
+            }
+            let before = match bias {
+                Some(bias) => bias.f_sub(get(norm.mean)?)?,
+                None => get(norm.mean)?.f_neg()?,
+            };
+            let after = before.f_mul(&scale)?;
+            bias = Some(match maybe(norm.bias)? {
+                Some(own) => after.f_add(own)?,
+                None => after,
+            });
+            if let Some(own) = offset.take() {
+                offset = Some(own.f_mul(&self.of_channels(&scale, output)?)?);
+            }
+            weight = self.scaled(&weight, &scale)?;
+        }
+        let bias = bias.map(|bias| self.of_channels(&bias, output)).transpose()?;
+        let bias = match (bias, offset) {
+            (Some(bias), Some(offset)) => Some(offset.f_add(&bias)?),
+            (bias, offset) => bias.or(offset),
+        };
+        Ok(Numbers { weight, bias })
+    }
+
+    fn is_convolution(&self) -> bool {
+        matches!(self.map, Map::Convolution { .. })
+    }
+
+    /// Numbers of the output's channels, shaped to meet it.
+    fn of_channels(&self, numbers: &Tensor, output: &Tensor) -> Result<Tensor> {
+        let mut shape = vec![1; output.dim()];
+        let axis = if self.is_convolution() { 1 } else { output.dim().saturating_sub(1) };
+        if numbers.numel() > 1 {
+            shape[axis] = -1;
+        }
+        Ok(numbers.f_reshape(shape.as_slice())?)
+    }
+
+    /// The weight with every output channel times its factor.
+    fn scaled(&self, weight: &Tensor, scale: &Tensor) -> Result<Tensor> {
+        match &self.map {
+            Map::Convolution { transposed: true, groups, .. } => {
+                // [inputs, outputs / groups, ...]: the inputs of a group meet that group's outputs.
+                let mut split = weight.size();
+                let inputs = split[0];
+                split.splice(0..1, [*groups, inputs / groups]);
+                let mut shape = vec![1; split.len()];
+                (shape[0], shape[2]) = (*groups, split[2]);
+                let scaled = weight.f_view(split.as_slice())?.f_mul(&scale.f_view(shape.as_slice())?)?;
+                Ok(scaled.f_view(weight.size().as_slice())?)
+            }
+            Map::Right => Ok(weight.f_mul(scale)?),
+            _ => {
+                let mut shape = vec![1; weight.dim()];
+                shape[0] = -1;
+                Ok(weight.f_mul(&scale.f_view(shape.as_slice())?)?)
+            }
+        }
+    }
+
+    /// The sums of the positive and of the negative contributions of the inputs, each as a function of them.
+    fn parts(&self, input: &Tensor, weight: &Tensor) -> Result<[Part; 2]> {
+        let inputs = [input.f_clamp_min(0.0)?, input.f_clamp_max(0.0)?];
+        let weights = [weight.f_clamp_min(0.0)?, weight.f_clamp_max(0.0)?];
+        let part = |pairs: [(usize, usize); 2]| -> Result<Part> {
+            let terms = pairs.into_iter().map(|(input, weight)| {
+                let leaf = inputs[input].f_detach()?.f_requires_grad_(true)?;
+                let sum = with_grad(|| -> Result<Tensor> {
+                    let padded = match &self.pad {
+                        Some((sizes, _)) => leaf.f_constant_pad_nd(sizes.as_slice())?,
+                        None => leaf.shallow_clone(),
+                    };
+                    self.apply(&padded, &weights[weight])
+                })?;
+                Ok((leaf, sum))
+            });
+            Ok(Part { terms: terms.collect::<Result<Vec<_>>>()? })
+        };
+        Ok([part([(0, 0), (1, 1)])?, part([(0, 1), (1, 0)])?])
+    }
+
+    fn alpha_beta(&self, through: &Through<'_>, input: &Tensor, numbers: &Numbers, alpha: f64) -> Result<Tensor> {
+        let [positive, negative] = self.parts(input, &numbers.weight)?;
+        let bias = |clamp: fn(&Tensor) -> std::result::Result<Tensor, tch::TchError>| {
+            numbers.bias.as_ref().map(clamp).transpose()
+        };
+        let share = |part: &Part, bias: Option<Tensor>, factor: f64| -> Result<Tensor> {
+            let mut sum = part.sum()?;
+            if let Some(bias) = bias {
+                sum = sum.f_add(&bias)?;
+            }
+            // Where nothing contributes nothing is shared.
+            let shared = through.relevance.f_div(&sum)?.f_mul_scalar_(factor)?;
+            part.back(&shared.f_where_self(&sum.f_ne(0.0)?, &sum.f_zeros_like()?)?)
+        };
+        let gained = share(&positive, bias(|bias| bias.f_clamp_min(0.0))?, alpha)?;
+        if alpha == 1.0 {
+            return Ok(gained);
+        }
+        Ok(gained.f_sub(&share(&negative, bias(|bias| bias.f_clamp_max(0.0))?, alpha - 1.0)?)?)
+    }
+
+    fn gamma(
+        &self,
+        through: &Through<'_>,
+        input: &Tensor,
+        output: &Tensor,
+        numbers: &Numbers,
+        gamma: f64,
+    ) -> Result<Tensor> {
+        let parts = self.parts(input, &numbers.weight)?;
+        let up = output.f_ge(0.0)?;
+        let mut sums = [parts[0].sum()?, parts[1].sum()?];
+        if let Some(bias) = &numbers.bias {
+            sums = [sums[0].f_add(&bias.f_clamp_min(0.0)?)?, sums[1].f_add(&bias.f_clamp_max(0.0)?)?];
+        }
+        let favoured = sums[0].f_where_self(&up, &sums[1])?;
+        let total = output.f_add(&favoured.f_mul_scalar(gamma)?)?;
+        let shared = through.relevance.f_div(&total.f_add(&stabiliser(&total, through.rules.eps)?)?)?;
+        let mut relevance = through.product(&shared, false)?.f_mul_(input)?;
+        let none = shared.f_zeros_like()?;
+        for (part, favoured) in parts.iter().zip([up.shallow_clone(), up.f_logical_not()?]) {
+            let favoured = shared.f_where_self(&favoured, &none)?;
+            relevance = relevance.f_add_(&part.back(&favoured)?.f_mul_scalar_(gamma)?)?;
+        }
+        Ok(relevance)
+    }
+}
+
+/// A sum of contributions of one sign.
+struct Part {
+    /// The inputs of one sign as a leaf, and what they contribute.
+    terms: Vec<(Tensor, Tensor)>,
+}
+
+impl Part {
+    fn sum(&self) -> Result<Tensor> {
+        no_grad(|| Ok(self.terms[0].1.f_detach()?.f_add(&self.terms[1].1.f_detach()?)?))
+    }
+
+    /// What each input gets of what the outputs share in proportion to the contributions.
+    fn back(&self, shared: &Tensor) -> Result<Tensor> {
+        let mut sum: Option<Tensor> = None;
+        for (leaf, computed) in &self.terms {
+            let product = vector_jacobian(computed, shared, &[leaf], true, false)?.into_iter().next().flatten();
+            let got = product.ok_or_else(|| lost("an input"))?.f_mul(&leaf.f_detach()?)?;
+            sum = Some(match sum {
+                Some(sum) => sum.f_add(&got)?,
+                None => got,
+            });
+        }
+        sum.ok_or_else(|| lost("an input"))
+    }
+}
+
+fn expand(tensor: &Tensor, size: &[i64]) -> Result<Tensor> {
+    Ok(tensor.f_expand(size, true)?)
+}
+
+pub(super) fn lost(what: &str) -> Error {
+    Error::new(ErrorKind::Model, format!("no relevance: {what} was not seen in the run"))
+}
+
+/// The relevance of a value that is a factor and a constant for each input: the constant is a bias with one input.
+pub(super) fn shift(through: &Through<'_>) -> Result<Tensor> {
+    let rules = through.rules;
+    if rules.bias == Bias::Spread && rules.stabiliser == Stabiliser::Spread {
+        return through.passed();
+    }
+    let output = through.output();
+    let term = through.product(&output.f_ones_like()?, true)?.f_mul(&through.source(0)?)?;
+    if term.size() != output.size() {
+        return through.passed();
+    }
+    let added = stabiliser(&output, rules.eps)?;
+    let mut kept = term.shallow_clone();
+    if rules.bias == Bias::Spread {
+        kept = kept.f_add(&output.f_sub(&term)?)?;
+    }
+    if rules.stabiliser == Stabiliser::Spread {
+        kept = kept.f_add(&added)?;
+    }
+    Ok(kept.f_mul(&through.relevance.f_div(&output.f_add(&added)?)?)?)
+}
+
+/// The relevance of two values of which one, times a factor, was added to the other. The stabiliser is shared by the size of the terms.
+pub(super) fn join(through: &Through<'_>, factor: f64) -> Result<Vec<Tensor>> {
+    let output = through.output();
+    let added = stabiliser(&output, through.rules.eps)?;
+    let shared = through.relevance.f_div(&output.f_add(&added)?)?;
+    let size = output.size();
+    let terms =
+        [through.source(0)?.f_expand(size.as_slice(), true)?, through.source(1)?.f_expand(size.as_slice(), true)?];
+    let terms = [terms[0].shallow_clone(), terms[1].f_mul_scalar(factor)?];
+    let sizes = [terms[0].f_abs()?, terms[1].f_abs()?];
+    let both = sizes[0].f_add(&sizes[1])?;
+    let half = both.f_full_like(0.5)?;
+    let mut relevance = Vec::new();
+    for ((place, term), magnitude) in terms.iter().enumerate().zip(&sizes) {
+        let mut part = term.shallow_clone();
+        if through.rules.stabiliser == Stabiliser::Spread {
+            let mut share = magnitude.f_div(&both)?.f_where_self(&both.f_gt(0.0)?, &half)?;
+            part = part.f_add(&share.f_mul_(&added)?)?;
+        }
+        relevance.push(column(&part.f_mul(&shared)?, &through.source(place)?.size())?);
+    }
+    Ok(relevance)
+}
+
+/// The relevance of the input of a weighted mean or sum with fixed weights. `counted` are the sums of the weights; they are the Jacobian's product
+/// with ones, by way of the product with a cotangent, which is linear in it.
+pub(super) fn average(through: &Through<'_>, place: usize, counted: &mut Option<(Vec<i64>, Tensor)>) -> Result<Tensor> {
+    let output = through.output();
+    let input = through.source(place)?;
+    let added = stabiliser(&output, through.rules.eps)?;
+    let shared = through.relevance.f_div(&output.f_add(&added)?)?;
+    let relevance = through.product_of(place, &shared, true)?.f_mul(&input)?;
+    if through.rules.stabiliser == Stabiliser::Plain {
+        return Ok(relevance);
+    }
+    let size = input.size();
+    if counted.as_ref().is_none_or(|(known, _)| *known != size) {
+        let cotangent = output.f_zeros_like()?.f_requires_grad_(true)?;
+        let leaf = through.leaf(place)?;
+        let product =
+            vector_jacobian(through.computed(), &cotangent, &[leaf], true, true)?.into_iter().next().flatten();
+        let product = product.ok_or_else(|| lost("an input"))?;
+        let sums = vector_jacobian(&product, &leaf.f_detach()?.f_ones_like()?, &[&cotangent], true, false)?;
+        let sums = sums.into_iter().next().flatten().ok_or_else(|| lost("an input"))?;
+        *counted = Some((size, sums));
+    }
+    let Some((_, sums)) = counted.as_ref() else { unreachable!("it was just made") };
+    let given = added.f_mul(&shared)?;
+    let each = given.f_div(sums)?.f_where_self(&sums.f_ne(0.0)?, &given.f_zeros_like()?)?;
+    Ok(relevance.f_add(&through.product_of(place, &each, true)?)?)
+}
+
+/// The relevance of values weighed by attention, the weights taken for constants that sum to 1 (Ali et al.: XAI for Transformers: Better
+/// Explanations through Conservative Propagation, ICML 2022, section 3).
+pub(super) fn attention(through: &Through<'_>, place: usize) -> Result<Tensor> {
+    let output = through.output();
+    let added = stabiliser(&output, through.rules.eps)?;
+    let shared = through.relevance.f_div(&output.f_add(&added)?)?;
+    let relevance = through.product_of(place, &shared, true)?.f_mul(&through.source(place)?)?;
+    if through.rules.stabiliser == Stabiliser::Plain {
+        return Ok(relevance);
+    }
+    Ok(relevance.f_add(&through.product_of(place, &added.f_mul(&shared)?, true)?)?)
+}
+
+/// The relevance of the factors of a product, half for each (Achtibat et al.: AttnLRP, ICML 2024, proposition 3.3).
+pub(super) fn product(through: &Through<'_>) -> Result<Vec<Tensor>> {
+    let output = through.output();
+    let shared = through.relevance.f_div(&output.f_add(&stabiliser(&output, through.rules.eps)?)?)?;
+    let sources = through.sources();
+    (0..sources)
+        .map(|place| {
+            let product = through.product_of(place, &shared, true)?.f_mul(&through.source(place)?)?;
+            Ok(product.f_div_scalar(sources as f64)?)
+        })
+        .collect()
+}
+
+/// What an operator without a rule passes on if it is taken for its gradient at this input.
+pub(super) fn gradient(through: &Through<'_>) -> Result<Vec<Tensor>> {
+    let output = through.output();
+    let shared = through.relevance.f_div(&output.f_add(&stabiliser(&output, through.rules.eps)?)?)?;
+    (0..through.sources())
+        .map(|place| Ok(through.product_of(place, &shared, true)?.f_mul(&through.source(place)?)?))
+        .collect()
+}
