@@ -52,7 +52,6 @@ pub mod data;
 pub mod declare;
 mod error;
 pub mod gate;
-#[cfg(feature = "torch")]
 pub mod importance;
 pub mod kernel;
 pub mod measure;

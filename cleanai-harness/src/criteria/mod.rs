@@ -12,6 +12,7 @@ mod coverage;
 mod double_double;
 mod exact_sum;
 mod gram;
+pub mod importance;
 pub mod interaction;
 pub mod nearest;
 pub mod nlc;
@@ -33,7 +34,8 @@ mod values;
 use std::any::Any;
 use std::collections::BTreeMap;
 
-use crate::declare::CriterionSpec;
+use crate::declare::{CriterionSpec, Selector};
+use crate::importance::RelevanceNeeds;
 use crate::model::LayerInfo;
 use crate::{Error, ErrorKind, Result};
 
@@ -55,7 +57,7 @@ pub struct BatchEnd<'a> {
 }
 
 /// What a criterion asks of the pass.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Needs {
     /// Ranges from a profile set.
     pub profile: bool,
@@ -63,6 +65,8 @@ pub struct Needs {
     pub std: bool,
     /// Mean differences from it, too.
     pub mean_difference: bool,
+    /// The relevance of neurons over it, too, and their values for the inputs that have it.
+    pub relevance: Option<RelevanceNeeds>,
     /// Activation modules as layers, in the order in which they were registered, instead of the layers in execution order
     /// (CRITERIA section 4).
     pub modules: bool,
@@ -90,6 +94,22 @@ pub struct LayerProfile {
     /// Mean of |difference| over all unordered pairs of profile inputs per neuron; empty unless [`Needs::mean_difference`] was
     /// asked for.
     pub mean_difference: Vec<f64>,
+    /// Relevance of the neurons, and their values; none unless [`Needs::relevance`] was asked for.
+    pub importance: Option<LayerImportance>,
+}
+
+/// How much the outputs of a model are made of each neuron of a layer, over the profile inputs that are explained: those it classifies
+/// correctly, or all where there are no labels (CRITERIA section 5).
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct LayerImportance {
+    /// By neuron: the sum of its relevance over the inputs, signs kept; a channel's is that of all its positions.
+    pub relevance: Vec<f64>,
+    /// Neuron by neuron: its values for these inputs.
+    pub values: Vec<f64>,
+    /// How many inputs these are.
+    pub inputs: usize,
+    /// The largest sum of magnitudes of an input's relevance, relative to what is explained of it.
+    pub amplification: f64,
 }
 
 /// What a state is started with.
@@ -127,6 +147,11 @@ pub trait Criterion: Send + Sync {
     /// # Errors
     /// If the criterion cannot be computed on these layers.
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>>;
+
+    /// The layers it looks at where neither it nor a requirement names any; none for those of the test.
+    fn default_layers(&self) -> Option<Selector> {
+        None
+    }
 
     /// About how much memory a state takes on layers of so many neurons.
     fn bytes(&self, neurons: &[usize]) -> u64 {

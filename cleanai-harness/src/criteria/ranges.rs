@@ -1,5 +1,6 @@
 //! The profile's ranges of a layer's neurons cut into sections, and the kernel that finds the section of every value.
 
+use std::ops::{Add, Mul, Sub};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::coverage::{Coverage, FirstCover, PARALLEL_FROM};
@@ -7,8 +8,17 @@ use super::number::Number;
 use super::{DeviceUnits, LayerProfile};
 use crate::vectorise::vectorised;
 
-/// Neurons handled together: their rows of bits stay in the cache while the inputs of a batch stream past.
+/// Neurons handled together: all that is gathered of them stays in the nearest cache.
 const BLOCK: usize = 64;
+
+/// Neurons that share an array of [`GATHERED`] words.
+const GROUP: usize = 16;
+
+/// Words that a byte tells apart.
+const GATHERED: usize = 256;
+
+/// With more sections than this, too many values lie too near to an edge to be decided in f32.
+const SINGLE_UP_TO: usize = 1 << 14;
 
 /// Ranges of one layer.
 #[derive(Debug)]
@@ -17,8 +27,6 @@ pub(crate) struct Ranges {
     low: Vec<f64>,
     /// End of the range, likewise.
     high: Vec<f64>,
-    /// Sections per unit of value.
-    scale: Vec<f64>,
     sections: usize,
     /// Neurons without sections because the profile set does not move them.
     pub constant: u64,
@@ -38,8 +46,7 @@ impl Ranges {
             (*low, *high) = (f64::NAN, f64::NAN);
             constant += 1;
         }
-        let scale = low.iter().zip(&high).map(|(low, high)| sections as f64 / (high - low)).collect();
-        Self { low, high, scale, sections, constant, unknown: profile.unknown() }
+        Self { low, high, sections, constant, unknown: profile.unknown() }
     }
 
     pub(crate) fn neurons(&self) -> u64 {
@@ -51,57 +58,31 @@ impl Ranges {
         same_numbers(&self.low, &other.low) && same_numbers(&self.high, &other.high)
     }
 
-    /// Covers the section of every value, the items of a neuron being its sections filled up to whole words; gives how many values lay
-    /// below and above the ranges.
+    /// Covers the section of every value, the items of a neuron being its sections filled up to whole words; gives how
+    /// many values lay below and above the ranges.
     pub(crate) fn cover<T: Number>(&self, rows: &[T], first: usize, coverage: &mut Coverage) -> (u64, u64) {
-        let neurons = self.low.len();
-        if rows.is_empty() || neurons == 0 {
+        if rows.is_empty() || self.low.is_empty() {
             return (0, 0);
         }
-        let stride = self.sections.next_multiple_of(64);
+        let words = self.sections.div_ceil(64);
         let (below, above) = (AtomicU64::new(0), AtomicU64::new(0));
         let keep = coverage.firsts().is_some();
+        // A single input leaves nothing to gather.
+        let gather = !keep && words * GROUP <= GATHERED && rows.len() > self.low.len();
+        let single = size_of::<T>() == size_of::<f32>() && self.sections <= SINGLE_UP_TO;
         let work = |index: usize, words: &mut [u64], found: &mut Vec<FirstCover>| {
-            let start = index * BLOCK;
-            let block = start..neurons.min(start + BLOCK);
-            let bounds = Bounds {
-                low: &self.low[block.clone()],
-                high: &self.high[block.clone()],
-                scale: &self.scale[block.clone()],
-                sections: self.sections,
+            let part = Part { ranges: self, rows, start: index * BLOCK };
+            let mut gathered = [[0; GATHERED]; BLOCK / GROUP];
+            let outside = match (gather, single) {
+                (true, true) => gather_block(&part, &mut Lanes::<f32>::new(), &mut gathered, words),
+                (true, false) => gather_block(&part, &mut Lanes::<f64>::new(), &mut gathered, words),
+                (false, true) => cover_block(&part, &mut Lanes::<f32>::new(), words, first, keep, found),
+                (false, false) => cover_block(&part, &mut Lanes::<f64>::new(), words, first, keep, found),
             };
-            let row_words = stride / 64;
-            let mut outside = (0, 0);
-            let mut places = [NONE; BLOCK];
-            for (input, row) in rows.chunks_exact(neurons).enumerate() {
-                let row = &row[block.clone()];
-                if places_of(row, &bounds, &mut places) {
-                    bounds.places_exactly(row, &mut places);
-                }
-                let mut missed = false;
-                for (neuron, &place) in places[..row.len()].iter().enumerate() {
-                    // `NONE` lies beyond all words.
-                    let Some(word) = words.get_mut(neuron * row_words + place as usize / 64) else {
-                        missed = true;
-                        continue;
-                    };
-                    let bit = 1 << (place % 64);
-                    if keep && *word & bit == 0 {
-                        let item = (start + neuron) * stride + place as usize;
-                        found.push(FirstCover { input: (first + input) as u32, item: item as u32 });
-                    }
-                    // Also where it is covered already: at first hardly anything is, and no processor can guess which.
-                    *word |= bit;
-                }
-                if missed {
-                    let (below, above) = bounds.outside(row);
-                    outside = (outside.0 + below, outside.1 + above);
-                }
-            }
             below.fetch_add(outside.0, Ordering::Relaxed);
             above.fetch_add(outside.1, Ordering::Relaxed);
         };
-        coverage.in_blocks(BLOCK * stride, rows.len() >= PARALLEL_FROM, work);
+        coverage.in_blocks(BLOCK * words * 64, rows.len() >= PARALLEL_FROM, work);
         (below.into_inner(), above.into_inner())
     }
 }
@@ -136,65 +117,281 @@ impl Ranges {
     }
 }
 
-/// The place of a value that is in no section.
+/// The section that `cover_elsewhere` is told of a value that is in none.
 const NONE: u32 = u32::MAX;
 
-/// The ranges of up to [`BLOCK`] neurons.
-struct Bounds<'a> {
-    low: &'a [f64],
-    high: &'a [f64],
-    scale: &'a [f64],
-    sections: usize,
+/// Stands for the section of a value that the lanes cannot tell.
+const DOUBTFUL: u32 = u32::MAX - 1;
+
+/// The values of a block of neurons.
+struct Part<'a, T> {
+    ranges: &'a Ranges,
+    rows: &'a [T],
+    /// The first of the neurons.
+    start: usize,
 }
 
-impl Bounds<'_> {
-    /// The definition as it stands.
-    fn places_exactly<T: Number>(&self, row: &[T], places: &mut [u32; BLOCK]) {
-        let last = (self.sections - 1) as f64;
-        for (neuron, value) in row.iter().enumerate() {
-            let (value, low, high) = (value.to_f64(), self.low[neuron], self.high[neuron]);
-            let exact = (value - low) / (high - low) * self.sections as f64;
-            let inside = value >= low && value <= high;
-            places[neuron] = if inside { exact.floor().min(last) as u32 } else { NONE };
-        }
+impl<'a, T: Number> Part<'a, T> {
+    #[inline(always)]
+    fn columns(&self) -> std::ops::Range<usize> {
+        self.start..self.ranges.low.len().min(self.start + BLOCK)
     }
 
-    /// How many values lie below and above.
-    fn outside<T: Number>(&self, row: &[T]) -> (u64, u64) {
-        row.iter().zip(self.low).zip(self.high).fold((0, 0), |(below, above), ((value, low), high)| {
-            (below + u64::from(value.to_f64() < *low), above + u64::from(value.to_f64() > *high))
-        })
+    /// One row for each input; those of the last block may be short.
+    #[inline(always)]
+    fn rows(&self) -> impl Iterator<Item = &'a [T]> {
+        let columns = self.columns();
+        self.rows.chunks_exact(self.ranges.low.len()).map(move |row| &row[columns.clone()])
+    }
+
+    /// Decides what the lanes left open, by the definition as it stands.
+    #[cold]
+    #[inline(never)]
+    fn decide(&self, row: &[T], sections: &mut [u32; BLOCK], outside: &mut (u64, u64)) {
+        let count = self.ranges.sections;
+        for (column, section) in sections.iter_mut().enumerate().filter(|(_, section)| **section == DOUBTFUL) {
+            let value = row[column].to_f64();
+            let (low, high) = (self.ranges.low[self.start + column], self.ranges.high[self.start + column]);
+            let exact = (value - low) / (high - low) * count as f64;
+            let inside = value >= low && value <= high;
+            *section = if inside { exact.floor().min((count - 1) as f64) as u32 } else { NONE };
+            outside.0 += u64::from(value < low);
+            outside.1 += u64::from(value > high);
+        }
     }
 }
 
 vectorised! {
-    /// The section of every value, by a multiplication where the definition divides. Returns whether some value lies so near to the edge
-    /// of a section that the two might differ.
-    fn places_of<T: Number>(row: &[T], bounds: &Bounds<'_>, places: &mut [u32; BLOCK]) -> bool {
-        // Adding this rounds to a whole number.
-        const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
-        let count = bounds.sections as f64;
-        let last = count - 1.0;
-        // Both ways stay within four units of the last place of the true quotient.
-        let tolerance = count * 4e-15;
-        let mut doubtful = false;
-        let columns = bounds.low.iter().zip(bounds.high).zip(bounds.scale);
-        for ((place, value), ((&low, &high), &scale)) in places.iter_mut().zip(row).zip(columns) {
-            let value = value.to_f64();
-            let near = (value - low) * scale;
-            let edge = (near + ROUND) - ROUND;
-            let inside = (value >= low) & (value <= high);
-            // The outer edges are no edges between sections.
-            let apart = (near - edge).abs() >= tolerance;
-            doubtful |= inside & !apart & (edge != 0.0) & (edge != count);
-            let section = if near < last { near } else { last };
-            *place = if inside { section as i32 as u32 } else { NONE };
+    /// Covers what a block's values lie in. What the batch covers is gathered first, in what the nearest cache holds;
+    /// then the bits of a layer, more than any cache holds, are passed through once, in order.
+    fn gather_block<T: Number, L: Lane>(
+        part: &Part<'_, T>,
+        lanes: &mut Lanes<L>,
+        gathered: &mut [[u64; GATHERED]; BLOCK / GROUP],
+        words: &mut [u64],
+    ) -> (u64, u64) {
+        lanes.take(part.ranges, part.columns());
+        let row_words = part.ranges.sections.div_ceil(64);
+        // Where a neuron's words begin in those of its group.
+        let first: [u8; BLOCK] = std::array::from_fn(|column| (column % GROUP * row_words) as u8);
+        let (mut sections, mut word, mut bit) = ([0; BLOCK], [0; BLOCK], [0; BLOCK]);
+        let mut outside = (0, 0);
+        for row in part.rows() {
+            part.sections(row, lanes, &mut sections, &mut outside);
+            for ((word, first), section) in word.iter_mut().zip(&first).zip(&sections) {
+                // Of a value in no section it is any word, which gets no bit.
+                *word = first.wrapping_add((section / 64) as u8);
+            }
+            for (bit, section) in bit.iter_mut().zip(&sections) {
+                *bit = u64::from(*section != NONE) << (section % 64);
+            }
+            let groups = word.as_chunks::<GROUP>().0.iter().zip(bit.as_chunks::<GROUP>().0);
+            for (gathered, (word, bit)) in gathered.iter_mut().zip(groups) {
+                gather(gathered, word, bit);
+            }
         }
-        doubtful
+        for (words, gathered) in words.chunks_mut(GROUP * row_words).zip(gathered) {
+            for (words, gathered) in words.chunks_mut(32).zip(gathered.chunks(32)) {
+                let new = words.iter().zip(gathered).fold(0, |new, (word, gathered)| new | (gathered & !word));
+                // Unchanged lines need not be written back to memory.
+                if new != 0 {
+                    words.iter_mut().zip(gathered).for_each(|(word, gathered)| *word |= gathered);
+                }
+            }
+        }
+        outside
     }
+}
+
+/// Not inlined, as loops around it would take registers that addresses need.
+#[inline(never)]
+fn gather(gathered: &mut [u64; GATHERED], word: &[u8; GROUP], bit: &[u64; GROUP]) {
+    for (word, bit) in word.iter().zip(bit) {
+        gathered[usize::from(*word)] |= bit;
+    }
+}
+
+vectorised! {
+    /// The same without a detour, which tells who was first.
+    fn cover_block<T: Number, L: Lane>(
+        part: &Part<'_, T>,
+        lanes: &mut Lanes<L>,
+        words: &mut [u64],
+        first: usize,
+        keep: bool,
+        found: &mut Vec<FirstCover>,
+    ) -> (u64, u64) {
+        lanes.take(part.ranges, part.columns());
+        let row_words = part.ranges.sections.div_ceil(64);
+        let mut sections = [0; BLOCK];
+        let mut outside = (0, 0);
+        for (input, row) in part.rows().enumerate() {
+            part.sections(row, lanes, &mut sections, &mut outside);
+            for (column, section) in sections[..row.len()].iter().enumerate() {
+                // `NONE` lies beyond all words.
+                let Some(word) = words.get_mut(column * row_words + *section as usize / 64) else { continue };
+                let bit = 1 << (section % 64);
+                if keep && *word & bit == 0 {
+                    let item = (part.start + column) * row_words * 64 + *section as usize;
+                    found.push(FirstCover { input: (first + input) as u32, item: item as u32 });
+                }
+                // Also where it is covered already: at first hardly anything is, and no processor can guess which.
+                *word |= bit;
+            }
+        }
+        outside
+    }
+}
+
+/// What the lanes compute in.
+trait Lane: Number + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
+    /// Adding this rounds to a whole number, which the lowest bits then are.
+    const ROUND: Self;
+    /// A little more than the relative error of a section: three roundings of the quotient, one of what is taken off.
+    const TOLERANCE: f64;
+    fn of(number: f64) -> Self;
+    fn abs(self) -> Self;
+    fn is_normal(self) -> bool;
+    fn low_bits(self) -> u32;
+}
+
+impl Lane for f32 {
+    const ROUND: Self = 12_582_912.0; // 1.5 * 2^23
+    const TOLERANCE: f64 = 2.5e-7;
+
+    #[inline(always)]
+    fn of(number: f64) -> Self {
+        number as Self
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        f32::abs(self)
+    }
+
+    #[inline(always)]
+    fn is_normal(self) -> bool {
+        f32::abs(self) >= f32::MIN_POSITIVE && f32::abs(self) <= f32::MAX
+    }
+
+    #[inline(always)]
+    fn low_bits(self) -> u32 {
+        self.to_bits() & 0x3f_ffff
+    }
+}
+
+impl Lane for f64 {
+    const ROUND: Self = 6_755_399_441_055_744.0; // 1.5 * 2^52
+    const TOLERANCE: f64 = 4e-15;
+
+    #[inline(always)]
+    fn of(number: f64) -> Self {
+        number
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        f64::abs(self)
+    }
+
+    #[inline(always)]
+    fn is_normal(self) -> bool {
+        f64::abs(self) >= f64::MIN_POSITIVE && f64::abs(self) <= f64::MAX
+    }
+
+    #[inline(always)]
+    fn low_bits(self) -> u32 {
+        self.to_bits() as u32
+    }
+}
+
+/// The ranges of a block of neurons.
+struct Lanes<L> {
+    low: [L; BLOCK],
+    high: [L; BLOCK],
+    /// Sections per unit of value; NaN where the lanes are not to decide.
+    scale: [L; BLOCK],
+}
+
+impl<L: Lane> Lanes<L> {
+    fn new() -> Self {
+        let nothing = [L::of(f64::NAN); BLOCK];
+        Self { low: nothing, high: nothing, scale: nothing }
+    }
+
+    #[inline(always)]
+    fn take(&mut self, ranges: &Ranges, columns: std::ops::Range<usize>) {
+        let count = ranges.sections as f64;
+        let own = self.low.iter_mut().zip(&mut self.high).zip(&mut self.scale);
+        for (((own_low, own_high), own_scale), (&low, &high)) in
+            own.zip(ranges.low[columns.clone()].iter().zip(&ranges.high[columns]))
+        {
+            let span = high - low;
+            let scale = L::of(count / span);
+            let exact = (L::of(low).to_f64() == low) & (L::of(high).to_f64() == high);
+            let fit = exact & scale.is_normal() & (L::of(span) < L::INFINITY);
+            // A neuron without sections takes nothing in; one whose range does not fit takes in all, for a closer look.
+            let closely = (low < high) & !fit;
+            *own_low = if closely { L::NEG_INFINITY } else { L::of(low) };
+            *own_high = if closely { L::INFINITY } else { L::of(high) };
+            *own_scale = if closely { L::of(f64::NAN) } else { scale };
+        }
+    }
+}
+
+impl<T: Number> Part<'_, T> {
+    /// Finds the section of every value of a row, and counts what lies outside.
+    #[inline(always)]
+    fn sections<L: Lane>(&self, row: &[T], lanes: &Lanes<L>, sections: &mut [u32; BLOCK], outside: &mut (u64, u64)) {
+        let met = match row.first_chunk() {
+            Some(row) => find(row, lanes, self.ranges.sections, sections),
+            None => {
+                let mut whole = [T::INFINITY; BLOCK];
+                whole[..row.len()].copy_from_slice(row);
+                find(&whole, lanes, self.ranges.sections, sections)
+            }
+        };
+        outside.0 += u64::from(met & 0x3ff);
+        outside.1 += u64::from(met >> 10 & 0x3ff);
+        if met >> 20 != 0 {
+            self.decide(row, sections, outside);
+        }
+    }
+}
+
+/// Finds the section of every value, by a multiplication where the definition divides; what lies so near to the edge of
+/// a section that the two might differ is doubtful. Gives three counts of ten bits: of what is below, above, doubtful.
+#[inline(always)]
+#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is doubtful")]
+fn find<T: Number, L: Lane>(row: &[T; BLOCK], lanes: &Lanes<L>, count: usize, sections: &mut [u32; BLOCK]) -> u32 {
+    let last = count as u32 - 1;
+    let last_edge = L::of(f64::from(last));
+    let reach = L::of(0.5 - count as f64 * L::TOLERANCE);
+    let mut met = 0u32;
+    let columns = lanes.low.iter().zip(&lanes.high).zip(&lanes.scale);
+    for ((section, value), ((&low, &high), &scale)) in sections.iter_mut().zip(row).zip(columns) {
+        let value = L::of(value.to_f64());
+        // How far past the middle of the first section.
+        let past = (value - low) * scale - L::of(0.5);
+        let rounded = past + L::ROUND;
+        let off = (past - (rounded - L::ROUND)).abs();
+        let inside = (value >= low) & (value <= high);
+        // The outer edges are no edges between sections.
+        let doubtful = inside & !(off <= reach) & !(past <= L::of(0.0)) & !(past >= last_edge);
+        let near = if doubtful { DOUBTFUL } else { rounded.low_bits().min(last) };
+        *section = if inside { near } else { NONE };
+        // Wrapping, as checks of what cannot overflow would keep the compiler from vectors.
+        met = met.wrapping_add(if value < low { 1 } else { 0 });
+        met = met.wrapping_add(if value > high { 1 << 10 } else { 0 });
+        met = met.wrapping_add(if doubtful { 1 << 20 } else { 0 });
+    }
+    met
 }
 
 /// Whether two columns are the same, NaN equal to NaN.
 pub(crate) fn same_numbers(left: &[f64], right: &[f64]) -> bool {
     left.len() == right.len() && left.iter().zip(right).all(|(left, right)| left.to_bits() == right.to_bits())
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::parameters::suggest;
-use super::{Criterion, accuracy, cleanai, corner, interaction, nearest, nlc, section, threshold, top_k};
+use super::{Criterion, accuracy, cleanai, corner, importance, interaction, nearest, nlc, section, threshold, top_k};
 
 pub use super::parameters::{
     Arguments, COMMON_PARAMETERS, CriterionDescription, ParameterDescription, ParameterKind, layers_of, neurons_of,
@@ -93,6 +93,7 @@ static BUILT_IN: &[CriterionRegistration] = &[
     CriterionRegistration { description: interaction::SV, build: interaction::build_sv },
     CriterionRegistration { description: interaction::VS, build: interaction::build_vs },
     CriterionRegistration { description: interaction::VV, build: interaction::build_vv },
+    CriterionRegistration { description: importance::IDC, build: importance::build },
     CriterionRegistration { description: accuracy::ACCURACY, build: accuracy::build },
 ];
 

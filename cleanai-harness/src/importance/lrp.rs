@@ -298,7 +298,10 @@ impl Explainer {
                 }
                 (None, None) => {
                     let name = &self.model.model().layers()[*layer].name;
-                    Err(Error::new(ErrorKind::Model, format!("no input reaches layer {name}, so it has no relevance")))
+                    Err(Error::new(
+                        ErrorKind::Model,
+                        format!("layer {name} has no relevance: it is not computed in a run with gradients"),
+                    ))
                 }
             })
             .collect::<Result<Vec<_>>>()?;

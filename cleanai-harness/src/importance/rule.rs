@@ -40,6 +40,37 @@ pub enum Rule {
     ZPlus,
 }
 
+/// What a criterion asks of relevance.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct RelevanceNeeds {
+    /// The rule of operators with weights.
+    pub rule: Rule,
+    /// The stabiliser, see [`Rules::eps`].
+    pub eps: f64,
+    /// What becomes of biases.
+    pub bias: Bias,
+    /// What becomes of the stabiliser.
+    pub stabiliser: Stabiliser,
+    /// Whether operators without a rule are taken for their gradient.
+    pub gradient_fallback: bool,
+    /// Whether all outputs are explained, as of a regression, instead of the logit of the predicted class.
+    pub outputs: bool,
+}
+
+impl RelevanceNeeds {
+    /// The rules that meet them.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            eps: self.eps,
+            bias: self.bias,
+            stabiliser: self.stabiliser,
+            rule: self.rule,
+            gradient_fallback: self.gradient_fallback,
+            ranges: Vec::new(),
+        }
+    }
+}
+
 /// What relevance is computed with.
 ///
 /// ```

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::criteria::{LayerProfile, saved};
 use crate::declare::NeuronKind;
+use crate::importance::RelevanceNeeds;
 use crate::model::LayerInfo;
 use crate::report::file;
 
@@ -42,6 +43,7 @@ pub(super) struct ProfileKey {
     pub layers: Vec<LayerInfo>,
     pub std: bool,
     pub mean_difference: bool,
+    pub relevance: Option<RelevanceNeeds>,
 }
 
 /// A profile with what else is known of the pass that made it.
@@ -91,6 +93,11 @@ impl Cache {
                 [profile.low.len(), profile.high.len()] == [width; 2]
                     && profile.std.len() == full(key.std)
                     && profile.mean_difference.len() == full(key.mean_difference)
+                    && profile.importance.is_some() == key.relevance.is_some()
+                    && profile.importance.iter().all(|importance| {
+                        importance.relevance.len() == width
+                            && Some(importance.values.len()) == width.checked_mul(importance.inputs)
+                    })
             });
         if found != *key || !widths_fit {
             return None;
@@ -104,7 +111,9 @@ impl Cache {
 
     /// Keeps a profile; where it cannot be written the next run makes it again.
     pub fn store(&self, key: &ProfileKey, profile: &Profile) {
-        let numbers: usize = profile.layers.iter().map(|layer| 2 * layer.low.len() + 2 * layer.std.len()).sum();
+        let held = |layer: &LayerProfile| layer.importance.as_ref().map_or(0, |importance| importance.values.len());
+        let numbers: usize =
+            profile.layers.iter().map(|layer| 3 * layer.low.len() + 2 * layer.std.len() + held(layer)).sum();
         if numbers * 8 > LARGEST_PROFILE {
             return;
         }

@@ -7,6 +7,8 @@ mod cache;
 #[cfg(feature = "torch")]
 mod classes;
 #[cfg(feature = "torch")]
+mod importance;
+#[cfg(feature = "torch")]
 mod job;
 #[cfg(feature = "torch")]
 mod needs;

@@ -182,7 +182,7 @@ fn run_items(
     })
 }
 
-fn open_model(choice: &ModelChoice) -> Result<Model> {
+pub(super) fn open_model(choice: &ModelChoice) -> Result<Model> {
     match &choice.source {
         ModelSource::File(path) => Model::open_with(path, &choice.options),
         ModelSource::Function(name) => constructor::build(name, &choice.options),
@@ -345,7 +345,7 @@ fn test_pass(
             }
             Ok(())
         },
-        &mut |batch, classes, logits| {
+        &mut |batch, _, classes, logits| {
             let end =
                 BatchEnd { first: batch.first, inputs: batch.inputs, classes, logits, labels: batch.labels.as_deref() };
             for Running { state, classes } in running.borrow_mut().iter_mut() {
@@ -359,8 +359,8 @@ fn test_pass(
     )
 }
 
-/// What is done when a batch is through: it, the number of classes, and its logits.
-type OnEnd<'a> = &'a mut dyn FnMut(&Batch, usize, &[f64]) -> Result<()>;
+/// What is done when a batch is through: it, what the model was fed, the number of classes, and its logits.
+type OnEnd<'a> = &'a mut dyn FnMut(&Batch, &[(&str, &Tensor)], usize, &[f64]) -> Result<()>;
 
 /// Runs a data set batch by batch; `on_layer` gets each layer, `on_end` each batch with its logits.
 pub(super) fn each_batch(
@@ -428,7 +428,7 @@ pub(super) fn each_batch(
         reader.next_layer()?;
         watch.forward += running.elapsed().as_secs_f64() - observing;
         let ending = Instant::now();
-        on_end(&batch, classes, &logits)?;
+        on_end(&batch, &inputs, classes, &logits)?;
         watch.criteria += observing + ending.elapsed().as_secs_f64();
         watch.inputs += batch.inputs;
         probe::tell(Moment::After);

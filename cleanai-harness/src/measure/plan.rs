@@ -122,7 +122,7 @@ fn items(declaration: &Declaration, specs: &[CriterionSpec], required: bool) -> 
             true => (Selector::Default, NeuronKind::Unit),
             false => (declaration.layers.clone(), declaration.neurons),
         };
-        let layers = registry::layers_of(spec)?.unwrap_or(layers);
+        let layers = registry::layers_of(spec)?.or_else(|| criterion.default_layers()).unwrap_or(layers);
         let neurons = registry::neurons_of(spec)?.unwrap_or(neurons);
         items.push(Item { text, needs, spec: spec.clone(), layers, neurons, required });
     }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::cache::{Cache, Profile, ProfileKey};
+use super::importance::Gather;
 use super::job::{Item, Job};
 use super::pass::{Watch, each_batch};
 use crate::Result;
@@ -23,8 +24,10 @@ struct Part {
 
 impl Part {
     fn serves(&self, item: &Item) -> bool {
-        // Mean differences hold every value, so they are kept apart from the rest.
-        self.neurons == item.neurons && self.needs.mean_difference == item.needs.mean_difference
+        // Mean differences and importance hold every value, so they are kept apart from the rest.
+        self.neurons == item.neurons
+            && self.needs.mean_difference == item.needs.mean_difference
+            && self.needs.relevance == item.needs.relevance
     }
 }
 
@@ -137,6 +140,7 @@ fn keys(
         layers: part.layers.iter().map(|layer| layers[*layer].clone()).collect(),
         std: part.needs.std,
         mean_difference: part.needs.mean_difference,
+        relevance: part.needs.relevance,
     };
     Ok(parts.iter().map(key).collect())
 }
@@ -156,6 +160,12 @@ fn pass(
         ProfileState::new(&neurons, part.needs)
     };
     let states = RefCell::new(missing.iter().map(new_state).collect::<Result<Vec<_>>>()?);
+    let gather = |at: &usize| {
+        let part = &parts[*at];
+        let new = |needs| Gather::new(job, model, layers, &part.layers, part.neurons, needs);
+        part.needs.relevance.map(new).transpose()
+    };
+    let gathers = RefCell::new(missing.iter().map(gather).collect::<Result<Vec<_>>>()?);
     let mut watch = Watch::new(job.non_finite);
     each_batch(
         model,
@@ -164,17 +174,35 @@ fn pass(
         layers,
         &mut watch,
         &mut |layer, read| {
-            for (part, state) in missing.iter().map(|at| &parts[*at]).zip(states.borrow_mut().iter_mut()) {
-                if let Ok(at) = part.layers.binary_search(&layer) {
-                    state.observe(read.values(at, part.neurons, true)?);
+            let (mut states, mut gathers) = (states.borrow_mut(), gathers.borrow_mut());
+            for ((part, state), gather) in
+                missing.iter().map(|at| &parts[*at]).zip(states.iter_mut()).zip(gathers.iter_mut())
+            {
+                let Ok(at) = part.layers.binary_search(&layer) else { continue };
+                // Values are copied where they are held.
+                let values = read.values(at, part.neurons, gather.is_none())?;
+                if let Some(gather) = gather {
+                    gather.observe(&values);
                 }
+                state.observe(values);
             }
             Ok(())
         },
-        &mut |_, _, _| states.borrow().iter().try_for_each(ProfileState::end_batch),
+        &mut |batch, inputs, classes, logits| {
+            states.borrow().iter().try_for_each(ProfileState::end_batch)?;
+            for gather in gathers.borrow_mut().iter_mut().flatten() {
+                gather.end_batch(inputs, batch.labels.as_deref(), classes, logits, batch.inputs)?;
+            }
+            Ok(())
+        },
     )?;
-    for (at, state) in missing.iter().zip(states.into_inner()) {
-        parts[*at].profile = state.finish()?;
+    for ((at, state), gather) in missing.iter().zip(states.into_inner()).zip(gathers.into_inner()) {
+        let mut profile = state.finish()?;
+        let importance = gather.map(Gather::finish).unwrap_or_default();
+        for (layer, importance) in profile.iter_mut().zip(importance) {
+            layer.importance = Some(importance);
+        }
+        parts[*at].profile = profile;
     }
     Ok(watch)
 }

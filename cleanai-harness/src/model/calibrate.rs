@@ -26,7 +26,7 @@ pub(super) struct Rows {
 }
 
 /// What calibration found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Calibration {
     /// By layer.
     pub rows: Vec<Rows>,
@@ -75,6 +75,15 @@ struct Found {
 }
 
 impl Model {
+    /// Takes over what calibration showed of the same model, opened twice.
+    pub(crate) fn take_calibration(&mut self, other: &Self) {
+        self.layers.clone_from(&other.layers);
+        self.slots.clone_from(&other.slots);
+        self.left_out.clone_from(&other.left_out);
+        self.calibration.clone_from(&other.calibration);
+        self.fixed_batch = other.fixed_batch;
+    }
+
     /// Runs a few inputs and learns the layers: gives them in the order of [`Model::layers`], shapes without the batch axis. The
     /// first rows are repeated as needed; two that differ tell most.
     ///

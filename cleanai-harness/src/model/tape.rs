@@ -78,6 +78,19 @@ impl TapeModel {
         let fed: Vec<(&str, &Tensor)> = inputs.iter().map(|(name, _)| *name).zip(&double).collect();
         let arguments = self.model.arguments(&fed)?;
         let first = self.model.observed.len();
-        self.model.program.tape(&arguments, &self.roles, first).map_err(|error| self.model.explain_run(&fed, &error))
+        self.model.program.tape(&arguments, &self.roles, first).map_err(|error| self.explain(&fed, &error))
+    }
+
+    /// Why a run failed: a model that has run in its own precision fails because of the other.
+    fn explain(&self, inputs: &[(&str, &Tensor)], error: &Error) -> Error {
+        let why = torchscript::first_paragraph(error.what());
+        let by_type = ["dtype", "scalar type", "Double", "double"].iter().any(|word| why.contains(word));
+        if self.model.calibration.is_none() && !by_type {
+            return self.model.explain_run(inputs, error);
+        }
+        let path = self.model.path.display();
+        let what = format!("{path} cannot run in double precision, which relevance is computed in: {why}");
+        Error::new(ErrorKind::Model, what)
+            .with_help("quantised operators have no double precision: explain the model as it was before quantisation")
     }
 }
