@@ -5,10 +5,10 @@ mod common;
 use std::path::Path;
 
 use cleanai_harness::declare::DeviceChoice;
-use cleanai_harness::importance::{Explainer, Relevance, Rules};
+use cleanai_harness::importance::{Bias, Explainer, Relevance, Rule, Rules, Stabiliser};
 use cleanai_harness::measure::CriterionResult;
 use cleanai_harness::model::Model;
-use common::kinds::inputs;
+use common::kinds::{inputs, numbers};
 use common::{Case, declaration, fixture, json, measured, real_data, specs};
 use serde_json::Value;
 use tch::{Kind, Tensor};
@@ -138,6 +138,65 @@ fn batches_do_not_matter() {
                 let apart = (whole.narrow(0, row, 1) - single).abs().max().double_value(&[]);
                 let largest = single.abs().max().double_value(&[]);
                 assert!(apart <= 1e-9 * largest, "{name}, input {row}: {apart} of {largest}");
+            }
+        }
+    }
+}
+
+/// The rules that a figure of another tool was made with.
+fn rules_of(figure: &Value) -> Rules {
+    let mut rules = Rules::default();
+    (rules.bias, rules.stabiliser) = (Bias::Absorb, Stabiliser::Plain);
+    rules.eps = figure["eps"].as_f64().unwrap_or(1e-12);
+    rules.rule = match figure["rule"].as_str().unwrap() {
+        "gamma" => Rule::Gamma(figure["gamma"].as_f64().unwrap()),
+        "alpha_beta" => Rule::AlphaBeta(figure["alpha"].as_f64().unwrap()),
+        "z_plus" => Rule::ZPlus,
+        _ => Rule::Epsilon,
+    };
+    rules
+}
+
+#[test]
+fn captum_zennit_and_gradients_agree() {
+    let golden = json(&fixture("golden/relevance.json"));
+    for case in golden["cases"].as_array().unwrap() {
+        let name = case["model"].as_str().unwrap();
+        let shape: Vec<i64> = numbers(&case["shape"]).iter().map(|size| *size as i64).collect();
+        // The formula of the file.
+        let input: Vec<f32> =
+            (0..shape.iter().product::<i64>()).map(|at| (2 * ((at * at * 79) % 1009) - 1009) as f32 / 512.0).collect();
+        let input = Tensor::from_slice(&input).view(shape.as_slice());
+        let classes: Vec<i64> = numbers(&case["classes"]).iter().map(|class| *class as i64).collect();
+        for figure in case["figures"].as_array().unwrap() {
+            let (tool, rule, layer) = (&figure["tool"], &figure["rule"], figure["layer"].as_str().unwrap());
+            let model = Model::open(&fixture(name), DeviceChoice::Cpu).unwrap();
+            let wanted: Vec<usize> = model.layers().iter().position(|known| known.name == layer).into_iter().collect();
+            let mut explainer = Explainer::new(model, rules_of(figure)).unwrap();
+            let relevance = explainer.explain(&[("x", &input)], Some(&classes), &wanted).unwrap();
+            for (own, logit) in relevance.outputs.iter().zip(numbers(&case["logits"])) {
+                assert!((own - logit).abs() < 1e-9, "{name}: explains {own}, the logit is {logit}");
+            }
+            let own = if layer == "input" { &relevance.inputs[0] } else { &relevance.layers[0] };
+            let own: Vec<f64> = Vec::try_from(own.contiguous().view(-1)).unwrap();
+            let expected = numbers(&figure["values"]);
+            assert_eq!(own.len(), expected.len(), "{name} {tool} {rule} {layer}");
+            // With an absolute stabiliser beside ours, which is relative to the largest value; the tools differ by more among themselves in
+            // the residual network.
+            let tolerance = match (rule.as_str().unwrap(), name.contains("resnet")) {
+                ("epsilon_of_largest", _) => 1e-9,
+                (_, true) => 1e-5,
+                _ => 1e-6,
+            };
+            let per_input = expected.len() / classes.len();
+            for (input, (own, expected)) in own.chunks(per_input).zip(expected.chunks(per_input)).enumerate() {
+                let largest = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+                let apart = own.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(
+                    apart <= tolerance * largest,
+                    "{name} {tool} {rule} {layer}, input {input}: differs by {:.1e} of the largest",
+                    apart / largest
+                );
             }
         }
     }

@@ -15,6 +15,8 @@ pub enum Kind {
     Neurons,
     /// One of these words, in quotes.
     Word(&'static [&'static str]),
+    /// A range of integers of at least 2, `2..=4`.
+    Range,
 }
 
 /// A criterion and its parameters.
@@ -49,6 +51,20 @@ pub const CRITERIA: &[Criterion] = &[
     on_layers("sv", &[PAIRS, DISTANCE]),
     on_layers("vs", &[PAIRS, DISTANCE]),
     on_layers("vv", &[PAIRS, DISTANCE]),
+    on_layers(
+        "idc",
+        &[
+            ("m", Kind::Count),
+            ("clusters", Kind::Range),
+            ("relevance", Kind::Word(&["epsilon", "gamma", "alpha_beta", "z_plus"])),
+            ("eps", Kind::Number),
+            ("bias", Kind::Word(&["spread", "absorb"])),
+            ("stabiliser", Kind::Word(&["spread", "plain"])),
+            ("zeros", Kind::Word(&["keep", "drop"])),
+            ("task", Kind::Word(&["classification", "regression"])),
+            ("fallback", Kind::Word(&["none", "gradient"])),
+        ],
+    ),
     Criterion { name: "accuracy", parameters: &[], observes_layers: false },
 ];
 

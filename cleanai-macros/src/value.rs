@@ -122,6 +122,8 @@ impl Value {
                 return Err(Error::new(span, format!("unknown {parameter} `{text}`; {}", did_you_mean(text, words))));
             }
             (Kind::Word(_), _) => "a word in quotes",
+            (Kind::Range, Self::Range(2.., _)) => return Ok(()),
+            (Kind::Range, _) => "a range of integers from 2 on, `2..=4`",
         };
         Err(Error::new(span, format!("`{parameter}` is {wanted}, not `{self}`")))
     }

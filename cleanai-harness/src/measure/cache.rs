@@ -185,6 +185,7 @@ mod tests {
             }],
             std: false,
             mean_difference: false,
+            relevance: None,
         }
     }
 

@@ -28,7 +28,7 @@ const MEAN_DIFFERENCE: &str = "the neuron's mean difference between profile inpu
 #[test]
 fn unknown_names_get_the_nearest() {
     let known = "known are `nc`, `nac`, `kmnc`, `nbc`, `snac`, `tknc`, `tknp`, `cc`, `nlc`, `ss`, `sv`, `vs`, `vv`, \
-                 `accuracy`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
+                 `idc`, `accuracy`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
                  `cleanai::vs`, `cleanai::vv`, `cleanai::tknc`, `cleanai::nbc`, `cleanai::mnc` and `test::inputs`";
     assert_eq!(refusal("kmcn"), format!("there is no criterion `kmcn`\n  help: did you mean `kmnc`? {known}"));
     assert!(refusal("acuracy").contains("did you mean `accuracy`?"));
@@ -220,6 +220,15 @@ fn descriptions_tell_what_is_accepted() {
         ("vs", "distance", MEAN_DIFFERENCE),
         ("vv", "pairs", "all"),
         ("vv", "distance", MEAN_DIFFERENCE),
+        ("idc", "m", "6"),
+        ("idc", "clusters", "2..=4"),
+        ("idc", "relevance", "epsilon"),
+        ("idc", "eps", "0.01"),
+        ("idc", "bias", "spread"),
+        ("idc", "stabiliser", "spread"),
+        ("idc", "zeros", "keep"),
+        ("idc", "task", "classification"),
+        ("idc", "fallback", "none"),
         ("cleanai::tc", "threshold", "0.75"),
         ("cleanai::sign", "inputs", "[]"),
         ("cleanai::value", "threshold", "0.75"),
@@ -419,6 +428,7 @@ fn the_attribute_knows_the_same_criteria() {
             ParameterKind::Layers => names::Kind::Layers,
             ParameterKind::Neurons => names::Kind::Neurons,
             ParameterKind::Choice(words) => names::Kind::Word(words),
+            ParameterKind::Range { at_least: 2, .. } => names::Kind::Range,
             other => panic!("the attribute has no word for {other}"),
         };
         let own: Vec<_> = match theirs.observes_layers() {

@@ -14,6 +14,7 @@ const ALL: Needs = Needs {
     modules: false,
     classes: false,
     device: false,
+    relevance: None,
 };
 
 fn new(widths: &[usize]) -> ProfileState {
