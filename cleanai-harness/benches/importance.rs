@@ -65,8 +65,8 @@ fn main() -> ExitCode {
 
 fn relevance(name: &str, path: &Path, shape: [i64; 4], rounds: usize) -> Outcome<()> {
     let mut plain = load(path)?;
-    plain.f_to(Device::Cpu, Kind::Double, false)?;
-    for (_, weight) in plain.f_named_parameters()? {
+    plain.to(Device::Cpu, Kind::Double, false);
+    for (_, weight) in plain.named_parameters()? {
         let _ = weight.f_set_requires_grad(false)?;
     }
     let input = Tensor::f_randn(shape.as_slice(), (Kind::Float, Device::Cpu))?;

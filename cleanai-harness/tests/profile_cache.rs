@@ -86,3 +86,26 @@ fn a_folder_that_cannot_be_written_does_no_harm() {
     fs::write(&file, "in the way").unwrap();
     assert_eq!(measure(file.to_str().unwrap(), &[]), measure("off", &[]));
 }
+
+#[test]
+fn other_settings_of_idc_do_not_explain_the_profile_set_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().to_str().unwrap();
+    let idc = |text: &str| measure(cache, &["--criterion", text])["criteria"][text].clone();
+    let first = idc("idc(m=4)");
+    let made: Vec<(PathBuf, u64)> =
+        profiles(folder.path()).into_iter().map(|path| (path.clone(), fs::metadata(&path).unwrap().ino())).collect();
+    assert_eq!(made.len(), 3, "one of channels, one of units, one with importance");
+    let others = ["idc(clusters=2..=3, m=6)", "idc(m=4, zeros=\"drop\")"];
+    for text in others {
+        assert_ne!(idc(text)["details"], first["details"], "{text}");
+    }
+    for (path, inode) in &made {
+        assert_eq!(fs::metadata(path).unwrap().ino(), *inode, "{}", path.display());
+    }
+    assert_eq!(profiles(folder.path()).len(), 3);
+    // The rule of relevance is another matter.
+    idc("idc(m=4, relevance=\"z_plus\")");
+    assert_eq!(profiles(folder.path()).len(), 4);
+    assert_eq!(measure("off", &["--criterion", "idc(m=4)"])["criteria"]["idc(m=4)"], first);
+}

@@ -86,6 +86,64 @@ fn every_kind_conserves_relevance() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+#[test]
+fn without_a_rule_the_gradient_can_stand_in() {
+    let golden = json(&fixture("golden/kinds.json"));
+    for name in ["lstm.pt", "lstm.scripted.pt", "lstm.pt2", "gru_time_first.pt", "loop.scripted.pt"] {
+        let (path, file) = (fixture("kinds").join(name), &golden["files"][name]);
+        let error = explain(&path, file, Rules::default()).unwrap_err();
+        assert!(error.help().unwrap().contains("fallback = \"gradient\""), "{error}");
+        let mut rules = Rules::default();
+        rules.gradient_fallback = true;
+        let (relevance, _) = explain(&path, file, rules).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let size: f64 = relevance.layers.iter().map(|layer| layer.abs().sum(Kind::Double).double_value(&[])).sum();
+        assert!(size.is_finite() && size > 0.0, "{name}");
+    }
+}
+
+#[test]
+fn other_rules_go_by_ranges_of_layers() {
+    let model = || Model::open(&fixture("models/mlp.pt"), DeviceChoice::Cpu).unwrap();
+    let input = Tensor::arange(24, (Kind::Float, tch::Device::Cpu)).view([3, 8]).sin();
+    let pixels = |rules: Rules| {
+        let relevance = Explainer::new(model(), rules).unwrap().explain(&[("x", &input)], None, &[]).unwrap();
+        Vec::<f64>::try_from(relevance.inputs[0].contiguous().view(-1)).unwrap()
+    };
+    let mut everywhere = Rules::default();
+    everywhere.rule = Rule::ZPlus;
+    assert_eq!(pixels(Rules::default().on("*", Rule::ZPlus).unwrap()), pixels(everywhere));
+    assert_ne!(pixels(Rules::default().on("fc1", Rule::Gamma(0.5)).unwrap()), pixels(Rules::default()));
+    assert_eq!(pixels(Rules::default().on("no such layer", Rule::ZPlus).unwrap()), pixels(Rules::default()));
+    // The first range that matches counts.
+    let twice = Rules::default().on("fc*", Rule::Epsilon).unwrap().on("*", Rule::ZPlus).unwrap();
+    assert_eq!(pixels(twice), pixels(Rules::default()));
+    for (layers, rule) in [("[", Rule::ZPlus), ("*", Rule::Gamma(-1.0)), ("*", Rule::AlphaBeta(0.5))] {
+        assert!(Rules::default().on(layers, rule).is_err(), "{layers} {rule:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_explained_is_told() {
+    let refused = |path: &str, rules: Rules| {
+        let model = Model::open(&fixture(path), DeviceChoice::Cpu).unwrap();
+        Explainer::new(model, rules).err().unwrap().to_string()
+    };
+    let mut rules = Rules::default();
+    rules.eps = 0.0;
+    assert!(refused("models/mlp.pt", rules).contains("must be above 0, not 0"));
+    let mut explainer =
+        Explainer::new(Model::open(&fixture("models/mlp.pt"), DeviceChoice::Cpu).unwrap(), Rules::default()).unwrap();
+    let input = Tensor::zeros([2, 8], (Kind::Float, tch::Device::Cpu));
+    let mut explain = |input: &Tensor, classes: &[i64], layers: &[usize]| {
+        explainer.explain(&[("x", input)], Some(classes), layers).unwrap_err().to_string()
+    };
+    assert!(explain(&input, &[0, 99], &[]).contains("class 99 cannot be explained"));
+    assert!(explain(&input, &[0], &[]).contains("1 classes are given for 2 inputs"));
+    assert!(explain(&input, &[0, 0], &[77]).contains("there is no layer 77"));
+    assert!(explain(&(input.zeros_like() * f64::NAN), &[0, 0], &[0]).contains("is not finite"));
+    assert!(explain(&Tensor::zeros([2, 5], (Kind::Float, tch::Device::Cpu)), &[0, 0], &[]).contains("shape [2, 5]"));
+}
+
 const REAL: [(&str, [i64; 4]); 4] = [
     ("lenet/deepxplore_lenet1", [5, 1, 28, 28]),
     ("lenet/deepxplore_lenet4", [5, 1, 28, 28]),

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use tch::{Kind, Tensor, no_grad, with_grad};
 
 use super::call::{Affine, Map, Padding};
+use super::fused::{self, Layout, Shared, Spread};
 use super::lrp::{Through, column, stabiliser};
 use super::plan::Plan;
 use super::rule::{Bias, Rule, Stabiliser};
 use crate::model::graph::ValueId;
 use crate::model::tape::vector_jacobian;
+use crate::model::tensor::Doubles;
 use crate::{Error, ErrorKind, Result};
 
 /// Constants of a run by the observer that saw them.
@@ -21,6 +23,8 @@ pub(super) struct Count {
     shape: Vec<i64>,
     ones: Tensor,
     counted: Tensor,
+    /// Of one input: the part of what an output gives that each of its inputs gets.
+    shares: Tensor,
 }
 
 /// What is read of a run for one call.
@@ -59,6 +63,9 @@ impl Affine {
         count: &mut Option<Count>,
     ) -> Result<Tensor> {
         let rules = through.rules;
+        if let Some(relevance) = self.epsilon_at_once(through, input, output, numbers, count)? {
+            return Ok(relevance);
+        }
         let mut added = stabiliser(output, rules.eps)?;
         let shared = through.relevance.f_div(&output.f_add(&added)?)?;
         let mut relevance = through.product(&shared, false)?.f_mul_(input)?;
@@ -79,6 +86,49 @@ impl Affine {
         Ok(relevance)
     }
 
+    /// The same where numbers lie in main memory and a bias is a number for each channel.
+    fn epsilon_at_once(
+        &self,
+        through: &Through<'_>,
+        input: &Tensor,
+        output: &Tensor,
+        numbers: &Numbers,
+        count: &mut Option<Count>,
+    ) -> Result<Option<Tensor>> {
+        let rules = through.rules;
+        let bias = match numbers.bias.as_ref().filter(|_| rules.bias == Bias::Spread) {
+            Some(bias) => match Doubles::of(bias) {
+                Some(bias) => Some(bias),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        let (groups, axis, input_axis) = match &self.map {
+            Map::Convolution { groups, .. } => (*groups, 1, 1),
+            Map::Linear | Map::Right => (1, output.dim() - 1, input.dim() - 1),
+            Map::Left => return Ok(None),
+        };
+        let layouts = Layout::new(&output.size(), axis, groups).zip(Layout::new(&input.size(), input_axis, groups));
+        let Some((of_output, of_input)) = layouts.filter(|_| axis > 0 && input_axis > 0) else { return Ok(None) };
+        let spread =
+            Spread { stabiliser: rules.stabiliser == Stabiliser::Spread, bias: bias.as_ref().map(Doubles::as_slice) };
+        let Some(Shared { shared, given }) = fused::shared(&through.relevance, output, of_output, rules.eps, spread)?
+        else {
+            return Ok(None);
+        };
+        let product = through.product(&shared, false)?.f_contiguous()?;
+        let back = match (given, &self.map) {
+            (None, _) => None,
+            (Some(given), Map::Convolution { .. }) => {
+                let mut size = output.size();
+                size[1] = groups;
+                Some(self.spread_of_groups(&given.f_view(size.as_slice())?, input, numbers, count)?.f_contiguous()?)
+            }
+            (Some(given), _) => Some(given.f_div_scalar(*input.size().last().unwrap_or(&1) as f64)?),
+        };
+        fused::collected(&product, input, back.as_ref(), of_input)
+    }
+
     /// Shares what every output has to give evenly among the inputs that contribute to it.
     fn spread(&self, given: &Tensor, input: &Tensor, numbers: &Numbers, count: &mut Option<Count>) -> Result<Tensor> {
         let size = input.size();
@@ -96,24 +146,33 @@ impl Affine {
             Map::Convolution { groups, .. } => {
                 let groups = *groups;
                 let per_group = size[1] / groups;
-                if count.as_ref().is_none_or(|count| count.shape != size) {
-                    *count = Some(self.count(&size, &numbers.weight, groups)?);
-                }
-                let Some(count) = count.as_ref() else { unreachable!("it was just made") };
                 let mut split = given.size();
                 split.splice(1..2, [groups, split[1] / groups]);
                 let of_group = given.f_view(split.as_slice())?.f_sum_dim_intlist(&[2i64][..], false, None::<Kind>)?;
-                // Outputs that see nothing but padding have nobody to give to.
-                let inputs = count.counted.f_detach()?.f_mul_scalar(per_group as f64)?;
-                let each =
-                    of_group.f_div(&inputs.f_clamp_min(1.0)?)?.f_mul_(&inputs.f_gt(0.0)?.f_to_kind(Kind::Double)?)?;
-                let back = vector_jacobian(&count.counted, &each, &[&count.ones], true, false)?;
-                let back = back.into_iter().next().flatten().ok_or_else(|| lost("a convolution of ones"))?;
+                let back = self.spread_of_groups(&of_group, input, numbers, count)?;
                 let mut spread = size.clone();
                 spread.splice(1..2, [groups, per_group]);
                 Ok(expand(&back.f_unsqueeze(2)?, &spread)?.f_reshape(size.as_slice())?)
             }
         }
+    }
+
+    /// The same for a convolution whose outputs are summed over the channels of each group: what every channel of the group gets.
+    fn spread_of_groups(
+        &self,
+        given: &Tensor,
+        input: &Tensor,
+        numbers: &Numbers,
+        count: &mut Option<Count>,
+    ) -> Result<Tensor> {
+        let size = input.size();
+        let groups = given.size()[1];
+        if count.as_ref().is_none_or(|count| count.shape != size) {
+            *count = Some(self.count(&size, &numbers.weight, groups)?);
+        }
+        let Some(count) = count.as_ref() else { unreachable!("it was just made") };
+        let back = vector_jacobian(&count.counted, &given.f_mul(&count.shares)?, &[&count.ones], true, false)?;
+        back.into_iter().next().flatten().ok_or_else(|| lost("a convolution of ones"))
     }
 
     /// A convolution of ones with ones, one channel for each group.
@@ -132,7 +191,13 @@ impl Affine {
             };
             self.apply(&padded, &kernel)
         })?;
-        Ok(Count { shape: size.to_vec(), ones, counted })
+        // Outputs that see nothing but padding have nobody to give to.
+        let seen = counted.f_detach()?;
+        let inputs = seen.f_mul_scalar(size[1] as f64 / groups as f64)?;
+        let shares = inputs.f_reciprocal()?.f_where_self(&seen.f_gt(0.0)?, &seen.f_zeros_like()?)?;
+        // The same for every input.
+        let shares = shares.f_narrow(0, 0, 1)?.f_contiguous()?;
+        Ok(Count { shape: size.to_vec(), ones, counted, shares })
     }
 
     /// The map without bias and norm.

@@ -3,6 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::call::Window;
+use super::fused;
 use super::lrp::Through;
 use crate::Result;
 
@@ -10,6 +11,9 @@ impl Window {
     /// The relevance of the input.
     pub fn relevance(&self, through: &Through<'_>) -> Result<Tensor> {
         let (input, output) = (through.source(0)?, through.output());
+        if let Some(relevance) = fused::largest(self, &through.relevance, &input, &output)? {
+            return Ok(relevance);
+        }
         // Spatial axes are the last ones.
         let axes = spatial(&self.size, &output);
         let first = input.dim() - axes;

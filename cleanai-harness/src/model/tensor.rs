@@ -39,6 +39,41 @@ impl Values {
     }
 }
 
+/// A tensor of f64 in main memory, to be read row by row.
+pub struct Doubles(Tensor);
+
+impl Doubles {
+    /// None where it lies elsewhere or is of another type. It is copied where its values lie in another order.
+    pub fn of(tensor: &Tensor) -> Option<Self> {
+        let is = tensor.device() == Device::Cpu && tensor.f_kind().ok()? == Kind::Double;
+        is.then(|| tensor.f_detach().and_then(|tensor| tensor.f_contiguous()).ok())?.map(Self)
+    }
+
+    /// The values.
+    pub fn as_slice(&self) -> &[f64] {
+        let count = self.0.numel();
+        if count == 0 {
+            return &[];
+        }
+        // SAFETY: the tensor is contiguous f64 in main memory (`of` looked), has `count` elements, and is kept alive by `self`; whoever computes with it
+        // on this thread changes none of a kept run's values.
+        unsafe { std::slice::from_raw_parts(self.0.data_ptr().cast::<f64>().cast_const(), count) }
+    }
+}
+
+/// A new tensor of f64 in main memory, its values as `fill` leaves them; they are 0 before.
+pub fn filled(size: &[i64], fill: impl FnOnce(&mut [f64])) -> Result<Tensor> {
+    let tensor = Tensor::f_zeros(size, (Kind::Double, Device::Cpu)).map_err(|why| {
+        Error::new(ErrorKind::Model, format!("there is no room for numbers of shape {size:?}: {why}"))
+    })?;
+    let count = tensor.numel();
+    if count > 0 {
+        // SAFETY: the tensor was just made, contiguous, of `count` f64 in main memory, and nobody else knows of it.
+        fill(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<f64>(), count) });
+    }
+    Ok(tensor)
+}
+
 /// libtorch's name of an element type.
 pub fn kind(element: ElementType) -> Kind {
     match element {

@@ -1,0 +1,86 @@
+//! The evaluation of DeepImportance (Gerasimou, Eniser, Sen, Cakan, ICSE 2020) as something to run:
+//!
+//!     cargo run -p deepimportance                     # LeNet-1, -4 and -5 on MNIST where CLEANAI_DATA has them, else the digits of examples/digits
+//!     cargo run -p deepimportance -- --seeds 2 --profile 2000 --test 500 --out results
+//!
+//! It answers three of the paper's questions, for every seed, and writes mean and standard deviation as Markdown:
+//!
+//! - RQ1: do the important neurons move more than others when the relevant pixels of an input are disturbed?
+//! - RQ2: does coverage rise more by inputs that differ in what matters (U_O + U_DI: noise on relevant pixels) than by others (U_O + U_S: on random ones)?
+//! - RQ5: how does importance-driven coverage differ from layer to layer?
+//!
+//! Every step leaves a file; started again it goes on where it was stopped.
+
+mod published;
+mod settings;
+mod store;
+mod study;
+mod table;
+
+use std::io::Write;
+use std::process::{Command, ExitCode};
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use settings::{Arguments, Network};
+use store::Store;
+use study::Study;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match with_cache(&arguments).and_then(|done| if let Some(code) = done { Ok(code) } else { run(&arguments) }) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The profile set is explained once, not for every seed: its profile is kept beside the results. The cache is chosen by the environment, so the
+/// work is done by a process that has it.
+fn with_cache(arguments: &Arguments) -> Outcome<Option<ExitCode>> {
+    let cache = std::path::absolute(arguments.out.join("cache"))?;
+    if std::env::var_os("CLEANAI_CACHE").is_some_and(|own| own == cache) {
+        return Ok(None);
+    }
+    let status = Command::new(std::env::current_exe()?).args(std::env::args_os().skip(1)).env("CLEANAI_CACHE", cache).status()?;
+    Ok(Some(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)))
+}
+
+fn run(arguments: &Arguments) -> Outcome<ExitCode> {
+    let networks = settings::networks(arguments)?;
+    let store = Store::new(&arguments.out, arguments)?;
+    let progress = ProgressBar::new(networks.len() as u64 * Study::steps(arguments.seeds));
+    progress.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed_precise} {msg}")?);
+    let mut text = heading(&networks, arguments);
+    for network in &networks {
+        let study = Study { network, arguments, store: &store, progress: &progress };
+        text += &table::section(network, &study.run()?);
+    }
+    progress.finish_and_clear();
+    let path = arguments.out.join("results.md");
+    store::write(&path, text.as_bytes())?;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    writeln!(out, "\nwritten to {}", path.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn heading(networks: &[Network], arguments: &Arguments) -> String {
+    let names: Vec<&str> = networks.iter().map(|network| network.name.as_str()).collect();
+    format!(
+        "# DeepImportance: {}\n\nData: {}. {} profile and {} test inputs at most, {} seeds (mean ± standard deviation over them). \
+         CleanAI {}, libtorch {}.\n",
+        names.join(", "),
+        networks.first().map_or("none", |network| network.data.as_str()),
+        arguments.profile,
+        arguments.test,
+        arguments.seeds,
+        env!("CARGO_PKG_VERSION"),
+        cleanai_harness::model::libtorch_version(),
+    )
+}

@@ -1,0 +1,125 @@
+//! What is evaluated: networks and data.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use cleanai_harness::data::transform;
+use cleanai_harness::declare::{
+    BaselinePolicy, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, NeuronKind, NonFinite, OnBadInput, Selector,
+    TestIdentity,
+};
+use cleanai_harness::synthesis::Augmentation;
+
+use crate::Outcome;
+
+/// The evaluation of importance-driven coverage.
+#[derive(Debug, Parser)]
+pub struct Arguments {
+    /// Networks, by name (lenet1, lenet4, lenet5, digits); all there are unless some are named
+    #[arg(long, value_delimiter = ',')]
+    pub networks: Vec<String>,
+    /// How often what is drawn is drawn anew
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..1000))]
+    pub seeds: u64,
+    /// Inputs of the profile set at most
+    #[arg(long, default_value_t = 60_000)]
+    pub profile: usize,
+    /// Inputs of the test set at most
+    #[arg(long, default_value_t = 10_000)]
+    pub test: usize,
+    /// Where results go, and from where a stopped run goes on
+    #[arg(long, default_value = "target/deepimportance")]
+    pub out: PathBuf,
+}
+
+/// A network with its data.
+pub struct Network {
+    /// As it is chosen and as files are named.
+    pub key: String,
+    pub name: String,
+    pub model: PathBuf,
+    pub data: String,
+    root: PathBuf,
+    profile: String,
+    test: String,
+    transform: &'static str,
+}
+
+/// Neurons that count as important where the paper says no other number.
+pub const IMPORTANT: usize = 6;
+
+/// The networks there are, those of MNIST first.
+pub fn networks(arguments: &Arguments) -> Outcome<Vec<Network>> {
+    let all = match std::env::var_os("CLEANAI_DATA").map(PathBuf::from) {
+        Some(data) if data.join("mnist").is_dir() => on_mnist(&data, arguments),
+        Some(data) => return Err(format!("CLEANAI_DATA is {}, and there is no folder mnist in it", data.display()).into()),
+        None => vec![on_digits()?],
+    };
+    if let Some(unknown) = arguments.networks.iter().find(|word| !all.iter().any(|network| network.key == **word)) {
+        let known: Vec<&str> = all.iter().map(|network| network.key.as_str()).collect();
+        return Err(format!("there is no network `{unknown}`; there are {}", known.join(", ")).into());
+    }
+    let chosen = |network: &Network| arguments.networks.is_empty() || arguments.networks.contains(&network.key);
+    Ok(all.into_iter().filter(chosen).collect())
+}
+
+fn on_mnist(data: &Path, arguments: &Arguments) -> Vec<Network> {
+    let network = |number: u32| Network {
+        key: format!("lenet{number}"),
+        name: format!("LeNet-{number}"),
+        model: data.join(format!("lenet/deepxplore_lenet{number}.pt2")),
+        data: "MNIST".to_owned(),
+        root: data.to_owned(),
+        profile: format!("mnist/train-images-idx3-ubyte.gz#0..{}", arguments.profile.min(60_000)),
+        test: format!("mnist/t10k-images-idx3-ubyte.gz#0..{}", arguments.test.min(10_000)),
+        transform: "[\"scale\"]",
+    };
+    [1, 4, 5].map(network).into()
+}
+
+fn on_digits() -> Outcome<Network> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../digits");
+    let root = root.canonicalize().map_err(|why| format!("{}: {why}", root.display()))?;
+    Ok(Network {
+        key: "digits".to_owned(),
+        name: "LeNet-5 of examples/digits".to_owned(),
+        model: root.join("models/lenet5.pt2"),
+        data: "the digits of examples/digits (set CLEANAI_DATA for MNIST)".to_owned(),
+        root,
+        profile: "data/train".to_owned(),
+        test: "data/test".to_owned(),
+        transform: "[\"grayscale\", { normalize = { mean = [0.5], std = [0.5] } }]",
+    })
+}
+
+impl Network {
+    /// What is measured of it, the test set augmented by these.
+    pub fn declaration(&self, augment: Vec<Augmentation>) -> Outcome<Declaration> {
+        let location = |path: &str| DataLocation { path: path.to_owned(), root: self.root.clone() };
+        Ok(Declaration {
+            test: TestIdentity {
+                name: self.key.clone(),
+                package: env!("CARGO_PKG_NAME").to_owned(),
+                target: String::new(),
+                file: PathBuf::new(),
+                line: 0,
+            },
+            model: ModelChoice::file(self.key.as_str(), self.model.clone(), DeviceChoice::Auto),
+            data: DataChoice {
+                name: self.key.clone(),
+                profile: Some(location(&self.profile)),
+                test: location(&self.test),
+                transform: transform::parse(self.transform)?,
+                on_bad_input: OnBadInput::Fail,
+                augment,
+            },
+            layers: Selector::Default,
+            neurons: NeuronKind::Channel,
+            batch: 250,
+            non_finite: NonFinite::Error,
+            requirements: Vec::new(),
+            baseline: BaselinePolicy::default(),
+            report: Vec::new(),
+        })
+    }
+}
