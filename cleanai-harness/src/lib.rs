@@ -61,6 +61,7 @@ pub mod prelude;
 pub mod private;
 pub mod report;
 pub mod runner;
+pub mod synthesis;
 mod vectorise;
 
 /// Writes the `main` of a file of coverage tests: `cleanai_harness::main!();`.

@@ -4,7 +4,7 @@ use super::figure::{self, Style};
 use super::{Outcome, Status, text};
 use crate::declare::NeuronKind;
 use crate::gate::{BaselineStatus, BaselineVerdict, Change, FigureChange, RequirementVerdict};
-use crate::measure::{Measurement, Settings};
+use crate::measure::{DataFacts, Measurement, Settings};
 
 /// What kind of reason keeps a test from passing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -234,6 +234,12 @@ pub fn warnings(measurement: &Measurement) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// The inputs that were made of others, by augmentation: `360 of them by gaussian(std=0.3, seed=1)`.
+pub(crate) fn augmented(data: &DataFacts) -> Vec<String> {
+    let all = data.augmented.iter();
+    all.map(|made| format!("{} of them by {}", text::grouped(made.inputs as u64), made.how)).collect()
 }
 
 /// The settings in a line: `cpu`, `batch 64`, `channel neurons`, `libtorch 2.13.0`.
