@@ -28,8 +28,8 @@
 //! # How data flows
 //!
 //! One way, a module each: [`declare`] what must hold, [`measure::Plan`] the passes it takes (tests over one model and
-//! data share one), open the [`mod@model`] and its layers, decode the [`data`], stream every layer's values into the
-//! [`criteria`], judge the measurement in the [`gate`], and [`report`] the outcome to the terminal, JUnit, PDF and JSON.
+//! data share one), open the [`mod@model`] and its layers, decode the [`data`] and what [`synthesis`] makes of it, stream every
+//! layer's values into the [`criteria`], judge the measurement in the [`gate`], and [`report`] the outcome to the terminal, JUnit, PDF and JSON.
 //!
 //! # Criteria
 //!

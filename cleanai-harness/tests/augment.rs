@@ -135,7 +135,11 @@ fn noise_is_on_the_pixels_the_model_looks_at() {
     let (relevant, random) = (changed(&made[..40], originals), changed(&made[40..], originals));
     assert!(relevant.iter().chain(&random).all(|changed| changed.len() <= count));
     assert!(relevant.iter().zip(&random).filter(|(one, other)| one == other).count() < 4);
-    assert!(relevant.iter().filter(|changed| changed.len() == count).count() > 10, "few are clipped to what they were");
+    // Half of the noise leads out of the range where a pixel is black or white, and is clipped.
+    for changed in [&relevant, &random] {
+        let all: usize = changed.iter().map(Vec::len).sum();
+        assert!(all > 40 * count / 3, "{all} of {}", 40 * count);
+    }
 
     let path = root().join("examples/digits/models/lenet5.pt");
     let model = Model::open(&path, DeviceChoice::Cpu).unwrap();

@@ -320,6 +320,15 @@ mod tests {
     }
 
     #[test]
+    fn made_inputs_are_told_from_the_test_set() {
+        let mut data = sample::passed().measurement.unwrap().data;
+        assert!(augmented(&data).is_empty());
+        let how = "gaussian(std=0.3, seed=1)".to_owned();
+        data.augmented.push(crate::measure::Augmented { how, inputs: 2500 });
+        assert_eq!(augmented(&data), ["2,500 of them by gaussian(std=0.3, seed=1)"]);
+    }
+
+    #[test]
     fn reasons_come_in_the_order_of_the_gate() {
         let ids = |outcome: &Outcome| reasons(outcome).into_iter().map(|reason| reason.kind.id()).collect::<Vec<_>>();
         assert!(ids(&sample::passed()).is_empty());

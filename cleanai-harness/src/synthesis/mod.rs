@@ -7,7 +7,8 @@
 //! | `{ gaussian = { std = 0.3, seed = 0 } }` | all pixels |
 //!
 //! These are the defaults. A test on such data measures the union: the test set, then what is made of it, one augmentation after the
-//! other (U_O + U_DI and U_O + U_S of DeepImportance); the profile set stays as it is.
+//! other (U_O + U_DI and U_O + U_S of DeepImportance); `accuracy` counts all of them. The profile set stays as it is. Each input made is named after its
+//! parent: `7/12.png + gaussian(std=0.3, seed=0)`.
 //!
 //! # Pixels
 //!
