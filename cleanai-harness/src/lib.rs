@@ -28,8 +28,8 @@
 //! # How data flows
 //!
 //! One way, a module each: [`declare`] what must hold, [`measure::Plan`] the passes it takes (tests over one model and
-//! data share one), open the [`mod@model`] and its layers, decode the [`data`], stream every layer's values into the
-//! [`criteria`], judge the measurement in the [`gate`], and [`report`] the outcome to the terminal, JUnit, PDF and JSON.
+//! data share one), open the [`mod@model`] and its layers, decode the [`data`] and what [`synthesis`] makes of it, stream every
+//! layer's values into the [`criteria`], judge the measurement in the [`gate`], and [`report`] the outcome to the terminal, JUnit, PDF and JSON.
 //!
 //! # Criteria
 //!
@@ -61,6 +61,7 @@ pub mod prelude;
 pub mod private;
 pub mod report;
 pub mod runner;
+pub mod synthesis;
 mod vectorise;
 
 /// Writes the `main` of a file of coverage tests: `cleanai_harness::main!();`.

@@ -1,9 +1,11 @@
 //! `[data.NAME]`
 
+use super::augment;
 use super::reader::{Table, Value};
 use crate::Result;
 use crate::data::transform::TransformStep;
 use crate::declare::OnBadInput;
+use crate::synthesis::Augmentation;
 
 /// `[data.NAME]`
 #[derive(Debug, Clone, PartialEq)]
@@ -16,10 +18,12 @@ pub struct DataTable {
     pub transform: Vec<TransformStep>,
     /// `on_bad_input`
     pub on_bad_input: OnBadInput,
+    /// `augment`
+    pub augment: Vec<Augmentation>,
 }
 
 pub(super) fn read(value: Value<'_>) -> Result<DataTable> {
-    let mut table = Table::open(value, &["profile", "test", "transform", "on_bad_input"])?;
+    let mut table = Table::open(value, &["profile", "test", "transform", "on_bad_input", "augment"])?;
     let transform = match table.take("transform") {
         Some(steps) => steps.list()?.into_iter().map(Value::deserialize).collect::<Result<_>>()?,
         None => Vec::new(),
@@ -33,5 +37,6 @@ pub(super) fn read(value: Value<'_>) -> Result<DataTable> {
         test: table.need("test", "\"data/test\"")?.name()?.to_owned(),
         transform,
         on_bad_input,
+        augment: table.take("augment").map(augment::read).transpose()?.unwrap_or_default(),
     })
 }

@@ -1,5 +1,6 @@
 //! `cleanai.toml`: found upwards from the package, every key checked, errors with file, line, key and the nearest known one.
 
+mod augment;
 mod baseline;
 mod data;
 mod document;

@@ -290,5 +290,6 @@ fn choice(name: &str, table: &DataTable, config: &Config) -> DataChoice {
         test: location(&table.test),
         transform: table.transform.clone(),
         on_bad_input: table.on_bad_input,
+        augment: table.augment.clone(),
     }
 }

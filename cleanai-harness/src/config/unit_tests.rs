@@ -90,6 +90,7 @@ style = "cleanai"
             test: "data/test#0..500".into(),
             transform: vec![TransformStep::Grayscale, TransformStep::Normalize { mean: vec![0.5], std: vec![0.5] }],
             on_bad_input: OnBadInput::Skip,
+            augment: Vec::new(),
         }
     );
     assert_eq!(

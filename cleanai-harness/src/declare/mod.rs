@@ -18,6 +18,7 @@ pub use spec::{Comparison, CriterionSpec, Requirement, Value};
 
 use crate::data::transform::TransformStep;
 use crate::model::signature::ElementType;
+use crate::synthesis::Augmentation;
 
 /// Which scalars of a layer's output count as neurons (CRITERIA section 1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -193,6 +194,8 @@ pub struct DataChoice {
     pub transform: Vec<TransformStep>,
     /// What an undecodable input does.
     pub on_bad_input: OnBadInput,
+    /// Further inputs made of the test set, which are judged with it.
+    pub augment: Vec<Augmentation>,
 }
 
 /// How a measurement is compared with its baseline.

@@ -24,6 +24,7 @@ pub(crate) fn measurement(criteria: impl IntoIterator<Item = (&'static str, Crit
             profile: Some("data/train".into()),
             profile_inputs: Some(1437),
             profile_skipped: Some(0),
+            augmented: Vec::new(),
             transform: "grayscale".into(),
         },
         settings: Settings {

@@ -340,6 +340,9 @@ fn info(measurement: &Measurement, requirements: &[Requirement]) -> Info {
         ("data", text(&data.path)),
         ("inputs", count(data.inputs)),
     ];
+    if !data.augmented.is_empty() {
+        facts.push(("augment", Fact::Texts(data.augmented.iter().map(|made| made.how.clone()).collect())));
+    }
     facts.extend(profile.into_iter().chain(profile_inputs));
     facts.extend([
         ("transform", text(&data.transform)),

@@ -19,6 +19,12 @@ const BYTES_A_SCALAR: usize = 24;
 /// Values held until all inputs are explained: 2 GiB of them.
 const MOST_HELD: usize = 1 << 28;
 
+/// How many inputs of a model with these layers are explained together.
+pub(super) fn inputs_together(layers: &[LayerInfo]) -> usize {
+    let scalars: usize = layers.iter().map(LayerInfo::units).sum();
+    (KEPT / (scalars * BYTES_A_SCALAR).max(1)).max(1)
+}
+
 /// Gathers the importance of some layers.
 pub(super) struct Gather {
     explainer: Explainer,
@@ -52,7 +58,6 @@ impl Gather {
         own.take_calibration(model);
         let explainer = Explainer::new(own, needs.rules())?;
         let infos: Vec<LayerInfo> = chosen.iter().map(|layer| layers[*layer].clone()).collect();
-        let scalars: usize = layers.iter().map(LayerInfo::units).sum();
         let zeros = |info: &LayerInfo| vec![0.0; info.neurons(neurons)];
         Ok(Self {
             explainer,
@@ -64,7 +69,7 @@ impl Gather {
             relevance: infos.iter().map(zeros).collect(),
             amplification: vec![0.0; chosen.len()],
             inputs: 0,
-            together: (KEPT / (scalars * BYTES_A_SCALAR).max(1)).max(1),
+            together: inputs_together(layers),
             infos,
         })
     }

@@ -73,6 +73,7 @@ impl Job {
             && self.data.test == other.data.test
             && self.data.transform == other.data.transform
             && self.data.on_bad_input == other.data.on_bad_input
+            && self.data.augment == other.data.augment
             && self.batch == other.batch
             && self.non_finite == other.non_finite
     }

@@ -3,6 +3,8 @@
 #[cfg(feature = "torch")]
 mod analyse;
 #[cfg(feature = "torch")]
+mod augment;
+#[cfg(feature = "torch")]
 mod cache;
 #[cfg(feature = "torch")]
 mod classes;
@@ -88,7 +90,7 @@ pub struct ModelFacts {
 pub struct DataFacts {
     /// The test set as the user wrote it.
     pub path: String,
-    /// Test inputs measured.
+    /// Test inputs measured, those that were made of others included.
     pub inputs: usize,
     /// Test inputs left out because they could not be decoded.
     pub skipped: usize,
@@ -102,6 +104,18 @@ pub struct DataFacts {
     pub profile_skipped: Option<usize>,
     /// The transform, as text.
     pub transform: String,
+    /// The inputs among those measured that were made of the test set, in this order after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub augmented: Vec<Augmented>,
+}
+
+/// Inputs made of a test set.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Augmented {
+    /// By which augmentation: `relevant_pixels(share=0.02, std=0.3, seed=1)`.
+    pub how: String,
+    /// How many.
+    pub inputs: usize,
 }
 
 /// Settings that change figures.
@@ -177,7 +191,7 @@ pub struct ClassFigures {
 pub struct Seconds {
     /// Reading and preparing the model.
     pub load: f64,
-    /// Waiting for inputs to be decoded.
+    /// Waiting for inputs to be decoded, and making further ones of them.
     pub decode: f64,
     /// The whole pass over the profile set.
     pub profile: f64,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tch::{Device, Tensor};
 
+use super::augment::Augmenter;
 use super::classes::{Classes, by_label};
 use super::job::{Item, Items, Job, Sets};
 use super::needs::{check_needs, no_profile, select};
@@ -111,6 +112,7 @@ fn run_items(
 ) -> Result<Measured> {
     let mut seconds = Seconds::default();
     check_needs(job, &model, &test)?;
+    let mut augmenter = Augmenter::new(job, &test)?;
     let profile_set = match profile {
         _ if !job.items.iter().any(|item| item.needs.profile) => None,
         None => Some(open_profile(job)?),
@@ -127,6 +129,7 @@ fn run_items(
         );
     }
     let layers = calibrate(&mut model, profile_set.as_ref(), &test, job.batch)?;
+    augmenter.prepare(job, &model, &layers)?;
     let batch = model.fixed_batch().unwrap_or(job.batch);
     let selected = job.items.iter().map(|item| select(&model, item)).collect::<Result<Vec<_>>>()?;
     let modules = model.activation_modules();
@@ -142,12 +145,19 @@ fn run_items(
 
     let mut watch = Watch::new(job.non_finite);
     let mut running = start(job, &layers, &modules, &selected, &profiles, test.labels())?;
-    test_pass(job, &mut model, &test, batch, &layers, &selected, &mut running, &mut watch)?;
+    // The test set, then what is made of it.
+    loop {
+        let inputs = Inputs { set: &test, augmenter: Some(&mut augmenter) };
+        test_pass(job, &mut model, inputs, batch, &layers, &selected, &mut running, &mut watch)?;
+        if !augmenter.next_run(watch.inputs) {
+            break;
+        }
+    }
 
     let finishing = Instant::now();
     let mut results = Vec::new();
     for (item, running) in job.items.iter().zip(&running) {
-        match result(item, running, &test, &model, &modules) {
+        match result(item, running, &test, &augmenter, &model, &modules) {
             Err(why) if item.required => return Err(why),
             result => results.push(result),
         }
@@ -173,6 +183,7 @@ fn run_items(
             profile_inputs,
             profile_skipped,
             transform: transform::text(&job.data.transform),
+            augmented: augmenter.facts(),
         },
         device: crate::model::device_name(model.device()),
         batch,
@@ -193,6 +204,7 @@ fn result(
     item: &Item,
     Running { state, classes }: &Running,
     test: &DataSet,
+    augmenter: &Augmenter,
     model: &Model,
     modules: &[ActivationModule],
 ) -> Result<CriterionResult> {
@@ -219,7 +231,7 @@ fn result(
         total: figures.total,
         layers: figures.layers,
         classes: classes.as_ref().map(|classes| classes.figures(class_name)).unwrap_or_default(),
-        leading: leading(&figures.contributions, |input| test.names(input)),
+        leading: leading(&figures.contributions, |input| augmenter.name(test, input)),
         contributions: figures.contributions,
         details: figures.details,
         direction: registry::criterion(&item.spec)?.direction(),
@@ -304,7 +316,7 @@ fn start(
 fn test_pass(
     job: &Job,
     model: &mut Model,
-    set: &DataSet,
+    inputs: Inputs<'_>,
     batch: usize,
     layers: &[LayerInfo],
     selected: &[Vec<usize>],
@@ -322,14 +334,14 @@ fn test_pass(
     let mut begun = None;
     each_batch(
         model,
-        set,
+        inputs,
         batch,
         layers,
         watch,
         &mut |layer, read| {
             if begun.replace(read.first) != Some(read.first) {
                 for Running { state, .. } in running.borrow_mut().iter_mut() {
-                    state.begin_batch(read.first, read.inputs, &|input| read.set.names(input));
+                    state.begin_batch(read.first, read.inputs, read.name);
                 }
             }
             // The rows of each class, once some criterion wants them.
@@ -362,21 +374,31 @@ fn test_pass(
 /// What is done when a batch is through: it, what the model was fed, the number of classes, and its logits.
 type OnEnd<'a> = &'a mut dyn FnMut(&Batch, &[(&str, &Tensor)], usize, &[f64]) -> Result<()>;
 
+/// What is run: a data set, or the inputs that an augmenter makes of it.
+pub(super) struct Inputs<'a> {
+    pub set: &'a DataSet,
+    pub augmenter: Option<&'a mut Augmenter>,
+}
+
 /// Runs a data set batch by batch; `on_layer` gets each layer, `on_end` each batch with its logits.
 pub(super) fn each_batch(
     model: &mut Model,
-    set: &DataSet,
+    inputs: Inputs<'_>,
     size: usize,
     layers: &[LayerInfo],
     watch: &mut Watch,
     on_layer: &mut dyn FnMut(usize, &mut LayerRead<'_>) -> Result<()>,
     on_end: OnEnd<'_>,
 ) -> Result<()> {
+    let Inputs { set, mut augmenter } = inputs;
     let mut batches = set.batches(size);
     loop {
         let waiting = Instant::now();
         let Some(batch) = batches.next() else { break };
         let mut batch = batch?;
+        if let Some(augmenter) = &mut augmenter {
+            augmenter.change(set, &mut batch)?;
+        }
         watch.decode += waiting.elapsed().as_secs_f64();
         probe::tell(Moment::Before(&batch));
         let running = Instant::now();
@@ -387,6 +409,7 @@ pub(super) fn each_batch(
         batches.recycle(std::mem::take(&mut batch.fields));
         let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let reader = &mut watch.reader;
+        let name = |index| augmenter.as_ref().map_or_else(|| set.names(index), |augmenter| augmenter.name(set, index));
         model.run_named(&inputs, &mut |observed, output| {
             let reading = Instant::now();
             let rows = output.size().first().map_or(1, |rows| usize::try_from(*rows).unwrap_or(0));
@@ -413,7 +436,8 @@ pub(super) fn each_batch(
                     }
                     reader.next_layer()?;
                     let (first, inputs, labels) = (batch.first, batch.inputs, batch.labels.as_deref());
-                    let mut read = LayerRead { reader, info: &layers[layer], output, first, inputs, labels, set };
+                    let mut read =
+                        LayerRead { reader, info: &layers[layer], output, first, inputs, labels, name: &name };
                     on_layer(layer, &mut read)?;
                 }
                 (Observed::Logits, Output::Host(raw)) => {

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::cache::{Cache, Profile, ProfileKey};
 use super::importance::Gather;
 use super::job::{Item, Job};
-use super::pass::{Watch, each_batch};
+use super::pass::{Inputs, Watch, each_batch};
 use crate::Result;
 use crate::criteria::profile::ProfileState;
 use crate::criteria::{LayerProfile, Needs};
@@ -169,7 +169,7 @@ fn pass(
     let mut watch = Watch::new(job.non_finite);
     each_batch(
         model,
-        set,
+        Inputs { set, augmenter: None },
         batch,
         layers,
         &mut watch,

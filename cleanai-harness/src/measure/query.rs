@@ -160,6 +160,7 @@ mod tests {
                 profile: None,
                 profile_inputs: None,
                 profile_skipped: None,
+                augmented: Vec::new(),
                 transform: String::new(),
             },
             settings: Settings {

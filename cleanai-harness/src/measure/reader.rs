@@ -3,7 +3,6 @@
 use tch::{TchError, Tensor};
 
 use crate::criteria::{LayerValues, Numbers};
-use crate::data::DataSet;
 use crate::declare::{NeuronKind, NonFinite};
 use crate::kernel::cpu;
 use crate::kernel::device::{self, TensorUnits};
@@ -44,8 +43,8 @@ pub(super) struct LayerRead<'a> {
     pub inputs: usize,
     /// Their labels, where the data has them.
     pub labels: Option<&'a [i64]>,
-    /// For the names of inputs.
-    pub set: &'a DataSet,
+    /// Names of inputs.
+    pub name: &'a dyn Fn(usize) -> String,
 }
 
 impl LayerReader {
@@ -139,7 +138,7 @@ impl LayerRead<'_> {
     }
 
     fn fill_from(&mut self, raw: &[f32], kind: NeuronKind) -> Result<()> {
-        let Self { reader, info, first, inputs, set, .. } = self;
+        let Self { reader, info, first, inputs, name, .. } = self;
         let bad = match kind {
             NeuronKind::Channel => {
                 let read = reader.channels.get_or_insert_default();
@@ -148,17 +147,24 @@ impl LayerRead<'_> {
             NeuronKind::Unit => cpu::units(raw, *inputs, info.units(), reader.units.get_or_insert_default()),
         };
         if bad > 0 && reader.non_finite == NonFinite::Error {
-            return Err(non_finite(info, raw, *first, *inputs, kind, set));
+            return Err(non_finite(info, raw, *first, *inputs, kind, name));
         }
         reader.skipped += bad as u64;
         Ok(())
     }
 }
 
-fn non_finite(info: &LayerInfo, raw: &[f32], first: usize, inputs: usize, kind: NeuronKind, set: &DataSet) -> Error {
+fn non_finite(
+    info: &LayerInfo,
+    raw: &[f32],
+    first: usize,
+    inputs: usize,
+    kind: NeuronKind,
+    name: &dyn Fn(usize) -> String,
+) -> Error {
     let what = match cpu::first_non_finite(raw, inputs, &info.shape, info.channel_axis, kind) {
         Some(found) => {
-            let input = set.names(first + found.input);
+            let input = name(first + found.input);
             format!("layer {}, neuron {}, input {input}: the activation is {}", info.name, found.neuron, found.value)
         }
         None => format!("layer {}: a neuron has no value", info.name),
@@ -202,20 +208,12 @@ mod tests {
 
     struct Run {
         reader: LayerReader,
-        set: DataSet,
         on_device: bool,
     }
 
     impl Run {
         fn new(on_device: bool) -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("x.npy");
-            let header = format!("{:<117}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }");
-            let bytes = [b"\x93NUMPY\x01\x00", &118u16.to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
-            std::fs::write(&path, bytes).unwrap();
-            let location = crate::declare::DataLocation { path: "x.npy".into(), root: folder.path().to_path_buf() };
-            let set = DataSet::open(&location, &[], crate::declare::OnBadInput::Fail).unwrap();
-            Self { reader: LayerReader::new(NonFinite::Ignore), set, on_device }
+            Self { reader: LayerReader::new(NonFinite::Ignore), on_device }
         }
 
         fn read<T>(
@@ -227,8 +225,8 @@ mod tests {
             let values = tensor::Values::of(output)?;
             let output = if self.on_device { Output::Device(output) } else { Output::Host(values.as_slice()) };
             self.reader.next_layer()?;
-            let (reader, set) = (&mut self.reader, &self.set);
-            work(&mut LayerRead { reader, info, output, first: 0, inputs: INPUTS, labels: None, set })
+            let (reader, name) = (&mut self.reader, &|input: usize| input.to_string());
+            work(&mut LayerRead { reader, info, output, first: 0, inputs: INPUTS, labels: None, name })
         }
 
         fn profile(&mut self, kind: NeuronKind) -> Vec<LayerProfile> {

@@ -115,6 +115,9 @@ fn properties(outcome: &Outcome) -> Vec<(String, String)> {
     add("data.inputs".into(), data.inputs.to_string());
     add("data.shape".into(), text::shape(&data.shape));
     add("data.skipped".into(), data.skipped.to_string());
+    for made in &data.augmented {
+        add(format!("data.augmented.{}", made.how), made.inputs.to_string());
+    }
     if let Some(profile) = &data.profile {
         add("profile.path".into(), profile.clone());
     }

@@ -4,7 +4,7 @@ use super::figure::{self, Style};
 use super::{Outcome, Status, text};
 use crate::declare::NeuronKind;
 use crate::gate::{BaselineStatus, BaselineVerdict, Change, FigureChange, RequirementVerdict};
-use crate::measure::{Measurement, Settings};
+use crate::measure::{DataFacts, Measurement, Settings};
 
 /// What kind of reason keeps a test from passing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -236,6 +236,12 @@ pub fn warnings(measurement: &Measurement) -> Vec<String> {
     warnings
 }
 
+/// The inputs that were made of others, by augmentation: `360 of them by gaussian(std=0.3, seed=1)`.
+pub(crate) fn augmented(data: &DataFacts) -> Vec<String> {
+    let all = data.augmented.iter();
+    all.map(|made| format!("{} of them by {}", text::grouped(made.inputs as u64), made.how)).collect()
+}
+
 /// The settings in a line: `cpu`, `batch 64`, `channel neurons`, `libtorch 2.13.0`.
 pub(crate) fn settings(settings: &Settings) -> Vec<String> {
     let mut parts = vec![
@@ -311,6 +317,15 @@ mod tests {
         assert_eq!(line(Comparison::Below, 0.1, Some(0.1)), "kmnc(k=1000) 0.100 >= 0.100");
         assert_eq!(line(Comparison::AtLeast, 0.25, None), "kmnc(k=1000): nothing to cover");
         assert_eq!(line(Comparison::AtLeast, 0.25, Some(f64::NAN)), "kmnc(k=1000) is NaN, not a finite number");
+    }
+
+    #[test]
+    fn made_inputs_are_told_from_the_test_set() {
+        let mut data = sample::passed().measurement.unwrap().data;
+        assert!(augmented(&data).is_empty());
+        let how = "gaussian(std=0.3, seed=1)".to_owned();
+        data.augmented.push(crate::measure::Augmented { how, inputs: 2500 });
+        assert_eq!(augmented(&data), ["2,500 of them by gaussian(std=0.3, seed=1)"]);
     }
 
     #[test]

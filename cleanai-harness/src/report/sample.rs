@@ -107,6 +107,7 @@ pub(crate) fn measurement() -> Measurement {
             profile: Some("data/train#0..2000".into()),
             profile_inputs: Some(2000),
             profile_skipped: Some(0),
+            augmented: Vec::new(),
             transform: "grayscale, resize = [28, 28], scale".into(),
         },
         settings: Settings {

@@ -181,12 +181,12 @@ fn facts(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
     };
     if outcome.status == Status::Passed {
         line("model", &model.path, std::slice::from_ref(&measurement.settings.device));
-        line("data", &data.path, &[inputs]);
+        line("data", &data.path, &[vec![inputs], message::augmented(data)].concat());
     } else {
         let layers = text::counted(model.layers.len() as u64, "layer", "layers");
         let parameters = text::counted(model.parameters, "parameter", "parameters");
         line("model", &model.path, &[model.format.clone(), layers, parameters]);
-        let mut parts = vec![inputs];
+        let mut parts = [vec![inputs], message::augmented(data)].concat();
         if let Some(profile) = &data.profile {
             let inputs =
                 data.profile_inputs.map(|inputs| format!(", {}", text::counted(inputs as u64, "input", "inputs")));

@@ -69,6 +69,7 @@ pub fn declaration(root: &Path, case: &Case<'_>) -> Declaration {
             test: location(case.test),
             transform: transform::parse(case.transform).unwrap(),
             on_bad_input: OnBadInput::Fail,
+            augment: Vec::new(),
         },
         layers: Selector::Default,
         neurons: NeuronKind::Channel,

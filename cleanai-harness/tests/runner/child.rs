@@ -125,6 +125,7 @@ fn declare(scenario: &Scenario, test: &TestIdentity) -> Result<Declaration> {
             test: DataLocation { path: "data/test".into(), root: scenario.root.clone() },
             transform: Vec::new(),
             on_bad_input: OnBadInput::Fail,
+            augment: Vec::new(),
         },
         layers: Selector::Default,
         neurons: NeuronKind::Channel,
@@ -175,6 +176,7 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
             profile: None,
             profile_inputs: None,
             profile_skipped: None,
+            augmented: Vec::new(),
             transform: "grayscale".into(),
         },
         settings: Settings {

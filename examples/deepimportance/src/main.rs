@@ -47,7 +47,10 @@ fn with_cache(arguments: &Arguments) -> Outcome<Option<ExitCode>> {
     if std::env::var_os("CLEANAI_CACHE").is_some_and(|own| own == cache) {
         return Ok(None);
     }
-    let status = Command::new(std::env::current_exe()?).args(std::env::args_os().skip(1)).env("CLEANAI_CACHE", cache).status()?;
+    let status = Command::new(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1))
+        .env("CLEANAI_CACHE", cache)
+        .status()?;
     Ok(Some(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)))
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use cleanai_harness::data::transform;
 use cleanai_harness::declare::{
-    BaselinePolicy, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, NeuronKind, NonFinite, OnBadInput, Selector,
-    TestIdentity,
+    BaselinePolicy, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, NeuronKind, NonFinite,
+    OnBadInput, Selector, TestIdentity,
 };
 use cleanai_harness::synthesis::Augmentation;
 
@@ -52,7 +52,9 @@ pub const IMPORTANT: usize = 6;
 pub fn networks(arguments: &Arguments) -> Outcome<Vec<Network>> {
     let all = match std::env::var_os("CLEANAI_DATA").map(PathBuf::from) {
         Some(data) if data.join("mnist").is_dir() => on_mnist(&data, arguments),
-        Some(data) => return Err(format!("CLEANAI_DATA is {}, and there is no folder mnist in it", data.display()).into()),
+        Some(data) => {
+            return Err(format!("CLEANAI_DATA is {}, and there is no folder mnist in it", data.display()).into());
+        }
         None => vec![on_digits()?],
     };
     if let Some(unknown) = arguments.networks.iter().find(|word| !all.iter().any(|network| network.key == **word)) {

@@ -37,6 +37,8 @@ impl Store {
 /// Writes a file whole or not at all.
 pub fn write(path: &Path, bytes: &[u8]) -> Outcome<()> {
     let beside = path.with_extension("part");
-    fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).map_err(|why| format!("cannot write {}: {why}", path.display()))?;
+    fs::write(&beside, bytes)
+        .and_then(|()| fs::rename(&beside, path))
+        .map_err(|why| format!("cannot write {}: {why}", path.display()))?;
     Ok(())
 }

@@ -123,8 +123,10 @@ impl Study<'_> {
             let mut texts: Vec<String> = CRITERIA.iter().map(|text| (*text).to_owned()).collect();
             texts.extend(layers.iter().map(|(name, neurons)| by_layer(name, (*neurons).min(IMPORTANT))));
             let measurement = measure::once(&declaration, &specs(&texts)?)?;
-            let figures = texts.iter().zip(specs(&texts)?).map(|(text, spec)| (text.clone(), figure(&measurement, &spec)));
-            let details = &measurement.criteria[&CRITERIA[0].parse::<CriterionSpec>()?.to_string()].details["importance"];
+            let figures =
+                texts.iter().zip(specs(&texts)?).map(|(text, spec)| (text.clone(), figure(&measurement, &spec)));
+            let details =
+                &measurement.criteria[&CRITERIA[0].parse::<CriterionSpec>()?.to_string()].details["importance"];
             let (layer, detail) = details.as_object().and_then(|all| all.iter().next()).ok_or("idc names no layer")?;
             let neurons = detail["neurons"].as_array().into_iter().flatten();
             let important = neurons.filter_map(|neuron| neuron["neuron"].as_u64()).map(|neuron| neuron as usize);
@@ -170,7 +172,8 @@ impl Study<'_> {
             let width = moved.size()[1];
             let important: Vec<i64> = original.important.iter().map(|neuron| *neuron as i64).collect();
             let order: Vec<i64> = Vec::try_from(Tensor::randperm(width, (Kind::Int64, tch::Device::Cpu)))?;
-            let others: Vec<i64> = order.into_iter().filter(|neuron| !important.contains(neuron)).take(important.len()).collect();
+            let others: Vec<i64> =
+                order.into_iter().filter(|neuron| !important.contains(neuron)).take(important.len()).collect();
             let distance = |neurons: &[i64]| {
                 let chosen = moved.index_select(1, &Tensor::from_slice(neurons));
                 chosen.sum_dim_intlist(&[1i64][..], false, Kind::Double).sqrt().sum(Kind::Double).double_value(&[])

@@ -33,7 +33,9 @@ fn second(text: &mut String, network: &Network, answers: &Answers) {
     *text += "\n### RQ2: coverage of the test set, and with noise on random (S) or relevant pixels (DI)\n\n\
               | criterion | U_O | U_O + U_S | U_O + U_DI | published U_O |\n|---|---|---|---|---|\n";
     for criterion in CRITERIA {
-        let by_seed = |sets: &[Figures]| percent(&sets.iter().map(|set| set.get(*criterion).copied().flatten()).collect::<Vec<_>>());
+        let by_seed = |sets: &[Figures]| {
+            percent(&sets.iter().map(|set| set.get(*criterion).copied().flatten()).collect::<Vec<_>>())
+        };
         let important = criterion.strip_prefix("idc(m=").and_then(|rest| rest.trim_end_matches(')').parse().ok());
         let known = important.and_then(|important| published::importance(&network.key, important));
         _ = writeln!(
@@ -75,7 +77,11 @@ fn percent(values: &[Option<f64>]) -> String {
 }
 
 fn plain(values: &[f64]) -> String {
-    if values.len() < 2 { format!("{:.3}", mean(values)) } else { format!("{:.3} ± {:.3}", mean(values), deviation(values)) }
+    if values.len() < 2 {
+        format!("{:.3}", mean(values))
+    } else {
+        format!("{:.3} ± {:.3}", mean(values), deviation(values))
+    }
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -52,6 +52,7 @@ impl Asked<'_> {
                 test: location(self.data),
                 transform: transform::parse(self.transform).map_err(|error| error.context("--transform"))?,
                 on_bad_input: OnBadInput::Fail,
+                augment: Vec::new(),
             },
             layers: Selector::Default,
             neurons: NeuronKind::Channel,

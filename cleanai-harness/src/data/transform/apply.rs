@@ -13,6 +13,12 @@ pub(crate) fn apply(mut sample: Sample, steps: &[TransformStep]) -> Result<Tenso
     Ok(Tensor::from_sample(sample))
 }
 
+/// Applies the steps to floats of this shape.
+#[cfg(feature = "torch")]
+pub(crate) fn apply_to_floats(values: Vec<f32>, shape: Vec<usize>, steps: &[TransformStep]) -> Result<Vec<f32>> {
+    Ok(apply(Sample::Tensor(Tensor { shape, values }), steps)?.values)
+}
+
 fn apply_step(sample: Sample, step: &TransformStep) -> Result<Sample> {
     Ok(match (step, sample) {
         (&TransformStep::Resize { height, width, filter }, sample) => resize(sample, to(height, width), filter)?,

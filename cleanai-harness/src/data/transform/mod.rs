@@ -34,6 +34,8 @@ use std::fmt;
 pub use read::parse;
 
 pub(crate) use apply::apply;
+#[cfg(feature = "torch")]
+pub(crate) use apply::apply_to_floats;
 
 use crate::{Error, ErrorKind, Result};
 

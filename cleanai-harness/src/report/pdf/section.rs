@@ -133,6 +133,7 @@ fn facts(canvas: &mut Canvas, measurement: &Measurement) {
             ],
         ),
     ];
+    groups[1].1.splice(2..2, message::augmented(data).into_iter().map(|made| ("augmented", BODY, made)));
     if let Some(profile) = data.profile_inputs {
         groups[1].1.push(("profile inputs", BODY, inputs(profile, data.profile_skipped.unwrap_or(0))));
     }

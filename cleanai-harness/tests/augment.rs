@@ -1,0 +1,181 @@
+//! Inputs made of a test set: measured with it, told by nothing but seed, input and augmentation, and changed only where they are meant to be.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use cleanai_harness::data::Values;
+use cleanai_harness::data::transform::TransformStep;
+use cleanai_harness::declare::{Declaration, DeviceChoice};
+use cleanai_harness::importance::{Explainer, Rules};
+use cleanai_harness::measure::probe::{self, Moment};
+use cleanai_harness::measure::{Augmented, Measurement, Plan, once};
+use cleanai_harness::model::Model;
+use cleanai_harness::synthesis::{Augmentation, Pixels};
+use tch::Tensor;
+
+mod common;
+
+use common::{Case, root};
+
+const DIGITS: Case<'_> = Case {
+    model: "models/lenet5.pt",
+    profile: Some("data/train"),
+    test: "data/test",
+    transform: "[\"grayscale\", \"scale\", { normalize = { mean = [0.5], std = [0.5] } }]",
+};
+
+fn digits(test: &str, augment: &[Augmentation]) -> Declaration {
+    let mut declaration = common::declaration(&root().join("examples/digits"), &Case { test, ..DIGITS });
+    declaration.data.augment = augment.to_vec();
+    declaration
+}
+
+fn relevant() -> Augmentation {
+    Augmentation { seed: 1, ..Augmentation::new(Pixels::Relevant(0.02)) }
+}
+
+fn measured(declaration: &Declaration, criteria: &[&str]) -> Measurement {
+    let criteria: Vec<_> = criteria.iter().map(|text| text.parse().unwrap()).collect();
+    once(declaration, &criteria).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Inputs in order, with their labels, as the model gets them.
+#[derive(Default, PartialEq)]
+struct Seen {
+    rows: Vec<Vec<f32>>,
+    labels: Vec<i64>,
+}
+
+fn seen(declaration: &Declaration) -> Seen {
+    let all = Rc::new(RefCell::new(Seen::default()));
+    let noted = Rc::clone(&all);
+    let note = move |moment: Moment<'_>| {
+        let Moment::Before(batch) = moment else { return };
+        let mut seen = noted.borrow_mut();
+        assert_eq!(batch.first, seen.rows.len(), "inputs are counted on");
+        let Values::Float(values) = &batch.fields[0].values else { panic!("images") };
+        let rows = values.chunks(values.len() / batch.size).take(batch.inputs);
+        seen.rows.extend(rows.map(<[f32]>::to_vec));
+        seen.labels.extend(batch.labels.as_deref().unwrap());
+    };
+    // A criterion without a profile: only the test set passes.
+    probe::watched(note, || measured(declaration, &["nc(threshold=0.25)"]));
+    all.take()
+}
+
+/// Pixels that differ, by input.
+fn changed(made: &[Vec<f32>], originals: &[Vec<f32>]) -> Vec<Vec<usize>> {
+    let pairs = made.iter().zip(originals);
+    pairs.map(|(made, own)| (0..own.len()).filter(|pixel| made[*pixel] != own[*pixel]).collect()).collect()
+}
+
+#[test]
+fn the_union_covers_what_the_test_set_does_and_more() {
+    let criteria = ["nc(threshold=0.25)", "kmnc(k=100)", "accuracy"];
+    let own = measured(&digits("data/test", &[]), &criteria);
+    let union = measured(&digits("data/test", &[relevant()]), &criteria);
+    assert_eq!(own.data.augmented, []);
+    assert_eq!(union.data.inputs, 2 * own.data.inputs);
+    let how = "relevant_pixels(share=0.02, std=0.3, seed=1)".to_owned();
+    assert_eq!(union.data.augmented, [Augmented { how, inputs: own.data.inputs }]);
+    assert_eq!(union.data.profile_inputs, own.data.profile_inputs, "the profile set is as it was");
+    for criterion in &criteria[..2] {
+        let of = |measured: &Measurement| measured.criterion(criterion).unwrap().clone();
+        let (own, union) = (of(&own), of(&union));
+        assert_eq!(own.total, union.total);
+        assert!(union.covered >= own.covered, "{criterion}");
+        let known = own.contributions.len();
+        assert_eq!(union.contributions[..known], own.contributions, "the test set comes first");
+        let covered: u64 = union.contributions.iter().map(|one| one.covered).sum();
+        assert_eq!(Some(covered), union.covered, "{criterion}");
+    }
+    let [own, union] = [&own, &union].map(|measured| measured.criterion("kmnc(k=100)").unwrap().covered.unwrap());
+    assert!(union > own, "{union}, {own}");
+}
+
+#[test]
+fn made_inputs_are_named_after_their_parents() {
+    let declaration = digits("data/test#0..3", &[relevant(), Augmentation::new(Pixels::All)]);
+    let measured = measured(&declaration, &["kmnc(k=1000)"]);
+    assert_eq!((measured.data.inputs, measured.data.augmented.len()), (9, 2));
+    let result = measured.criterion("kmnc(k=1000)").unwrap();
+    assert_eq!(result.contributions.iter().map(|one| one.input).collect::<Vec<_>>(), (0..9).collect::<Vec<_>>());
+    let names: Vec<&str> = result.leading.iter().map(|one| one.name.as_str()).collect();
+    let originals: Vec<&str> = names.iter().copied().filter(|name| name.ends_with(".png")).collect();
+    assert_eq!(originals.len(), 3);
+    for original in originals {
+        for made in ["relevant_pixels(share=0.02, std=0.3, seed=1)", "gaussian(std=0.3, seed=0)"] {
+            assert!(names.contains(&format!("{original} + {made}").as_str()), "{original} + {made}: {names:?}");
+        }
+    }
+    assert_eq!(result.classes.values().map(|class| class.inputs).sum::<u64>(), 9);
+}
+
+#[test]
+fn batches_decide_nothing_and_labels_are_kept() {
+    let augment = [relevant(), Augmentation::new(Pixels::Random(0.02)), Augmentation::new(Pixels::All)];
+    let mut declaration = digits("data/test#..50", &augment);
+    let by_64 = seen(&declaration);
+    assert_eq!(by_64.rows.len(), 200);
+    for part in by_64.labels.chunks(50) {
+        assert_eq!(part, &by_64.labels[..50]);
+    }
+    declaration.batch = 7;
+    assert!(seen(&declaration) == by_64);
+    assert!(by_64.rows.iter().flatten().all(|value| (-1.0..=1.0).contains(value)));
+}
+
+#[test]
+fn noise_is_on_the_pixels_the_model_looks_at() {
+    let random = Augmentation { seed: 1, ..Augmentation::new(Pixels::Random(0.02)) };
+    let seen = seen(&digits("data/test#..40", &[relevant(), random]));
+    let (originals, made) = seen.rows.split_at(40);
+    let pixels = originals[0].len();
+    let count = (pixels as f64 * 0.02).round().max(1.0) as usize;
+    let (relevant, random) = (changed(&made[..40], originals), changed(&made[40..], originals));
+    assert!(relevant.iter().chain(&random).all(|changed| changed.len() <= count));
+    assert!(relevant.iter().zip(&random).filter(|(one, other)| one == other).count() < 4);
+    // Half of the noise leads out of the range where a pixel is black or white, and is clipped.
+    for changed in [&relevant, &random] {
+        let all: usize = changed.iter().map(Vec::len).sum();
+        assert!(all > 40 * count / 3, "{all} of {}", 40 * count);
+    }
+
+    let path = root().join("examples/digits/models/lenet5.pt");
+    let model = Model::open(&path, DeviceChoice::Cpu).unwrap();
+    let mut explainer = Explainer::new(model, Rules::default()).unwrap();
+    let side = (pixels as f64).sqrt() as i64;
+    for (original, changed) in originals.iter().zip(&relevant) {
+        let input = Tensor::from_slice(original).view([1, 1, side, side]);
+        let relevance = explainer.explain(&[("x", &input)], None, &[]).unwrap();
+        let relevance: Vec<f64> = Vec::try_from(relevance.inputs[0].contiguous().view(-1)).unwrap();
+        let mut order: Vec<usize> = (0..pixels).collect();
+        order.sort_by(|a, b| (relevance[*b] as f32).total_cmp(&(relevance[*a] as f32)).then(a.cmp(b)));
+        assert!(changed.iter().all(|pixel| order[..count].contains(pixel)), "{changed:?}, {:?}", &order[..count]);
+    }
+}
+
+#[test]
+fn augmented_data_has_a_pass_of_its_own() {
+    let require = |mut declaration: Declaration| {
+        declaration.requirements = vec!["nc >= 0".parse().unwrap()];
+        declaration
+    };
+    let plan = Plan::new([digits("data/test#..5", &[]), digits("data/test#..5", &[relevant()])].map(require).to_vec());
+    let inputs = [0, 1].map(|index| plan.measure(index).unwrap().data.inputs);
+    assert_eq!(inputs, [5, 10]);
+}
+
+#[test]
+fn says_what_is_in_the_way() {
+    let refused = |declaration: &Declaration| once(declaration, &["nc".parse().unwrap()]).unwrap_err().to_string();
+    let narrow = Augmentation { range: [0.0, 0.5], ..Augmentation::new(Pixels::All) };
+    let said = refused(&digits("data/test#..5", &[narrow]));
+    assert!(said.starts_with("augment gaussian(std=0.3, seed=0, range=[0, 0.5]): input 0/"), "{said}");
+    assert!(said.contains("lies outside -1 to 0, which the range [0.0, 0.5] is after the transform"), "{said}");
+
+    let mut declaration = digits("data/test#..5", &[relevant()]);
+    declaration.data.transform.push(TransformStep::Grayscale);
+    let said = refused(&declaration);
+    assert!(said.contains("\"grayscale\" follows a `normalize`"), "{said}");
+}
