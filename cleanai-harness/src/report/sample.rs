@@ -46,6 +46,7 @@ fn ratios(layers: Vec<LayerFigures>) -> CriterionResult {
         classes: BTreeMap::new(),
         contributions: Vec::new(),
         leading: Vec::new(),
+        pictures: Vec::new(),
         details: BTreeMap::new(),
         direction: Direction::HigherIsBetter,
     }
