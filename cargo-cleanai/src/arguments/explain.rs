@@ -27,8 +27,8 @@ pub struct Explain {
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
     /// Inputs by name or by number from 0 on, with commas between them (the first ones if not given)
-    #[arg(long, value_name = "NAME_OR_INDEX")]
-    pub inputs: Vec<String>,
+    #[arg(long = "inputs", value_name = "NAME_OR_INDEX")]
+    pub chosen: Vec<String>,
     /// How many inputs where none is named (8 if not given)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub count: Option<u32>,
@@ -60,7 +60,7 @@ impl Explain {
         let mut words = vec!["explain".into(), self.model.clone().into_os_string()];
         option(&mut words, "--data", Some(&self.data));
         option(&mut words, "--out", Some(&self.out));
-        for input in &self.inputs {
+        for input in &self.chosen {
             option(&mut words, "--inputs", Some(input));
         }
         option(&mut words, "--count", self.count.map(|n| n.to_string()).as_ref());

@@ -27,8 +27,8 @@ pub struct Explain {
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
     /// Inputs by name or by number from 0 on, with commas between them; may be given several times.
-    #[arg(long, value_name = "NAME_OR_INDEX")]
-    inputs: Vec<String>,
+    #[arg(long = "inputs", value_name = "NAME_OR_INDEX")]
+    chosen: Vec<String>,
     /// Where no input is named: so many, from the first on.
     #[arg(long, value_name = "N", default_value_t = 8)]
     count: usize,
@@ -57,7 +57,7 @@ impl Explain {
         let mut rules = Rules::default();
         (rules.rule, rules.eps) = (Rule::named(&self.relevance).unwrap_or_default(), self.eps);
         let request = Request {
-            inputs: self.inputs.clone(),
+            inputs: self.chosen.clone(),
             count: self.count,
             layers: Selector::Any(self.layers.iter().map(|text| text.parse()).collect::<Result<_>>()?),
             rules,
