@@ -231,7 +231,10 @@ mod tests {
     fn a_picture_survives_json() {
         let picture = Picture::of("a.png", Some("cat"), &[0.0, 1.0], &[1.0, -1.0], &[1, 2]).unwrap().unwrap();
         let text = serde_json::to_string(&picture).unwrap();
-        assert!(text.starts_with(r#"{"name":"a.png","class":"cat","width":512,"height":84,"png":"iVBORw0KGgo"#), "{text}");
+        assert!(
+            text.starts_with(r#"{"name":"a.png","class":"cat","width":512,"height":84,"png":"iVBORw0KGgo"#),
+            "{text}"
+        );
         let back: Picture = serde_json::from_str(&text).unwrap();
         assert_eq!(back, picture);
         assert_eq!(back.pixels(), heat_map(&[0.0, 1.0], &[1.0, -1.0], &[1, 2]));

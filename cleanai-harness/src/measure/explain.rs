@@ -223,7 +223,8 @@ fn picture(
         return Ok(None);
     }
     let relevance = numbers(relevance)?;
-    let (Some(input), Some(relevance)) = (values.chunks(width.max(1)).nth(row), relevance.chunks(width.max(1)).nth(row))
+    let (Some(input), Some(relevance)) =
+        (values.chunks(width.max(1)).nth(row), relevance.chunks(width.max(1)).nth(row))
     else {
         return Ok(None);
     };

@@ -247,7 +247,12 @@ fn open_profile(job: &Job) -> Result<DataSet> {
 }
 
 /// Shapes of the layers, from the first inputs; from all of them where branches depend on the data.
-pub(super) fn calibrate(model: &mut Model, profile: Option<&DataSet>, test: &DataSet, batch: usize) -> Result<Vec<LayerInfo>> {
+pub(super) fn calibrate(
+    model: &mut Model,
+    profile: Option<&DataSet>,
+    test: &DataSet,
+    batch: usize,
+) -> Result<Vec<LayerInfo>> {
     let sets = profile.into_iter().chain([test]);
     let mut batches = sets.flat_map(|set| set.batches(batch));
     model.calibrate_on(&mut |model| Some(batches.next()?.and_then(|batch| model.feed(&batch))))
