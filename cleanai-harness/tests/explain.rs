@@ -137,7 +137,7 @@ fn what_is_in_the_way_is_named() {
         (&["--inputs", ","], "no input is named"),
         (&["--count", "0"], "there is nothing to explain"),
         (&["--eps", "-1"], "the stabiliser `eps` of relevance must be above 0, not -1"),
-        (&["--layer", "relu9"], "layer selector [\"relu9\"] matches no layer"),
+        (&["--layer", "relu9"], "layer selector relu9 matches no layer"),
         (&["--relevance", "deep"], "invalid value 'deep'"),
     ] {
         let (code, said) = digits(&out, arguments);
@@ -148,7 +148,7 @@ fn what_is_in_the_way_is_named() {
 
 #[test]
 fn idc_shows_the_inputs_that_covered_most_first() {
-    let profile = "examples/digits/data/profile";
+    let profile = "examples/digits/data/train";
     let arguments = ["--profile", profile, "--transform", TRANSFORM, "--criterion", "idc(m=4)", "--criterion", "nc"];
     let (code, said) =
         engine(&[&["measure", "--model", MODEL, "--data", DATA, "--json", "-"], &arguments[..]].concat());

@@ -81,8 +81,8 @@ fn draw(canvas: &mut Canvas, name: &str, layer: &Layer) {
     heading(canvas, &format!("Important neurons: {name}"), head_height(layer.neurons.len()));
     let columns = [
         Column::right("NEURON", 40.0),
-        Column::right("SHARE", 40.0),
-        Column::left("OF RELEVANCE", 56.0),
+        Column::right("RELEVANCE", 52.0),
+        Column::left("", 50.0),
         Column::rest("CLUSTERS: CENTROID (PROFILE INPUTS)"),
         Column::right("SILHOUETTE", 50.0),
         Column::left("VALUES", 96.0),
@@ -226,7 +226,7 @@ pub(super) fn pictures(canvas: &mut Canvas, pictures: &[Picture]) {
                     canvas.fill(x - 0.5, top - 0.5, width + 1.0, height + 1.0, HAIRLINE);
                     canvas.image(x, top, width, height, pixels);
                 }
-                None => caption = format!("{caption} (its picture is damaged)"),
+                None => caption = format!("{caption}, damaged"),
             }
             canvas.text(x, top + height + 10.0, Align::Left, wide, NOTE, &caption);
         }
