@@ -80,12 +80,12 @@ fn draw(canvas: &mut Canvas, name: &str, layer: &Layer) {
     canvas.space(12.0);
     heading(canvas, &format!("Important neurons: {name}"), head_height(layer.neurons.len()));
     let columns = [
-        Column::right("NEURON", 40.0),
-        Column::right("RELEVANCE", 52.0),
-        Column::left("", 50.0),
+        Column::right("NEURON", 34.0),
+        Column::right("RELEVANCE", 48.0),
+        Column::left("", 36.0),
         Column::rest("CLUSTERS: CENTROID (PROFILE INPUTS)"),
-        Column::right("SILHOUETTE", 50.0),
-        Column::left("VALUES", 96.0),
+        Column::right("SILHOUETTE", 46.0),
+        Column::left("VALUES", 84.0),
     ];
     let most = layer.neurons.iter().map(|neuron| neuron.share).fold(0.0, f64::max);
     let row = |neuron: &Neuron| {
@@ -124,7 +124,7 @@ fn count(number: &Value) -> String {
 fn clusters(neuron: &Neuron) -> Vec<(Pen, String)> {
     let each = neuron.centroids.iter().zip(&neuron.sizes).enumerate();
     each.map(|(at, (centroid, size))| {
-        (pen(Face::Regular, 8.0, ink(at)), format!("{} ({})", short(*centroid), text::grouped(*size)))
+        (pen(Face::Regular, 7.5, ink(at)), format!("{} ({})", short(*centroid), text::grouped(*size)))
     })
     .collect()
 }
@@ -176,7 +176,7 @@ fn wanted(canvas: &mut Canvas, wanted: &[Wanted]) {
         LEFT,
         RIGHT,
         NOTE,
-        "Most wanted, the combinations of most profile inputs that no test input gives (clusters of the neurons from the first row down, 0 the lowest):",
+        "Most wanted, which most profile inputs give and no test input does (a cluster for each row, 0 the lowest):",
     );
     let middle = (RIGHT - LEFT + GAP) / 2.0;
     for pair in wanted.chunks(2) {
