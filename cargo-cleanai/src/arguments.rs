@@ -1,11 +1,15 @@
 //! The command line: what can be asked, and the words that explain it.
 
+mod explain;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand};
+
+pub use explain::Explain;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -59,6 +63,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Measure coverage criteria without a test, as text or JSON
     Measure(Measure),
+    /// Write heat maps of inputs: which pixels and neurons speak for the class a model predicts
+    Explain(Explain),
     /// Write a PDF on a model and inputs drawn from a data set, with the tables of the CleanAI library
     Report(Report),
 }

@@ -276,6 +276,11 @@ impl DataSet {
     ///
     /// If there is no such input.
     pub fn names(&self, index: usize) -> String {
+        self.set.name(self.candidate(index))
+    }
+
+    /// Where the input that batches count as number `index` stands among all, those found undecodable included.
+    pub(crate) fn candidate(&self, index: usize) -> usize {
         let mut candidate = index;
         for &skipped in self.set.skipped().keys() {
             if skipped > candidate {
@@ -283,7 +288,7 @@ impl DataSet {
             }
             candidate += 1;
         }
-        self.set.name(candidate)
+        candidate
     }
 
     /// The inputs left out as undecodable, in order; complete once a pass over [`batches`](Self::batches) is.

@@ -51,6 +51,7 @@ pub(crate) fn value(value: f64) -> CriterionResult {
         classes: BTreeMap::new(),
         contributions: Vec::new(),
         leading: Vec::new(),
+        pictures: Vec::new(),
         details: BTreeMap::new(),
         direction: Direction::HigherIsBetter,
     }

@@ -54,6 +54,8 @@ pub struct Explainer {
 pub struct Relevance {
     /// By input: what is explained, the logit of its class or the sum of the outputs.
     pub outputs: Vec<f64>,
+    /// By input: the class whose logit that is; empty where all outputs are explained, or there is only one.
+    pub classes: Vec<i64>,
     /// By layer that was asked for: one row for each input, as the layer's output, in double precision.
     pub layers: Vec<Tensor>,
     /// By tensor that the model is fed and relevance reaches: the same.
@@ -68,6 +70,7 @@ impl Relevance {
     /// Takes in that of the inputs that follow.
     fn then(mut self, other: Self) -> Result<Self> {
         self.outputs.extend(other.outputs);
+        self.classes.extend(other.classes);
         self.errors.extend(other.errors);
         self.excess.extend(other.excess);
         let join = |own: Vec<Tensor>, others: Vec<Tensor>| -> Result<Vec<Tensor>> {
@@ -236,7 +239,7 @@ impl Explainer {
             .iter()
             .rposition(|step| step.observer == self.logits && step.value.is_some())
             .ok_or_else(|| lost("the output"))?;
-        let (outputs, seed) = seed(&steps[start], explained)?;
+        let (outputs, classes, seed) = seed(&steps[start], explained)?;
         let inputs = usize::try_from(outputs.size()[0]).unwrap_or(1);
         // Steps of a layer, in the order of its calls.
         let mut places = vec![None; wanted.len()];
@@ -320,6 +323,7 @@ impl Explainer {
         let outputs = numbers(&outputs)?;
         Ok(Relevance {
             outputs,
+            classes,
             layers: of_layers,
             inputs: of_inputs.into_iter().map(|(_, tensor)| tensor).collect(),
             errors,
@@ -328,14 +332,16 @@ impl Explainer {
     }
 }
 
-/// What is explained of each input, and the relevance of the outputs that it starts from.
-fn seed(step: &Step, explained: Explained<'_>) -> Result<(Tensor, Tensor)> {
+/// What is explained of each input, the class it is of, and the relevance of the outputs that it starts from.
+fn seed(step: &Step, explained: Explained<'_>) -> Result<(Tensor, Vec<i64>, Tensor)> {
     let output = step.computed.f_detach()?;
     let size = output.size();
     let rows = *size.first().unwrap_or(&1);
     let flat = output.f_reshape([rows, -1].as_slice())?;
     let classes = match explained {
-        Explained::Outputs => return Ok((flat.f_sum_dim_intlist(&[1i64][..], false, None::<Kind>)?, output)),
+        Explained::Outputs => {
+            return Ok((flat.f_sum_dim_intlist(&[1i64][..], false, None::<Kind>)?, Vec::new(), output));
+        }
         Explained::Predicted => flat.f_argmax(1, false)?,
         Explained::Class(classes) => {
             let width = flat.size()[1];
@@ -353,7 +359,8 @@ fn seed(step: &Step, explained: Explained<'_>) -> Result<(Tensor, Tensor)> {
     let index = classes.f_unsqueeze(1)?;
     let explained = flat.f_gather(1, &index, false)?;
     let seed = flat.f_zeros_like()?.f_scatter(1, &index, &explained)?;
-    Ok((explained.f_squeeze_dim(1)?, seed.f_reshape(size.as_slice())?))
+    let known = if flat.size()[1] > 1 { Vec::try_from(&classes.f_to_device(tch::Device::Cpu)?)? } else { Vec::new() };
+    Ok((explained.f_squeeze_dim(1)?, known, seed.f_reshape(size.as_slice())?))
 }
 
 /// The shares of the sources of a step.

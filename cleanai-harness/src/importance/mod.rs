@@ -39,6 +39,7 @@ pub mod kmeans;
 mod lrp;
 #[cfg(feature = "torch")]
 mod norm;
+pub mod picture;
 #[cfg(feature = "torch")]
 mod plan;
 #[cfg(feature = "torch")]
@@ -48,6 +49,7 @@ pub mod silhouette;
 
 #[cfg(feature = "torch")]
 pub use lrp::{Explained, Explainer, Relevance};
+pub use picture::Picture;
 pub use rule::{Bias, RelevanceNeeds, Rule, Rules, Stabiliser};
 
 #[cfg(feature = "torch")]

@@ -144,6 +144,20 @@ impl Rules {
 }
 
 impl Rule {
+    /// The names that [`Rule::named`] knows.
+    pub const NAMES: &[&str] = &["epsilon", "gamma", "alpha_beta", "z_plus"];
+
+    /// The rule of a name, with the usual parameters: gamma 0.25, as in the overview by Montavon et al., 2019, for layers in the middle; alpha 2.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "epsilon" => Self::Epsilon,
+            "gamma" => Self::Gamma(0.25),
+            "alpha_beta" => Self::AlphaBeta(2.0),
+            "z_plus" => Self::ZPlus,
+            _ => return None,
+        })
+    }
+
     fn check(self) -> Result<()> {
         let (name, value, least) = match self {
             Self::Epsilon | Self::ZPlus => return Ok(()),

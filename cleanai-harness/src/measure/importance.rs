@@ -142,23 +142,7 @@ impl Gather {
         }
         let flat = relevance.f_reshape([rows, -1].as_slice())?;
         let magnitudes = flat.f_abs()?.f_sum_dim_intlist(&[1i64][..], false, None::<Kind>)?;
-        let by_neuron = match self.neurons {
-            NeuronKind::Unit => flat,
-            NeuronKind::Channel if size.len() < 2 => flat,
-            NeuronKind::Channel => {
-                let channels = relevance.f_movedim_int(info.channel_axis as i64 + 1, 1)?;
-                channels.f_reshape([rows, info.channels() as i64, -1].as_slice())?.f_sum_dim_intlist(
-                    &[2i64][..],
-                    false,
-                    None::<Kind>,
-                )?
-            }
-        };
-        let numbers = |tensor: &Tensor| -> Result<Vec<f64>> {
-            let flat = tensor.f_to_device(tch::Device::Cpu)?.f_contiguous()?.f_view(-1)?;
-            Ok(Vec::<f64>::try_from(&flat)?)
-        };
-        let by_neuron = numbers(&by_neuron)?;
+        let by_neuron = numbers(&by_neuron(relevance, info, self.neurons)?)?;
         let width = by_neuron.len() / outputs.len().max(1);
         for row in by_neuron.chunks_exact(width.max(1)) {
             self.relevance[layer].iter_mut().zip(row).for_each(|(sum, relevance)| *sum += relevance);
@@ -185,4 +169,22 @@ impl Gather {
         };
         self.relevance.into_iter().zip(self.rows).zip(self.amplification).map(of_layer).collect()
     }
+}
+
+/// The relevance of each neuron of a layer, one row for each input: a channel's is the sum over its map.
+pub(super) fn by_neuron(relevance: &Tensor, info: &LayerInfo, neurons: NeuronKind) -> Result<Tensor> {
+    let size = relevance.size();
+    let rows = size.first().copied().unwrap_or(1);
+    if neurons == NeuronKind::Unit || size.len() < 2 {
+        return Ok(relevance.f_reshape([rows, -1].as_slice())?);
+    }
+    let channels = relevance.f_movedim_int(info.channel_axis as i64 + 1, 1)?;
+    let maps = channels.f_reshape([rows, info.channels() as i64, -1].as_slice())?;
+    Ok(maps.f_sum_dim_intlist(&[2i64][..], false, None::<Kind>)?)
+}
+
+/// The numbers of a tensor of double precision.
+pub(super) fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
+    let flat = tensor.f_to_device(tch::Device::Cpu)?.f_contiguous()?.f_view(-1)?;
+    Ok(Vec::<f64>::try_from(&flat)?)
 }

@@ -9,6 +9,8 @@ mod cache;
 #[cfg(feature = "torch")]
 mod classes;
 #[cfg(feature = "torch")]
+mod explain;
+#[cfg(feature = "torch")]
 mod importance;
 #[cfg(feature = "torch")]
 mod job;
@@ -16,6 +18,8 @@ mod job;
 mod needs;
 #[cfg(feature = "torch")]
 mod pass;
+#[cfg(feature = "torch")]
+mod pictures;
 #[cfg(feature = "torch")]
 mod plan;
 #[cfg(feature = "torch")]
@@ -33,11 +37,14 @@ use std::collections::BTreeMap;
 #[cfg(feature = "torch")]
 pub use analyse::analyse;
 #[cfg(feature = "torch")]
+pub use explain::{Explanation, LayerRelevance, NeuronRelevance, Request, explain};
+#[cfg(feature = "torch")]
 pub use plan::{Plan, once};
 pub use query::{LayerValue, LayerValuesView};
 
 use crate::criteria::{Contribution, Direction, LayerFigures};
 use crate::declare::NeuronKind;
+use crate::importance::Picture;
 use crate::model::LayerInfo;
 
 /// Result of one measurement: model, data, settings and the figures of every criterion.
@@ -157,6 +164,9 @@ pub struct CriterionResult {
     /// The inputs that covered most of what none before them had, at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leading: Vec<LeadingInput>,
+    /// Heat maps of the first of these, where relevance was asked for and inputs are pictures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<Picture>,
     /// Whatever else the criterion reports.
     pub details: BTreeMap<String, serde_json::Value>,
     /// Which way the value is better.

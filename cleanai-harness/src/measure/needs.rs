@@ -54,10 +54,14 @@ fn check_name(item: &Item, name: &str, test: &DataSet, path: &str) -> Result<()>
     if names.iter().any(|known| known == name) {
         return Ok(());
     }
+    Err(no_input(name, &names, path).context(&item.text))
+}
+
+/// The error of a name that no input has.
+pub(super) fn no_input(name: &str, names: &[String], path: &str) -> Error {
     let known = || names.iter().map(String::as_str);
-    let error = Error::new(ErrorKind::Data, format!("{}: {path} has no input `{name}`", item.text));
-    Err(error.with_help(match nearest(name, known()) {
+    Error::new(ErrorKind::Data, format!("{path} has no input `{name}`")).with_help(match nearest(name, known()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("its inputs are named like {}", listed(known().take(3))),
-    }))
+    })
 }

@@ -9,6 +9,7 @@ use super::augment::Augmenter;
 use super::classes::{Classes, by_label};
 use super::job::{Item, Items, Job, Sets};
 use super::needs::{check_needs, no_profile, select};
+use super::pictures;
 use super::probe::{self, Moment};
 use super::profile::{self, Profiles};
 use super::reader::{LayerRead, LayerReader, Output, unreadable};
@@ -162,6 +163,7 @@ fn run_items(
             result => results.push(result),
         }
     }
+    pictures::add(job, &model, &test, &mut results)?;
     seconds.decode = watch.decode;
     seconds.forward = watch.forward;
     seconds.criteria = watch.criteria + finishing.elapsed().as_secs_f64();
@@ -221,21 +223,24 @@ fn result(
         of_modules("layer_class", &|module| module.class.clone().into());
         figures.details.insert("modules".to_owned(), model.graph().modules.len().into());
     }
-    let class_name = |label: i64| {
-        let names = test.classes().unwrap_or_default();
-        usize::try_from(label).ok().and_then(|at| names.get(at)).cloned().unwrap_or_else(|| label.to_string())
-    };
     Ok(CriterionResult {
         value: figures.value,
         covered: figures.covered,
         total: figures.total,
         layers: figures.layers,
-        classes: classes.as_ref().map(|classes| classes.figures(class_name)).unwrap_or_default(),
+        classes: classes.as_ref().map(|classes| classes.figures(|label| class_name(test, label))).unwrap_or_default(),
         leading: leading(&figures.contributions, |input| augmenter.name(test, input)),
+        pictures: Vec::new(),
         contributions: figures.contributions,
         details: figures.details,
         direction: registry::criterion(&item.spec)?.direction(),
     })
+}
+
+/// What the class of a label, or of a logit, is called.
+pub(super) fn class_name(set: &DataSet, label: i64) -> String {
+    let names = set.classes().unwrap_or_default();
+    usize::try_from(label).ok().and_then(|at| names.get(at)).cloned().unwrap_or_else(|| label.to_string())
 }
 
 fn open(job: &Job, location: &crate::declare::DataLocation, role: &str) -> Result<DataSet> {
@@ -254,7 +259,12 @@ fn open_profile(job: &Job) -> Result<DataSet> {
 }
 
 /// Shapes of the layers, from the first inputs; from all of them where branches depend on the data.
-fn calibrate(model: &mut Model, profile: Option<&DataSet>, test: &DataSet, batch: usize) -> Result<Vec<LayerInfo>> {
+pub(super) fn calibrate(
+    model: &mut Model,
+    profile: Option<&DataSet>,
+    test: &DataSet,
+    batch: usize,
+) -> Result<Vec<LayerInfo>> {
     let sets = profile.into_iter().chain([test]);
     let mut batches = sets.flat_map(|set| set.batches(batch));
     model.calibrate_on(&mut |model| Some(batches.next()?.and_then(|batch| model.feed(&batch))))

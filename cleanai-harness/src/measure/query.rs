@@ -140,6 +140,7 @@ mod tests {
             classes: BTreeMap::new(),
             contributions: Vec::new(),
             leading: Vec::new(),
+            pictures: Vec::new(),
             details: BTreeMap::from([("auroc".to_owned(), 0.75.into()), ("words".to_owned(), "no number".into())]),
             direction: Default::default(),
         };

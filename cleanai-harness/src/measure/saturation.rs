@@ -8,11 +8,17 @@ const NAMED: usize = 10;
 
 /// The inputs that covered most of what none before them had, the earlier of equals first.
 #[cfg(feature = "torch")]
-pub(super) fn leading(contributions: &[Contribution], name: impl Fn(usize) -> String) -> Vec<LeadingInput> {
+pub(super) fn by_covered(contributions: &[Contribution]) -> Vec<Contribution> {
     let mut sorted = contributions.to_vec();
     sorted.sort_by_key(|own| (std::cmp::Reverse(own.covered), own.input));
+    sorted
+}
+
+/// The first of these by name.
+#[cfg(feature = "torch")]
+pub(super) fn leading(contributions: &[Contribution], name: impl Fn(usize) -> String) -> Vec<LeadingInput> {
     let named = |own: Contribution| LeadingInput { name: name(own.input as usize), covered: own.covered };
-    sorted.into_iter().take(NAMED).map(named).collect()
+    by_covered(contributions).into_iter().take(NAMED).map(named).collect()
 }
 
 impl CriterionResult {
@@ -51,6 +57,7 @@ mod tests {
             classes: BTreeMap::new(),
             contributions: contributions.iter().map(|&(input, covered)| Contribution { input, covered }).collect(),
             leading: Vec::new(),
+            pictures: Vec::new(),
             details: BTreeMap::new(),
             direction: Default::default(),
         }

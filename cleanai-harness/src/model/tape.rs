@@ -25,7 +25,7 @@ impl Model {
             return Err(Error::new(ErrorKind::Model, what)
                 .with_help("leave out `state = \"keep\"`: every input then starts from a fresh state"));
         }
-        self.program.to_double()?;
+        self.program.make_double()?;
         let calls = torchscript::calls(&mut self.program, &self.graph)?;
         Ok(TapeModel { model: self, calls, roles: Vec::new() })
     }

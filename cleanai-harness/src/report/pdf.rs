@@ -7,6 +7,7 @@
 mod cleanai;
 mod content;
 mod font;
+mod importance;
 mod layout;
 mod section;
 mod table;

@@ -7,6 +7,8 @@ use super::{Outcome, Status};
 use crate::criteria::{Direction, LayerFigures};
 use crate::declare::{Comparison, NeuronKind, TestIdentity};
 use crate::gate::{BaselineStatus, BaselineVerdict, Change, FigureChange, RequirementVerdict};
+#[cfg(feature = "pdf")]
+use crate::importance::Picture;
 use crate::measure::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
 use crate::model::LayerInfo;
 use crate::{Error, ErrorKind, Place};
@@ -46,6 +48,7 @@ fn ratios(layers: Vec<LayerFigures>) -> CriterionResult {
         classes: BTreeMap::new(),
         contributions: Vec::new(),
         leading: Vec::new(),
+        pictures: Vec::new(),
         details: BTreeMap::new(),
         direction: Direction::HigherIsBetter,
     }
@@ -342,6 +345,59 @@ pub(crate) fn deep(layers: usize) -> Outcome {
             .collect();
         measurement.criteria.insert(name.into(), ratios(layers));
     }
+    outcome
+}
+
+/// A passed test that requires `idc` too, with its neurons, combinations and heat maps.
+#[cfg(feature = "pdf")]
+pub(crate) fn important() -> Outcome {
+    let neuron = |neuron: u64, share: f64, clusters: u64| {
+        let scale = 1.0 + neuron as f64 / 40.0;
+        let counts: Vec<u64> =
+            (0..24).map(|bin| [410, 120, 33, 4, 0, 9, 60, 85][bin % 8] * (24 - bin as u64) / 24).collect();
+        let centroids: Vec<f64> = (0..clusters).map(|at| at as f64 * 1.7 * scale).collect();
+        serde_json::json!({
+            "neuron": neuron, "relevance": share * 31.4, "share": share.abs(), "centroids": centroids,
+            "sizes": (0..clusters).map(|at| 1_204 / (at + 1)).collect::<Vec<_>>(),
+            "bounds": centroids.windows(2).map(|pair| pair[0].midpoint(pair[1])).collect::<Vec<_>>(),
+            "silhouette": 0.9 - share, "histogram": { "low": 0.0, "high": 1.7 * scale * clusters as f64, "counts": counts },
+        })
+    };
+    let neurons = [(38, 0.142, 2), (9, 0.118, 3), (61, 0.094, 4), (17, 0.071, 2), (4, 0.052, 3), (80, -0.049, 2)];
+    let layer = serde_json::json!({
+        "neurons": neurons.map(|(at, share, clusters)| neuron(at, share, clusters)),
+        "covered": 97, "reachable": 131, "reachable_covered": 88, "uncovered": 191, "combinations": 288,
+        "wanted": [
+            { "clusters": [1, 0, 2, 1, 0, 1], "profile_inputs": 37 }, { "clusters": [0, 2, 3, 0, 1, 0], "profile_inputs": 12 },
+            { "clusters": [1, 1, 0, 0, 2, 1], "profile_inputs": 1 },
+        ],
+        "inputs": 1_968, "amplification": 3.2,
+    });
+    let picture = |name: &str, class: &str, wave: f64| {
+        let at = |pixel: usize| ((pixel % 28) as f64 - 14.0, (pixel / 28) as f64 - 14.0);
+        let ring = |pixel: usize| (-(at(pixel).0.hypot(at(pixel).1) - 8.0).powi(2) / 6.0).exp();
+        let input: Vec<f32> = (0..784).map(|pixel| ring(pixel) as f32).collect();
+        let relevance: Vec<f64> = (0..784).map(|pixel| ring(pixel) * (at(pixel).0 * wave).sin()).collect();
+        Picture::of(name, Some(class), &input, &relevance, &[1, 28, 28]).unwrap().unwrap()
+    };
+    let mut idc = ratios(vec![ratio("fc.fc2_relu", 97, 288)]);
+    idc.details = [
+        ("importance".to_owned(), serde_json::json!({ "fc.fc2_relu": layer })),
+        ("skipped_inputs".to_owned(), 0.into()),
+    ]
+    .into();
+    idc.contributions =
+        [(0, 1), (1, 1), (4, 1)].map(|(input, covered)| crate::criteria::Contribution { input, covered }).to_vec();
+    idc.pictures = vec![
+        picture("0/0030.png", "0", 0.2),
+        picture("0/0036.png", "zero", 0.5),
+        picture("a/very/long/path/of/folders/to/0049.png", "0", 0.9),
+    ];
+    let mut outcome = passed();
+    outcome.test.name = "lenet5_important".into();
+    outcome.test.line = 70;
+    outcome.requirements.push(requirement("idc(m=6)", Comparison::AtLeast, 0.3, idc.value, None));
+    outcome.measurement.as_mut().unwrap().criteria.insert("idc(m=6)".into(), idc);
     outcome
 }
 

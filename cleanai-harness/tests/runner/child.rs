@@ -156,6 +156,7 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
         classes: Default::default(),
         contributions: Vec::new(),
         leading: Vec::new(),
+        pictures: Vec::new(),
         details: BTreeMap::new(),
         direction: if name == "nbc" { Direction::LowerIsBetter } else { Direction::HigherIsBetter },
     };

@@ -1,6 +1,7 @@
-//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure` and `report` run it.
+//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain` and `report` run it.
 
 mod asked;
+mod explain;
 mod inspect;
 mod measure;
 mod model;
@@ -29,6 +30,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Measures criteria on a data set, without a test.
     Measure(measure::Measure),
+    /// Writes heat maps of inputs: what their predicted class is seen by.
+    Explain(explain::Explain),
     /// Writes a PDF on a model and inputs drawn from a data set, without a test.
     Report(report::Report),
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Inspect(inspect) => inspect.run(),
         Command::Measure(measure) => measure.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Report(report) => report.run(),
     };
     match done {

@@ -1,4 +1,4 @@
-//! What `inspect` and `measure` take about the model itself; the keys of `[models.NAME]` as arguments.
+//! What all commands take about the model itself; the keys of `[models.NAME]` as arguments.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

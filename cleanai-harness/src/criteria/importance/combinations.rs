@@ -16,13 +16,43 @@ pub(super) struct ImportantNeuron {
     /// Profile inputs in each cluster.
     pub sizes: Vec<u64>,
     pub silhouette: f64,
+    pub histogram: Histogram,
+}
+
+/// Bins of a histogram.
+const BINS: usize = 24;
+
+/// How many values lie where, in bins of equal width.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub(super) struct Histogram {
+    low: f64,
+    high: f64,
+    counts: [u64; BINS],
+}
+
+impl Histogram {
+    fn new(values: &[f64]) -> Self {
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut counts = [0; BINS];
+        for value in values {
+            counts[((value - low) / (high - low) * BINS as f64).min(BINS as f64 - 1.0) as usize] += 1;
+        }
+        Self { low, high, counts }
+    }
 }
 
 impl ImportantNeuron {
     /// Clusters values that are not all equal, with the number of clusters among these whose silhouette is best.
     pub fn new(neuron: usize, relevance: f64, values: Vec<f64>, clusters: &[usize]) -> Self {
+        let histogram = Histogram::new(&values);
         let (clusters, silhouette) = kmeans::best(&Weighted::new(values), clusters);
-        Self { neuron, relevance, centroids: clusters.centroids, sizes: clusters.sizes, silhouette }
+        Self { neuron, relevance, centroids: clusters.centroids, sizes: clusters.sizes, silhouette, histogram }
+    }
+
+    /// Where one cluster ends and the next begins.
+    pub fn bounds(&self) -> Vec<f64> {
+        self.centroids.windows(2).map(|pair| pair[0].midpoint(pair[1])).collect()
     }
 }
 

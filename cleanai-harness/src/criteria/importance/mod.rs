@@ -28,8 +28,8 @@ use state::ImportanceState;
 /// code does); `task`, `"regression"` explains all outputs of all profile inputs, not the predicted class of those classified correctly;
 /// `fallback = "gradient"` for operators without a rule.
 ///
-/// Details: `importance`, for each layer its important neurons with relevance and its share, cluster sizes, centroids and silhouette; combinations
-/// covered, reachable by profile inputs, and uncovered; `wanted`, the combinations no test input gives that most profile inputs do; `inputs`, those
+/// Details: `importance`, for each layer its important neurons with relevance and its share, cluster sizes, centroids, the bounds between them, silhouette
+/// and a histogram of the values that were clustered; combinations covered, reachable by profile inputs, and uncovered; `wanted`, the combinations no test input gives that most profile inputs do; `inputs`, those
 /// explained; and `amplification`, the largest sum of magnitudes of relevance relative to what is explained.
 ///
 /// Definition: Gerasimou, Eniser, Sen, Cakan: Importance-Driven Deep Learning System Testing, ICSE 2020, section 3; CRITERIA section 5 says where
@@ -74,7 +74,7 @@ pub const IDC: CriterionDescription = CriterionDescription {
         },
         ParameterDescription {
             name: "relevance",
-            kind: ParameterKind::Choice(&["epsilon", "gamma", "alpha_beta", "z_plus"]),
+            kind: ParameterKind::Choice(Rule::NAMES),
             default_text: Some("epsilon"),
             summary: "the rule that shares relevance among the inputs of operators with weights",
         },
@@ -119,22 +119,12 @@ pub const IDC: CriterionDescription = CriterionDescription {
     reference: "Gerasimou, Eniser, Sen, Cakan: Importance-Driven Deep Learning System Testing, ICSE 2020, section 3",
 };
 
-/// As in the overview by Montavon et al., 2019, for layers in the middle.
-const GAMMA: f64 = 0.25;
-const ALPHA: f64 = 2.0;
-
 /// Above this sums of relevance carry no information in f64.
 const MOST_AMPLIFIED: f64 = 1e11;
 
 pub(super) fn build(spec: &CriterionSpec) -> Result<Box<dyn Criterion>> {
     let arguments = Arguments::check(spec, &IDC)?;
     let is = |name: &str, word: &str| Ok::<bool, Error>(arguments.choice(name)? == word);
-    let rule = match arguments.choice("relevance")?.as_str() {
-        "gamma" => Rule::Gamma(GAMMA),
-        "alpha_beta" => Rule::AlphaBeta(ALPHA),
-        "z_plus" => Rule::ZPlus,
-        _ => Rule::Epsilon,
-    };
     let clusters = arguments.range("clusters")?;
     Ok(Box::new(Importance {
         spec: spec.clone(),
@@ -142,7 +132,7 @@ pub(super) fn build(spec: &CriterionSpec) -> Result<Box<dyn Criterion>> {
         clusters: clusters.map(|count| count as usize).collect(),
         drop_zeros: is("zeros", "drop")?,
         needs: RelevanceNeeds {
-            rule,
+            rule: Rule::named(&arguments.choice("relevance")?).unwrap_or_default(),
             eps: arguments.number("eps")?,
             bias: if is("bias", "absorb")? { Bias::Absorb } else { Bias::Spread },
             stabiliser: if is("stabiliser", "plain")? { Stabiliser::Plain } else { Stabiliser::Spread },
@@ -220,7 +210,7 @@ impl Importance {
                     }
                     _ => {}
                 }
-                if !(importance.amplification <= MOST_AMPLIFIED) {
+                if importance.amplification.is_nan() || importance.amplification > MOST_AMPLIFIED {
                     return refused(
                         format!(
                             "`{criterion}`: the relevance of layer {name} sums magnitudes up to {:.1e} times what is explained, too much for its sums to mean anything",

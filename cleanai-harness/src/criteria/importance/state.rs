@@ -80,7 +80,9 @@ impl ImportanceState {
                 "share": if layer.relevance > 0.0 { neuron.relevance.abs() / layer.relevance } else { 0.0 },
                 "centroids": neuron.centroids,
                 "sizes": neuron.sizes,
+                "bounds": neuron.bounds(),
                 "silhouette": neuron.silhouette,
+                "histogram": neuron.histogram,
             })
         });
         let reached = layer.reachable.keys().filter(|combination| seen.contains_key(combination)).count();

@@ -49,6 +49,21 @@ fn the_most_relevant_are_taken_ties_to_the_lower() {
 }
 
 #[test]
+fn a_histogram_shows_what_was_clustered() {
+    let values = vec![0.0, 0.5, 1.0, 6.0, 6.0, 12.0];
+    let state = start("idc(m=1, clusters=3..=3)", &profile(&[1.0], std::slice::from_ref(&values)), 1).unwrap();
+    let neuron = &state.figures().details["importance"]["fc"]["neurons"][0];
+    assert_eq!((&neuron["histogram"]["low"], &neuron["histogram"]["high"]), (&0.0.into(), &12.0.into()));
+    let mut counts = [0u64; 24];
+    (counts[0], counts[1], counts[2], counts[12], counts[23]) = (1, 1, 1, 2, 1);
+    assert_eq!(neuron["histogram"]["counts"], serde_json::json!(counts));
+    assert_eq!(neuron["bounds"], serde_json::json!([3.25, 9.0]), "midway between 0.5, 6 and 12");
+    // What is left out of the clusters is left out here.
+    let state = start("idc(m=1, clusters=2..=2, zeros=\"drop\")", &profile(&[1.0], &[values]), 1).unwrap();
+    assert_eq!(state.figures().details["importance"]["fc"]["neurons"][0]["histogram"]["low"], 0.5);
+}
+
+#[test]
 fn combinations_by_hand() {
     let profile = profile(&[2.0, 1.0], &[vec![0.0, 0.0, 1.0, 1.0], vec![0.0, 1.0, 1.0, 2.0]]);
     // Three distinct values at most: clusters for each of them are best.

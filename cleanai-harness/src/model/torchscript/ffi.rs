@@ -518,7 +518,7 @@ impl Program {
     }
 
     /// Weights, constants and runs are in double precision from now on.
-    pub fn to_double(&mut self) -> Result<()> {
+    pub fn make_double(&mut self) -> Result<()> {
         // SAFETY: the program is ours alone.
         check(unsafe { cleanai_program_to_double(self.raw) })
     }

@@ -1,8 +1,10 @@
 //! Pages: a cursor that moves down an A4 sheet, breaks pages, and draws text, rules and bars on one grid.
 
+use image::RgbImage;
 use printpdf::{
     Actions, BorderArray, Color, ColorArray, Destination, HighlightingMode, LinkAnnotation, Mm, Op, PageAnnotId,
-    PageAnnotation, PaintMode, PdfDocument, PdfFontHandle, PdfPage, Point, Pt, Rect, Rgb, TextItem, WindingOrder,
+    PageAnnotation, PaintMode, PdfDocument, PdfFontHandle, PdfPage, Point, Pt, RawImage, RawImageData, RawImageFormat,
+    Rect, Rgb, TextItem, WindingOrder, XObject, XObjectId, XObjectTransform,
 };
 
 use super::font::{Face, Fonts, encode};
@@ -31,6 +33,8 @@ pub(super) const BLUE: Ink = Ink(47, 93, 138);
 pub(super) const GREEN: Ink = Ink(31, 122, 77);
 pub(super) const RED: Ink = Ink(176, 48, 42);
 pub(super) const AMBER: Ink = Ink(163, 98, 8);
+pub(super) const VIOLET: Ink = Ink(112, 72, 150);
+pub(super) const TEAL: Ink = Ink(20, 130, 140);
 pub(super) const WHITE: Ink = Ink(255, 255, 255);
 
 impl Ink {
@@ -92,6 +96,7 @@ pub(super) struct Canvas {
     /// Name and sheet of each section.
     sections: Vec<(String, usize)>,
     references: Vec<Reference>,
+    images: Vec<RgbImage>,
     replaced: bool,
 }
 
@@ -99,7 +104,15 @@ impl Canvas {
     /// One empty sheet.
     pub(super) fn new() -> Result<Self> {
         let sheets = vec![Sheet { ops: Vec::new(), section: String::new() }];
-        Ok(Self { fonts: Fonts::new()?, sheets, y: TOP, sections: Vec::new(), references: Vec::new(), replaced: false })
+        Ok(Self {
+            fonts: Fonts::new()?,
+            sheets,
+            y: TOP,
+            sections: Vec::new(),
+            references: Vec::new(),
+            images: Vec::new(),
+            replaced: false,
+        })
     }
 
     /// The cursor, from the top of the sheet.
@@ -214,6 +227,22 @@ impl Canvas {
         }
     }
 
+    /// A picture of this size, whatever pixels it has; `top` is measured from the top of the sheet.
+    pub(super) fn image(&mut self, x: f32, top: f32, width: f32, height: f32, pixels: RgbImage) {
+        let transform = XObjectTransform {
+            translate_x: Some(Pt(x)),
+            translate_y: Some(Pt(HEIGHT - top - height)),
+            scale_x: Some(width),
+            scale_y: Some(height),
+            // An image is one wide and high, else it would have the size of its pixels.
+            no_auto_scale: true,
+            ..XObjectTransform::default()
+        };
+        let sheet = self.sheets.len() - 1;
+        self.sheets[sheet].ops.push(Op::UseXobject { id: image_id(self.images.len()), transform });
+        self.images.push(pixels);
+    }
+
     /// A link over the row between `top` and `bottom` to a section (by its number), with its page at the right edge.
     pub(super) fn reference(&mut self, section: usize, top: f32, bottom: f32, baseline: f32) {
         self.references.push(Reference { sheet: self.sheets.len() - 1, section, top, bottom, baseline });
@@ -239,6 +268,16 @@ impl Canvas {
             // Ids of our own: those of the library differ from call to call.
             let id = PageAnnotId(format!("{number:08}"));
             document.bookmarks.map.insert(id, PageAnnotation { name: name.clone(), page: sheet + 1 });
+        }
+        for (number, pixels) in self.images.into_iter().enumerate() {
+            let image = RawImage {
+                width: pixels.width() as usize,
+                height: pixels.height() as usize,
+                pixels: RawImageData::U8(pixels.into_raw()),
+                data_format: RawImageFormat::RGB8,
+                tag: Vec::new(),
+            };
+            document.resources.xobjects.map.insert(image_id(number), XObject::Image(image));
         }
         let pages = self.sheets.into_iter().map(|sheet| PdfPage::new(mm(WIDTH), mm(HEIGHT), sheet.ops)).collect();
         document.with_pages(pages);
@@ -266,6 +305,11 @@ impl Canvas {
         ops.extend(filled(LEFT, HEIGHT - 50.0, RIGHT - LEFT, 0.5, HAIRLINE));
         self.sheets[number].ops.extend(ops);
     }
+}
+
+/// Ids of our own: those of the library differ from call to call.
+fn image_id(number: usize) -> XObjectId {
+    XObjectId(format!("image{number}"))
 }
 
 /// Height of a line of running text.

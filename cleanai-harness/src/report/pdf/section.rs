@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::cleanai;
 use super::content::{badge, heading};
 use super::font::Face;
+use super::importance;
 use super::layout::{
     AMBER, Align, BLACK, BLUE, BODY, Canvas, GREEN, GREY, HAIRLINE, Ink, LEFT, NOTE, Pen, RED, RIGHT, STRONG, pen,
 };
@@ -420,6 +421,7 @@ fn layers(canvas: &mut Canvas, measurement: &Measurement, name: &str, result: &C
         canvas.table(&columns, &rows, |_| None);
     }
     details(canvas, result);
+    importance::pictures(canvas, &result.pictures);
     canvas.space(20.0);
 }
 
@@ -436,8 +438,10 @@ fn neurons(criterion: &str, default: NeuronKind) -> NeuronKind {
 
 /// What else a criterion reports, one line each; longer lists are in the JSON report.
 fn details(canvas: &mut Canvas, result: &CriterionResult) {
+    let drawn = importance::neurons(canvas, result);
+    let listed = result.details.iter().filter(|(name, _)| !drawn || *name != importance::DETAIL);
     let mut lines: Vec<(String, String)> =
-        result.details.iter().map(|(name, value)| (name.replace('_', " "), text::detail(value))).collect();
+        listed.map(|(name, value)| (name.replace('_', " "), text::detail(value))).collect();
     lines.extend(carriers(result));
     if lines.is_empty() {
         return;

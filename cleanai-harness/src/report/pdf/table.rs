@@ -9,6 +9,9 @@ const HEADER: f32 = 18.0;
 /// Between columns.
 const GAP: f32 = 10.0;
 
+/// Between the texts of a cell.
+const PART_GAP: f32 = 7.0;
+
 /// A column.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
@@ -45,8 +48,12 @@ impl Column {
 pub(super) enum Cell {
     /// Text.
     Text(Pen, String),
+    /// Texts side by side.
+    Parts(Vec<(Pen, String)>),
     /// A share of one.
     Bar(Option<f64>, Ink),
+    /// Upright bars, each with its height as a share of one.
+    Histogram(Vec<(f32, Ink)>),
 }
 
 impl Cell {
@@ -89,6 +96,26 @@ impl Canvas {
                         self.bar(*left, top + 5.2, right - left, *share, *ink)
                     }
                     Cell::Bar(..) => {}
+                    Cell::Parts(parts) => {
+                        let mut x = *left;
+                        for (pen, text) in parts {
+                            let rest = right - x;
+                            self.text(x, top + 10.4, Align::Left, rest, *pen, text);
+                            x += self.width(*pen, text) + PART_GAP;
+                            if x >= *right {
+                                break;
+                            }
+                        }
+                    }
+                    Cell::Histogram(bars) => {
+                        let (bottom, step) = (top + ROW - 2.0, (right - left) / bars.len().max(1) as f32);
+                        self.fill(*left, bottom, right - left, 0.4, GREY);
+                        for (at, (share, ink)) in bars.iter().enumerate().filter(|(_, (share, _))| *share > 0.0) {
+                            // A few of many are still to be seen.
+                            let height = (share * (ROW - 4.0)).max(0.8);
+                            self.fill(left + at as f32 * step, bottom - height, step * 0.85, height, *ink);
+                        }
+                    }
                 }
             }
             if let Some(section) = link(number) {

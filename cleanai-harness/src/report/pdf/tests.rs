@@ -291,3 +291,39 @@ fn a_model_without_modules_keeps_the_default_style() {
     assert!(found.iter().any(|text| text.starts_with("Layers: ")));
     assert!(found.iter().any(|text| text.contains("calls no module of class ReLU")), "{found:?}");
 }
+
+#[test]
+fn important_neurons_are_a_table_with_their_pictures() {
+    let bytes = rendered(&[sample::important()]);
+    let found = pages(&bytes).concat();
+    let has = |wanted: &str| found.iter().any(|text| text.contains(wanted));
+    for text in [
+        "Important neurons: fc.fc2_relu",
+        "CLUSTERS: CENTROID (PROFILE INPUTS)",
+        "14.2 %",
+        "-4.9 %",
+        "0 (1,204)",
+        "97 of 288 combinations of clusters are covered, 191 are not. 1,968 profile inputs give 131 of them, of which 88",
+        "1·0·2·1·0·1 - 37 profile inputs",
+        "1·1·0·0·2·1 - 1 profile input",
+        "skipped inputs:",
+        "Heat maps of the inputs that covered most first",
+        "0/0036.png: class zero",
+    ] {
+        assert!(has(text), "{text:?} is not in {found:?}");
+    }
+    assert!(!has("importance:") && !has("histogram"), "{found:?}");
+    let images = |bytes: &[u8]| String::from_utf8_lossy(bytes).matches("/Subtype/Image").count();
+    assert_eq!((images(&bytes), images(&render(&[sample::passed()], None).unwrap())), (3, 0));
+}
+
+#[test]
+fn a_detail_that_is_another_criterions_is_listed_as_before() {
+    let mut outcome = sample::important();
+    let idc = outcome.measurement.as_mut().unwrap().criteria.get_mut("idc(m=6)").unwrap();
+    idc.details.insert("importance".into(), serde_json::json!({ "fc.fc2_relu": 3, "else": 4 }));
+    idc.pictures[0].png = b"no picture".to_vec();
+    let found = pages(&rendered(&[outcome])).concat();
+    let has = |wanted: &str| found.iter().any(|text| text.contains(wanted));
+    assert!(has("importance:") && has("fc.fc2_relu 3") && has("0/0030.png: class 0, damaged"), "{found:?}");
+}
