@@ -1,8 +1,8 @@
 //! What criteria cost, against libtorch's own run of the same file on the same batches in the same process:
-//! `cargo bench --profile dev --bench criteria` (the profile that tests run in).
+//! `cargo bench --bench criteria`. `docs/performance.md` holds figures, and a command that compiles less.
 //!
 //! Words choose among the rows: models (`lenet vgg resnet18 resnet50`), works (`observe channels units nlc cleanai pairs memory`) and
-//! batches (`b1 b16 b50 b100`), as in `cargo bench --profile dev --bench criteria -- lenet units b100`. The name of a criterion (`kmnc`) leaves
+//! batches (`b1 b16 b50 b100`), as in `cargo bench --bench criteria -- lenet units b100`. The name of a criterion (`kmnc`) leaves
 //! the others of a work out.
 //!
 //! Only the test pass is timed, batch by batch: every batch goes through the coverage pass and through the plain module, the one that

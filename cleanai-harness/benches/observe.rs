@@ -1,5 +1,5 @@
 //! What observation costs, against libtorch's own run of the same file in the same process:
-//! `cargo bench --profile dev --bench observe` (the profile that tests run in; `-- memory` for the peak of memory alone).
+//! `cargo bench --bench observe` (`-- memory` for the peak of memory alone).
 //!
 //! Times are medians over rounds that alternate between the two, of the clock and of the CPU, which other work on the
 //! machine moves less; memory is the median peak of several processes. Compare figures only within one run.

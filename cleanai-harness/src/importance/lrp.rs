@@ -2,14 +2,17 @@
 
 use tch::{Kind, Tensor, no_grad};
 
-use super::affine::{self, Count, Weights, lost};
+use super::affine::{Count, Weights, lost};
 use super::call::Operator;
+use super::conservation::Conservation;
+use super::join;
 use super::plan::Plan;
 use super::pool;
 use super::rule::Rules;
+use super::through::Through;
 use crate::model::Model;
 use crate::model::graph::ValueId;
-use crate::model::tape::{Step, TapeModel, vector_jacobian};
+use crate::model::tape::{Step, TapeModel};
 use crate::{Error, ErrorKind, Result};
 
 /// What relevance is asked of: a value of the graph, and the how-manieth time it is computed in a run, counted from 0.
@@ -393,7 +396,7 @@ fn pass(
     Ok(match &kept.operator {
         Operator::Stop => only(usize::MAX, through.relevance.shallow_clone()),
         Operator::Pass if fits => only(0, through.passed()?),
-        Operator::Shift if fits => only(0, affine::shift(through)?),
+        Operator::Shift if fits => only(0, join::shift(through)?),
         Operator::Affine(affine) if fits => {
             let rule = through.rules.of(&kept.path);
             only(0, affine.relevance(through, plan, weights, &mut counts[observer], rule)?)
@@ -401,15 +404,15 @@ fn pass(
         Operator::Norm(norm) if fits => only(0, norm.relevance(through, plan, weights)?),
         Operator::MaxPool(window) if fits => only(0, window.relevance(through)?),
         Operator::AdaptiveMaxPool if fits => only(0, pool::adaptive(through)?),
-        Operator::Average if fits => only(0, affine::average(through, 0, &mut sums[observer])?),
-        Operator::Join(factor) if fits => all(affine::join(through, *factor)?),
+        Operator::Average if fits => only(0, join::average(through, 0, &mut sums[observer])?),
+        Operator::Join(factor) if fits => all(join::join(through, *factor)?),
         Operator::Join(_) if through.sources() == 1 => only(0, through.passed()?),
         Operator::Product(Some(place)) if through.sources() == 2 => only(*place, through.passed_to(*place)?),
-        Operator::Product(_) if through.sources() == 1 => all(affine::gradient(through)?),
-        Operator::Product(_) => all(affine::product(through)?),
-        Operator::Attention(place) if *place < through.sources() => only(*place, affine::attention(through, *place)?),
+        Operator::Product(_) if through.sources() == 1 => all(join::gradient(through)?),
+        Operator::Product(_) => all(join::product(through)?),
+        Operator::Attention(place) if *place < through.sources() => only(*place, join::attention(through, *place)?),
         Operator::Move => through.products(&through.relevance)?,
-        _ if through.rules.gradient_fallback => all(affine::gradient(through)?),
+        _ if through.rules.gradient_fallback => all(join::gradient(through)?),
         _ => {
             return Err(Error::new(ErrorKind::Model, "relevance has no rule for this operator").with_help(
                 "`fallback = \"gradient\"` takes it for its gradient at each input, which does not conserve relevance",
@@ -418,157 +421,13 @@ fn pass(
     })
 }
 
-/// One step on the way back.
-pub(super) struct Through<'a> {
-    pub rules: &'a Rules,
-    steps: &'a [Step],
-    step: &'a Step,
-    /// Of the output.
-    pub relevance: Tensor,
-}
-
-impl Through<'_> {
-    /// What the step computed.
-    pub fn output(&self) -> Tensor {
-        self.step.computed.detach()
-    }
-
-    pub fn computed(&self) -> &Tensor {
-        &self.step.computed
-    }
-
-    /// How many values it was computed from.
-    pub fn sources(&self) -> usize {
-        self.step.sources.len()
-    }
-
-    /// A value it was computed from.
-    pub fn source(&self, place: usize) -> Result<Tensor> {
-        Ok(self.leaf(place)?.f_detach()?)
-    }
-
-    pub fn leaf(&self, place: usize) -> Result<&Tensor> {
-        let source = self.step.sources.get(place).and_then(|source| self.steps.get(*source));
-        source.and_then(|step| step.value.as_ref()).ok_or_else(|| lost("an input"))
-    }
-
-    /// The product of a cotangent with the Jacobian by the first source.
-    pub fn product(&self, cotangent: &Tensor, keep: bool) -> Result<Tensor> {
-        self.product_of(0, cotangent, keep)
-    }
-
-    /// The same by any source.
-    pub fn product_of(&self, place: usize, cotangent: &Tensor, keep: bool) -> Result<Tensor> {
-        let leaf = self.leaf(place)?;
-        let product = vector_jacobian(self.computed(), cotangent, &[leaf], keep, false)?.into_iter().next().flatten();
-        match product {
-            Some(product) => Ok(product),
-            None => Ok(self.source(place)?.f_zeros_like()?),
-        }
-    }
-
-    /// The same by all of them.
-    fn products(&self, cotangent: &Tensor) -> Result<Vec<Option<Tensor>>> {
-        let leaves = (0..self.sources()).map(|place| self.leaf(place)).collect::<Result<Vec<_>>>()?;
-        vector_jacobian(self.computed(), cotangent, &leaves, true, false)
-    }
-
-    /// The relevance as it is, summed where one input became several outputs.
-    pub fn passed(&self) -> Result<Tensor> {
-        self.passed_to(0)
-    }
-
-    fn passed_to(&self, place: usize) -> Result<Tensor> {
-        column(&self.relevance, &self.leaf(place)?.size())
-    }
-}
-
-/// Sums over the axes that a tensor of this size was expanded along.
-pub(super) fn column(tensor: &Tensor, size: &[i64]) -> Result<Tensor> {
-    let own = tensor.size();
-    if own == size {
-        return Ok(tensor.shallow_clone());
-    }
-    let more = own.len().saturating_sub(size.len());
-    let expanded = |axis: &usize| *axis < more || size[*axis - more] != own[*axis];
-    let axes: Vec<i64> = (0..own.len()).filter(expanded).map(|axis| axis as i64).collect();
-    let summed = tensor.f_sum_dim_intlist(axes.as_slice(), true, None::<Kind>)?;
-    Ok(summed.f_reshape(size)?)
-}
-
-/// The largest magnitude over the values of each input, shaped to meet them.
-fn per_input_max(output: &Tensor) -> Result<Tensor> {
-    let size = output.size();
-    let rows = *size.first().unwrap_or(&1);
-    let flat = output.f_reshape([rows, -1].as_slice())?;
-    let (low, high) = flat.f_aminmax(1, true)?;
-    let mut shape = vec![1; size.len().max(1)];
-    shape[0] = rows;
-    Ok(high.f_maximum(&low.f_neg()?)?.f_reshape(shape.as_slice())?)
-}
-
-/// `eps` times the largest magnitude of that input, with the sign of each value; of 0 it is positive. Where all are 0 it is `eps`.
-pub(super) fn stabiliser(output: &Tensor, eps: f64) -> Result<Tensor> {
-    let largest = per_input_max(output)?.f_mul_scalar(eps)?;
-    let size = largest.f_where_self(&largest.f_gt(0.0)?, &largest.f_full_like(eps)?)?;
-    // A negative zero becomes a positive one.
-    Ok(size.f_copysign(&output.f_add_scalar(0.0)?)?)
-}
-
 fn finite(tensor: &Tensor) -> Result<bool> {
     let sum = tensor.f_abs()?.f_sum(Kind::Double)?;
     Ok(f64::try_from(&sum).is_ok_and(f64::is_finite))
 }
 
-fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
+pub(super) fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
     Ok(Vec::<f64>::try_from(
         &tensor.f_to_device(tch::Device::Cpu)?.f_to_kind(Kind::Double)?.f_contiguous()?.f_view(-1)?,
     )?)
-}
-
-/// The sums over cuts.
-struct Conservation {
-    outputs: Tensor,
-    /// Of relevance that has arrived where it ends, and its magnitude.
-    rest: (Tensor, Tensor),
-    errors: Tensor,
-    excess: Tensor,
-}
-
-impl Conservation {
-    fn new(outputs: &Tensor) -> Result<Self> {
-        let zeros = || outputs.f_zeros_like();
-        Ok(Self { outputs: outputs.shallow_clone(), rest: (zeros()?, zeros()?), errors: zeros()?, excess: zeros()? })
-    }
-
-    fn sums(&self, relevance: &Tensor) -> Result<(Tensor, Tensor)> {
-        let flat = relevance.f_reshape([self.outputs.size()[0], -1].as_slice())?;
-        let sum = |tensor: &Tensor| tensor.f_sum_dim_intlist(&[1i64][..], false, None::<Kind>);
-        Ok((sum(&flat)?, sum(&flat.f_abs()?)?))
-    }
-
-    fn rest(&mut self, relevance: &Tensor) -> Result<()> {
-        let (sum, size) = self.sums(relevance)?;
-        self.rest = (self.rest.0.f_add(&sum)?, self.rest.1.f_add(&size)?);
-        Ok(())
-    }
-
-    fn check(&mut self, waiting: &[Option<Tensor>]) -> Result<()> {
-        let (mut sum, mut size) = (self.rest.0.f_add_scalar(0.0)?, self.rest.1.f_add_scalar(0.0)?);
-        for relevance in waiting.iter().flatten() {
-            let (more, larger) = self.sums(relevance)?;
-            sum = sum.f_add_(&more)?;
-            size = size.f_add_(&larger)?;
-        }
-        let error = sum.f_sub(&self.outputs)?.f_abs()?;
-        let scale = self.outputs.f_abs()?.f_clamp_min(1e-300)?;
-        let allowed = scale.f_mul_scalar(1e-6)?.f_maximum(&size.f_mul_scalar(1e-14)?)?;
-        self.errors = self.errors.f_maximum(&error.f_div(&scale)?)?;
-        self.excess = self.excess.f_maximum(&error.f_div(&allowed)?)?;
-        Ok(())
-    }
-
-    fn finish(self) -> Result<(Vec<f64>, Vec<f64>)> {
-        Ok((numbers(&self.errors)?, numbers(&self.excess)?))
-    }
 }

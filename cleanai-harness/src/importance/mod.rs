@@ -33,7 +33,11 @@ mod affine;
 #[cfg(feature = "torch")]
 mod call;
 #[cfg(feature = "torch")]
+mod conservation;
+#[cfg(feature = "torch")]
 mod fused;
+#[cfg(feature = "torch")]
+mod join;
 pub mod kmeans;
 #[cfg(feature = "torch")]
 mod lrp;
@@ -46,6 +50,8 @@ mod plan;
 mod pool;
 mod rule;
 pub mod silhouette;
+#[cfg(feature = "torch")]
+mod through;
 
 #[cfg(feature = "torch")]
 pub use lrp::{Explained, Explainer, Relevance};

@@ -5,9 +5,9 @@ use tch::{Kind, Tensor};
 
 use super::affine::{Weights, lost};
 use super::call::{Norm, Over};
-use super::lrp::{Through, stabiliser};
 use super::plan::Plan;
 use super::rule::{Bias, Stabiliser};
+use super::through::{Through, stabiliser};
 use crate::Result;
 use crate::model::graph::ValueId;
 

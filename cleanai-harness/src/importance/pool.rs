@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::call::Window;
 use super::fused;
-use super::lrp::Through;
+use super::through::Through;
 use crate::Result;
 
 impl Window {
