@@ -14,6 +14,9 @@ const WIDE: usize = 168;
 /// Enlarging ends where a panel would be higher than this.
 const HIGH: usize = 2048;
 
+/// Inputs wider or higher than this are reduced: pictures go into reports.
+const LARGE: usize = 448;
+
 /// Between panels, and its colour.
 const GAP: usize = 4;
 const LINE: [f64; 3] = [208.0, 214.0, 220.0];
@@ -80,7 +83,7 @@ fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Resul
 ///
 /// The shape is (C, H, W), or (H, W) for one channel. Values are scaled from their least and largest to black and white, over all channels;
 /// three channels are red, green and blue, other numbers of them are averaged. Relevance is summed over channels. Small inputs are enlarged
-/// by a whole factor. `None` where the input is no picture.
+/// by a whole factor, large ones reduced by one, each pixel the mean of those it stands for. `None` where the input is no picture.
 ///
 /// ```
 /// use cleanai_harness::importance::picture::heat_map;
@@ -95,12 +98,14 @@ pub fn heat_map(input: &[f32], relevance: &[f64], shape: &[usize]) -> Option<Rgb
     if area.checked_mul(channels) != Some(input.len()) || input.len() != relevance.len() {
         return None;
     }
+    let reduced = width.max(height).div_ceil(LARGE);
+    let colours = reduce(&colours(input, channels, area), width, reduced);
+    let heat = heat(reduce(&summed(relevance, area), width, reduced));
+    let (width, height) = (width.div_ceil(reduced), height.div_ceil(reduced));
     let factor = WIDE.div_ceil(width).min(HIGH / height).max(1);
     let panel = width.checked_mul(factor)?;
     let across = u32::try_from(panel.checked_mul(3)?.checked_add(2 * GAP)?).ok()?;
     let down = u32::try_from(height.checked_mul(factor)?).ok()?;
-    let colours = colours(input, channels, area);
-    let heat = heat(relevance, area);
     let colour = |x: u32, y: u32| {
         let (place, x) = (x as usize / (panel + GAP), x as usize % (panel + GAP));
         if x >= panel {
@@ -114,6 +119,21 @@ pub fn heat_map(input: &[f32], relevance: &[f64], shape: &[usize]) -> Option<Rgb
         }
     };
     Some(RgbImage::from_fn(across, down, |x, y| Rgb(colour(x, y).map(|level| level.round() as u8))))
+}
+
+/// The means of squares of so many pixels each way; at the right and the lower edge of what is left of them.
+fn reduce<const N: usize>(pixels: &[[f64; N]], width: usize, factor: usize) -> Vec<[f64; N]> {
+    if factor <= 1 {
+        return pixels.to_vec();
+    }
+    let (across, down) = (width.div_ceil(factor), (pixels.len() / width).div_ceil(factor));
+    let (mut sums, mut counts) = (vec![[0.0; N]; across * down], vec![0.0; across * down]);
+    for (at, pixel) in pixels.iter().enumerate() {
+        let place = at / width / factor * across + at % width / factor;
+        sums[place].iter_mut().zip(pixel).for_each(|(sum, value)| *sum += value);
+        counts[place] += 1.0;
+    }
+    sums.iter().zip(&counts).map(|(sum, count)| sum.map(|sum| sum / count)).collect()
 }
 
 /// Channels, rows and columns of what can be shown.
@@ -140,15 +160,21 @@ fn colours(input: &[f32], channels: usize, area: usize) -> Vec<[f64; 3]> {
     (0..area).map(of_pixel).collect()
 }
 
-/// The relevance of every pixel as a share of the largest magnitude, -1 to 1.
-fn heat(relevance: &[f64], area: usize) -> Vec<f64> {
-    let mut sums = vec![0.0; area];
+/// The relevance of every pixel, all channels together.
+fn summed(relevance: &[f64], area: usize) -> Vec<[f64; 1]> {
+    let mut sums = vec![[0.0]; area];
     for channel in relevance.chunks_exact(area) {
-        sums.iter_mut().zip(channel).for_each(|(sum, relevance)| *sum += relevance);
+        sums.iter_mut().zip(channel).for_each(|([sum], relevance)| *sum += relevance);
     }
-    let largest = sums.iter().filter(|sum| sum.is_finite()).fold(0.0, |largest: f64, sum| largest.max(sum.abs()));
+    sums
+}
+
+/// The same as a share of the largest magnitude, -1 to 1.
+fn heat(sums: Vec<[f64; 1]>) -> Vec<f64> {
+    let sums = || sums.iter().map(|[sum]| *sum);
+    let largest = sums().filter(|sum| sum.is_finite()).fold(0.0, |largest: f64, sum| largest.max(sum.abs()));
     let share = |sum: f64| if largest > 0.0 && sum.is_finite() { sum / largest } else { 0.0 };
-    sums.into_iter().map(share).collect()
+    sums().map(share).collect()
 }
 
 /// So far from a colour to that of the largest relevance, or the smallest.
@@ -183,6 +209,18 @@ mod tests {
         assert_eq!(panels(&image, 83, 83), panels(&image, 0, 0));
         assert_eq!(panels(&image, 167, 167)[0], [255; 3]);
         assert_eq!(image.get_pixel(168, 0).0, LINE.map(|level| level as u8));
+    }
+
+    #[test]
+    fn large_inputs_are_reduced_to_means() {
+        // 900 wide: squares of three pixels each way, the last row one of a single pixel's height.
+        let (width, height) = (900, 4);
+        let input: Vec<f32> = (0..width * height).map(|at| if at % width % 3 == 0 { 1.0 } else { 0.0 }).collect();
+        let relevance: Vec<f64> = (0..width * height).map(|at| if at < width { 3.0 } else { 0.0 }).collect();
+        let image = heat_map(&input, &relevance, &[height, width]).unwrap();
+        assert_eq!(image.dimensions(), (3 * 300 + 8, 2));
+        assert_eq!(panels(&image, 7, 0)[..2], [[85; 3], [202, 0, 32]]);
+        assert_eq!(panels(&image, 7, 1)[..2], [[85; 3], [255; 3]]);
     }
 
     #[test]
