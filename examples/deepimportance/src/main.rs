@@ -9,7 +9,8 @@
 //! - RQ2: does coverage rise more by inputs that differ in what matters (U_O + U_DI: noise on relevant pixels) than by others (U_O + U_S: on random ones)?
 //! - RQ5: how does importance-driven coverage differ from layer to layer?
 //!
-//! Every step leaves a file; started again it goes on where it was stopped.
+//! Every step leaves a file; started again it goes on where it was stopped. `results.md` is what it wrote for the LeNets of DeepXplore on all of MNIST, in 23
+//! minutes on two cores that were busy otherwise (9 minutes of CPU).
 
 mod published;
 mod settings;
