@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tch::{Kind, Tensor, no_grad, with_grad};
 
 use super::call::{Affine, Map, Padding};
-use super::fused::{self, Layout, Shared, Spread};
+use super::fused::{self, Layout, Reach, Shared, Spread};
 use super::plan::Plan;
 use super::rule::{Bias, Rule, Stabiliser};
 use super::through::{Through, stabiliser};
@@ -166,6 +166,11 @@ impl Affine {
         count: &mut Option<Count>,
     ) -> Result<Tensor> {
         let size = input.size();
+        if let Some(reach) = self.reach(&numbers.weight)
+            && let Some(spread) = fused::spread(given, &reach, &size)?
+        {
+            return Ok(spread);
+        }
         let groups = given.size()[1];
         if count.as_ref().is_none_or(|count| count.shape != size) {
             *count = Some(self.count(&size, &numbers.weight, groups)?);
@@ -173,6 +178,33 @@ impl Affine {
         let Some(count) = count.as_ref() else { unreachable!("it was just made") };
         let back = vector_jacobian(&count.counted, &given.f_mul(&count.shares)?, &[&count.ones], true, false)?;
         back.into_iter().next().flatten().ok_or_else(|| lost("a convolution of ones"))
+    }
+
+    /// Which inputs the outputs of a convolution over two axes see; none where a sum over ones has to tell.
+    fn reach(&self, weight: &Tensor) -> Option<Reach> {
+        let Map::Convolution { stride, padding: Padding::Sizes(padding), dilation, transposed: false, .. } = &self.map
+        else {
+            return None;
+        };
+        let &[_, _, high, wide] = &weight.size()[..] else { return None };
+        let two = |list: &[i64]| {
+            let numbers = match *list {
+                [only] => [only; 2],
+                [first, second] => [first, second],
+                _ => return None,
+            };
+            Some([usize::try_from(numbers[0]).ok()?, usize::try_from(numbers[1]).ok()?])
+        };
+        let mut before = two(padding)?;
+        if let Some((sizes, _)) = &self.pad {
+            // From the last axis on, before and after each; less than 0 cuts off.
+            let before_axis = |axis: usize| sizes.get(2 * (1 - axis)).copied().unwrap_or(0);
+            if sizes.len() > 4 || sizes.iter().any(|size| *size < 0) {
+                return None;
+            }
+            before = [0, 1].map(|axis| before[axis] + usize::try_from(before_axis(axis)).unwrap_or(0));
+        }
+        Some(Reach { kernel: two(&[high, wide])?, stride: two(stride)?, dilation: two(dilation)?, before })
     }
 
     /// A convolution of ones with ones, one channel for each group.

@@ -171,6 +171,61 @@ pub(super) fn collected(
     filled(&input.size(), |relevance| relevance.par_chunks_mut(layout.input()).enumerate().for_each(collect)).map(Some)
 }
 
+/// Which inputs the outputs of a convolution over two axes see.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Cells of padding before the first input.
+    pub before: [usize; 2],
+}
+
+impl Reach {
+    /// The inputs that output `at` sees along an axis of so many.
+    fn seen(&self, axis: usize, at: usize, inputs: usize) -> impl Iterator<Item = usize> + Clone {
+        let (first, before, dilation) = (at * self.stride[axis], self.before[axis], self.dilation[axis]);
+        let places = (0..self.kernel[axis]).filter_map(move |cell| (first + cell * dilation).checked_sub(before));
+        places.filter(move |place| *place < inputs)
+    }
+}
+
+/// Shares what outputs give, `[inputs, groups, rows, columns]`, evenly among the inputs they see in all channels of their group: what each
+/// channel gets, `[inputs, groups, height, width]`.
+pub(super) fn spread(given: &Tensor, reach: &Reach, size: &[i64]) -> Result<Option<Tensor>> {
+    let &[inputs, channels, height, width] = size else { return Ok(None) };
+    let &[_, groups, rows, columns] = &given.size()[..] else { return Ok(None) };
+    let Some(given) = Doubles::of(given) else { return Ok(None) };
+    let given = given.as_slice();
+    let per_group = (channels / groups.max(1)) as f64;
+    let (area, summed) = ((height * width) as usize, (rows * columns) as usize);
+    if area == 0 || summed == 0 || given.len() != (inputs * groups) as usize * summed {
+        return Ok(None);
+    }
+    let (width, columns) = (width as usize, columns as usize);
+    // The same for every row.
+    let seen: Vec<Vec<usize>> = (0..columns).map(|at| reach.seen(1, at, width).collect()).collect();
+    let each_plane = |(spread, given): (&mut [f64], &[f64])| {
+        for (row, given) in given.chunks_exact(columns).enumerate() {
+            let lines = reach.seen(0, row, height as usize);
+            let high = lines.clone().count() as f64;
+            for (given, seen) in given.iter().zip(&seen) {
+                let inputs = high * seen.len() as f64 * per_group;
+                // Outputs that see nothing but padding have nobody to give to: there is no line or no column.
+                let each = given / inputs;
+                for line in lines.clone() {
+                    seen.iter().for_each(|column| spread[line * width + column] += each);
+                }
+            }
+        }
+    };
+    let size = [inputs, groups, height, width as i64];
+    filled(&size, |spread| {
+        spread.par_chunks_mut(area).zip(given.par_chunks(summed)).with_min_len(8).for_each(each_plane);
+    })
+    .map(Some)
+}
+
 /// Relevance through the largest of windows over one or two axes.
 pub(super) fn largest(window: &Window, relevance: &Tensor, input: &Tensor, output: &Tensor) -> Result<Option<Tensor>> {
     let (sizes, outputs) = (input.size(), output.size());
