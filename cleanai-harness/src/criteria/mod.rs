@@ -29,6 +29,7 @@ pub mod section;
 mod tests;
 pub mod threshold;
 pub mod top_k;
+mod traces;
 mod values;
 
 use std::any::Any;
@@ -39,6 +40,7 @@ use crate::importance::RelevanceNeeds;
 use crate::model::LayerInfo;
 use crate::{Error, ErrorKind, Result};
 
+pub use traces::{LayerTraces, TraceInputs};
 pub use values::{DeviceUnits, InputRange, LayerBatch, LayerValues, Numbers};
 
 /// What ends a batch: everything that is known of its inputs beside the layers.
@@ -67,6 +69,8 @@ pub struct Needs {
     pub mean_difference: bool,
     /// The relevance of neurons over it, too, and their values for the inputs that have it.
     pub relevance: Option<RelevanceNeeds>,
+    /// The activation traces of the profile set's inputs ([`LayerProfile::traces`]).
+    pub traces: bool,
     /// Activation modules as layers, in the order in which they were registered, instead of the layers in execution order
     /// (CRITERIA section 4).
     pub modules: bool,
@@ -78,6 +82,13 @@ pub struct Needs {
     pub device: bool,
     /// Figures for the inputs of each label by themselves, too, where there are labels and memory ([`Criterion::bytes`]).
     pub classes: bool,
+}
+
+impl Needs {
+    /// Whether anything is asked of the profile set: ranges, or traces.
+    pub fn reads_profile(&self) -> bool {
+        self.profile || self.traces
+    }
 }
 
 /// Range of every neuron over the profile set (CRITERIA section 2), as [`profile::ProfileState`] gathers it.
@@ -96,6 +107,9 @@ pub struct LayerProfile {
     pub mean_difference: Vec<f64>,
     /// Relevance of the neurons, and their values; none unless [`Needs::relevance`] was asked for.
     pub importance: Option<LayerImportance>,
+    /// The layer's activation traces; none unless [`Needs::traces`] was asked for. Without [`Needs::profile`] there are no ranges beside them.
+    #[serde(skip)]
+    pub traces: Option<LayerTraces>,
 }
 
 /// How much the outputs of a model are made of each neuron of a layer, over the profile inputs that are explained: those it classifies
@@ -119,7 +133,7 @@ pub struct Start<'a> {
     pub layers: &'a [LayerInfo],
     /// Neurons of each of them (depends on the neuron kind).
     pub neurons: &'a [usize],
-    /// Their profile, one entry per layer; there only if [`Needs::profile`] was asked for.
+    /// Their profile, one entry per layer; there only if [`Needs::profile`] or [`Needs::traces`] was asked for.
     pub profile: Option<&'a [LayerProfile]>,
 }
 
@@ -236,8 +250,36 @@ pub struct Figures {
     /// How much each input was the first to cover, in the order of the data, those left out that covered nothing new; their running
     /// sum is the saturation curve. Empty for criteria that do not count, and where there are too many items to keep it.
     pub contributions: Vec<Contribution>,
+    /// What it says of single inputs; nothing for criteria that speak of all together.
+    pub per_input: PerInput,
+    /// The figures of the inputs of each label by themselves, for criteria that can tell without being started once for each
+    /// ([`Needs::classes`]).
+    pub classes: BTreeMap<i64, LabelFigures>,
     /// Whatever else the criterion reports, by name.
     pub details: BTreeMap<String, serde_json::Value>,
+}
+
+/// What a criterion says of single inputs: a table, a row for each input it says something of.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PerInput {
+    /// Index of each input in the data set, ascending.
+    pub inputs: Vec<u64>,
+    /// Names of the columns and their numbers, one for each input; NaN where there is none, infinity where it is infinite. Of several, reports
+    /// rank inputs by the first.
+    pub columns: Vec<(String, Vec<f64>)>,
+}
+
+/// Figures of the inputs of one label.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LabelFigures {
+    /// Inputs with this label.
+    pub inputs: u64,
+    /// The value over them; `None` where there was nothing to cover.
+    pub value: Option<f64>,
+    /// What they covered.
+    pub covered: Option<u64>,
+    /// Of how many.
+    pub total: Option<u64>,
 }
 
 /// What one input covered that none before it had.

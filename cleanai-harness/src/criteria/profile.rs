@@ -326,7 +326,13 @@ impl LayerState {
                 (0..neurons).into_par_iter().map(|neuron| mean_difference(column(neuron).collect())).collect()
             }
         };
-        Ok(LayerProfile { low: self.low.clone(), high: self.high.clone(), std, mean_difference, importance: None })
+        Ok(LayerProfile {
+            low: self.low.clone(),
+            high: self.high.clone(),
+            std,
+            mean_difference,
+            ..LayerProfile::default()
+        })
     }
 
     fn std(&self, neuron: usize) -> f64 {

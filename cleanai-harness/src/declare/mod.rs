@@ -21,7 +21,7 @@ use crate::model::signature::ElementType;
 use crate::synthesis::Augmentation;
 
 /// Which scalars of a layer's output count as neurons (CRITERIA section 1).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NeuronKind {
     /// One neuron per channel or feature: its value is the mean over the positions.

@@ -51,6 +51,8 @@ pub(crate) fn value(value: f64) -> CriterionResult {
         classes: BTreeMap::new(),
         contributions: Vec::new(),
         leading: Vec::new(),
+        ranked: None,
+        per_input: Default::default(),
         pictures: Vec::new(),
         details: BTreeMap::new(),
         direction: Direction::HigherIsBetter,

@@ -1,8 +1,8 @@
 //! Profiles on disk: the training set runs once for a model, a transform, layers and neurons, not once for every run of the tests.
 //!
 //! A profile lies in `profiles` of the folder `CLEANAI_CACHE` names, else of `cleanai` in the user's cache folder, under the hash of everything its
-//! numbers depend on. `CLEANAI_CACHE=off` turns the cache off. A file that cannot be read, is damaged or is of another version is as good as none; the
-//! least recently used go when all take more than 4 GiB.
+//! numbers depend on, and beside it the activation traces of its layers ([`super::trace_store`]). `CLEANAI_CACHE=off` turns the cache off. A file that
+//! cannot be read, is damaged or is of another version is as good as none; the least recently used go when all take more than 4 GiB.
 
 use std::env;
 use std::fs;
@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use crate::criteria::{LayerProfile, saved};
 use crate::declare::NeuronKind;
@@ -44,6 +45,8 @@ pub(super) struct ProfileKey {
     pub std: bool,
     pub mean_difference: bool,
     pub relevance: Option<RelevanceNeeds>,
+    /// Whether it is the key of activation traces, of one layer.
+    pub traces: bool,
 }
 
 /// A profile with what else is known of the pass that made it.
@@ -102,11 +105,41 @@ impl Cache {
         if found != *key || !widths_fit {
             return None;
         }
-        // Marks it as used; where that fails it is only removed sooner.
-        if let Ok(file) = fs::File::options().append(true).open(&path) {
+        Self::touch(&path);
+        Some(profile)
+    }
+
+    /// The cache in a folder.
+    #[cfg(test)]
+    pub fn at(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Where the traces of this key are kept; the file need not be there.
+    pub fn traces(&self, key: &ProfileKey) -> Option<PathBuf> {
+        Some(self.path(key)?.with_extension("traces"))
+    }
+
+    /// Marks a file as used; where that fails it is only removed sooner.
+    pub fn touch(path: &Path) {
+        if let Ok(file) = fs::File::options().append(true).open(path) {
             _ = file.set_modified(SystemTime::now());
         }
-        Some(profile)
+    }
+
+    /// A file in the making, which is removed unless it is kept.
+    pub fn temporary(&self) -> std::io::Result<NamedTempFile> {
+        fs::create_dir_all(&self.folder)?;
+        tempfile::Builder::new().prefix(".cleanai-").suffix(".tmp").tempfile_in(&self.folder)
+    }
+
+    /// Keeps traces that are written in such a file, unless they are too large.
+    pub fn take_traces(&self, key: &ProfileKey, file: NamedTempFile, length: u64) {
+        if let Some(path) = self.traces(key).filter(|_| length <= LARGEST_CACHE / 2)
+            && file.persist(&path).is_ok()
+        {
+            self.shrink(&path);
+        }
     }
 
     /// Keeps a profile; where it cannot be written the next run makes it again.
@@ -137,7 +170,7 @@ impl Cache {
         let Ok(entries) = fs::read_dir(&self.folder) else { return };
         let known = |entry: fs::DirEntry| {
             let facts = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-            let is_profile = entry.path().extension().is_some_and(|ending| ending == "profile");
+            let is_profile = entry.path().extension().is_some_and(|ending| ending == "profile" || ending == "traces");
             is_profile.then_some((facts.modified().ok()?, facts.len(), entry.path()))
         };
         let mut files: Vec<(SystemTime, u64, PathBuf)> = entries.filter_map(|entry| known(entry.ok()?)).collect();
@@ -161,10 +194,10 @@ fn user_cache() -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn key(model: &str) -> ProfileKey {
+    pub fn key(model: &str) -> ProfileKey {
         ProfileKey {
             model: model.into(),
             options: String::new(),
@@ -186,6 +219,7 @@ mod tests {
             std: false,
             mean_difference: false,
             relevance: None,
+            traces: false,
         }
     }
 

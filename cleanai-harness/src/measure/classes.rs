@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::ClassFigures;
 use crate::Result;
-use crate::criteria::{BatchEnd, Criterion, LayerBatch, LayerValues, Start, State};
+use crate::criteria::{BatchEnd, Criterion, Figures, LabelFigures, LayerBatch, LayerValues, Start, State};
 
 /// Memory that the states of all classes of one criterion may take.
 const MOST_MEMORY: u64 = 256 << 20;
@@ -63,17 +62,11 @@ impl Classes {
         Ok(())
     }
 
-    /// What was seen, by the name of the class.
-    pub fn figures(&self, name: impl Fn(i64) -> String) -> BTreeMap<String, ClassFigures> {
+    /// What was seen, by label.
+    pub fn figures(&self) -> BTreeMap<i64, LabelFigures> {
         let figures = self.states.iter().map(|(label, class)| {
-            let figures = class.state.figures();
-            let own = ClassFigures {
-                inputs: class.inputs as u64,
-                value: figures.value,
-                covered: figures.covered,
-                total: figures.total,
-            };
-            (name(*label), own)
+            let Figures { value, covered, total, .. } = class.state.figures();
+            (*label, LabelFigures { inputs: class.inputs as u64, value, covered, total })
         });
         figures.collect()
     }

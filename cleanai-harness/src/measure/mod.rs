@@ -18,6 +18,7 @@ mod job;
 mod needs;
 #[cfg(feature = "torch")]
 mod pass;
+mod per_input;
 #[cfg(feature = "torch")]
 mod pictures;
 #[cfg(feature = "torch")]
@@ -31,6 +32,8 @@ mod query;
 #[cfg(feature = "torch")]
 mod reader;
 mod saturation;
+#[cfg(feature = "torch")]
+mod trace_store;
 
 use std::collections::BTreeMap;
 
@@ -38,11 +41,12 @@ use std::collections::BTreeMap;
 pub use analyse::analyse;
 #[cfg(feature = "torch")]
 pub use explain::{Explanation, LayerRelevance, NeuronRelevance, Request, explain};
+pub use per_input::{Ranked, RankedInput};
 #[cfg(feature = "torch")]
 pub use plan::{Plan, once};
 pub use query::{LayerValue, LayerValuesView};
 
-use crate::criteria::{Contribution, Direction, LayerFigures};
+use crate::criteria::{Contribution, Direction, LabelFigures, LayerFigures, PerInput};
 use crate::declare::NeuronKind;
 use crate::importance::Picture;
 use crate::model::LayerInfo;
@@ -164,6 +168,12 @@ pub struct CriterionResult {
     /// The inputs that covered most of what none before them had, at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leading: Vec<LeadingInput>,
+    /// The inputs at both ends of what the criterion says of single inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranked: Option<Ranked>,
+    /// What it says of each; not part of the record's JSON form, `cargo cleanai measure --per-input` writes it.
+    #[serde(skip)]
+    pub per_input: PerInput,
     /// Heat maps of the first of these, where relevance was asked for and inputs are pictures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pictures: Vec<Picture>,
@@ -194,6 +204,12 @@ pub struct ClassFigures {
     pub covered: Option<u64>,
     /// Of how many.
     pub total: Option<u64>,
+}
+
+impl From<LabelFigures> for ClassFigures {
+    fn from(LabelFigures { inputs, value, covered, total }: LabelFigures) -> Self {
+        Self { inputs, value, covered, total }
+    }
 }
 
 /// Wall-clock seconds of the parts of a measurement.

@@ -9,6 +9,7 @@ use super::augment::Augmenter;
 use super::classes::{Classes, by_label};
 use super::job::{Item, Items, Job, Sets};
 use super::needs::{check_needs, no_profile, select};
+use super::per_input::Ranked;
 use super::pictures;
 use super::probe::{self, Moment};
 use super::profile::{self, Profiles};
@@ -80,7 +81,7 @@ pub(super) fn run(job: &Job, sets: Option<Sets>) -> Result<Measured> {
     let has_profile = profile.is_some() || job.data.profile.is_some();
     let possible = |item: &Item| {
         select(&model, item)?;
-        if item.needs.profile && !has_profile { Err(no_profile(item)) } else { Ok(()) }
+        if item.needs.reads_profile() && !has_profile { Err(no_profile(item)) } else { Ok(()) }
     };
     let mut left_out: BTreeMap<usize, Error> = BTreeMap::new();
     for (index, item) in job.items.iter().enumerate() {
@@ -115,7 +116,7 @@ fn run_items(
     check_needs(job, &model, &test)?;
     let mut augmenter = Augmenter::new(job, &test)?;
     let profile_set = match profile {
-        _ if !job.items.iter().any(|item| item.needs.profile) => None,
+        _ if !job.items.iter().any(|item| item.needs.reads_profile()) => None,
         None => Some(open_profile(job)?),
         given => given,
     };
@@ -223,13 +224,20 @@ fn result(
         of_modules("layer_class", &|module| module.class.clone().into());
         figures.details.insert("modules".to_owned(), model.graph().modules.len().into());
     }
+    let of_classes = match classes {
+        Some(classes) => classes.figures(),
+        None => std::mem::take(&mut figures.classes),
+    };
+    let name = |input: usize| augmenter.name(test, input);
     Ok(CriterionResult {
         value: figures.value,
         covered: figures.covered,
         total: figures.total,
         layers: figures.layers,
-        classes: classes.as_ref().map(|classes| classes.figures(|label| class_name(test, label))).unwrap_or_default(),
-        leading: leading(&figures.contributions, |input| augmenter.name(test, input)),
+        classes: of_classes.into_iter().map(|(label, own)| (class_name(test, label), own.into())).collect(),
+        ranked: Ranked::of(&figures.per_input, name),
+        per_input: figures.per_input,
+        leading: leading(&figures.contributions, name),
         pictures: Vec::new(),
         contributions: figures.contributions,
         details: figures.details,
@@ -252,7 +260,7 @@ fn open_profile(job: &Job) -> Result<DataSet> {
     match &job.data.profile {
         Some(location) => open(job, location, "profile"),
         None => {
-            let wants = job.items.iter().find(|item| item.needs.profile);
+            let wants = job.items.iter().find(|item| item.needs.reads_profile());
             Err(wants.map_or_else(|| Error::new(ErrorKind::Configuration, "the data names no profile set"), no_profile))
         }
     }

@@ -1,14 +1,17 @@
 //! The profile set: what criteria want to know of it, from the cache or by a pass over it.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::cache::{Cache, Profile, ProfileKey};
 use super::importance::Gather;
 use super::job::{Item, Job};
 use super::pass::{Inputs, Watch, each_batch};
+use super::trace_store::{self, TraceWriter};
 use crate::Result;
 use crate::criteria::profile::ProfileState;
-use crate::criteria::{LayerProfile, Needs};
+use crate::criteria::{LayerProfile, LayerTraces, Needs, TraceInputs};
 use crate::data::{DataSet, transform};
 use crate::declare::NeuronKind;
 use crate::model::{self, LayerInfo, Model};
@@ -31,10 +34,14 @@ impl Part {
     }
 }
 
+/// A layer whose traces are kept: its index, and what its neurons are.
+type Traced = (usize, NeuronKind);
+
 /// What is known of the profile set.
 #[derive(Default)]
 pub(super) struct Profiles {
     parts: Vec<Part>,
+    traces: BTreeMap<Traced, LayerTraces>,
     /// Inputs it was made of.
     pub inputs: usize,
     /// Inputs left out because they could not be decoded.
@@ -46,9 +53,13 @@ pub(super) struct Profiles {
 impl Profiles {
     /// The profile of a criterion's layers; none if it asks for none.
     pub fn of(&self, item: &Item, layers: &[usize]) -> Option<Vec<LayerProfile>> {
-        let part = self.parts.iter().find(|part| item.needs.profile && part.serves(item))?;
-        let places = layers.iter().filter_map(|layer| part.layers.binary_search(layer).ok());
-        Some(places.map(|at| part.profile[at].clone()).collect())
+        let part = self.parts.iter().find(|part| item.needs.profile && part.serves(item));
+        let traced = |layer: &usize| self.traces.get(&(*layer, item.neurons)).filter(|_| item.needs.traces).cloned();
+        let of_layer = |layer: &usize| {
+            let profile = part.and_then(|part| Some(part.profile[part.layers.binary_search(layer).ok()?].clone()));
+            LayerProfile { traces: traced(layer), ..profile.unwrap_or_default() }
+        };
+        item.needs.reads_profile().then(|| layers.iter().map(of_layer).collect())
     }
 }
 
@@ -66,10 +77,27 @@ pub(super) fn gather(
 ) -> Result<Profiles> {
     let mut profiles = Profiles { parts: parts(job, selected), ..Profiles::default() };
     let cache = Cache::find().filter(|_| job.is_cacheable());
-    let keys = match &cache {
-        Some(_) => keys(job, model, set, batch, layers, &profiles.parts)?,
-        None => Vec::new(),
+    let data = cache.as_ref().map(|_| set.content_hash()).transpose()?.unwrap_or_default();
+    let key = |neurons, needs: &Needs, of_layers: &[usize], traces| ProfileKey {
+        model: model.sha256().to_owned(),
+        options: format!("{:?}", job.model.options),
+        data: data.clone(),
+        transform: transform::text(&job.data.transform),
+        batch,
+        non_finite: format!("{:?}", job.non_finite),
+        libtorch: model::libtorch_version(),
+        cleanai: env!("CARGO_PKG_VERSION").to_owned(),
+        device: model::device_name(model.device()),
+        neurons,
+        layers: of_layers.iter().map(|layer| layers[*layer].clone()).collect(),
+        std: needs.std,
+        mean_difference: needs.mean_difference,
+        relevance: needs.relevance,
+        traces,
     };
+    let keys: Vec<ProfileKey> =
+        profiles.parts.iter().map(|part| key(part.neurons, &part.needs, &part.layers, false)).collect();
+    let trace_key = |(layer, neurons): Traced| key(neurons, &Needs::default(), &[layer], true);
     let mut missing: Vec<usize> = (0..profiles.parts.len()).collect();
     if let Some(cache) = &cache {
         missing.retain(|at| match cache.load(&keys[*at]) {
@@ -82,13 +110,40 @@ pub(super) fn gather(
             None => true,
         });
     }
-    if missing.is_empty() {
+    let mut untraced = traced(job, selected);
+    let mut known: Option<Arc<TraceInputs>> = None;
+    if let Some(cache) = &cache {
+        untraced.retain(|traced| {
+            let key = trace_key(*traced);
+            let found = cache.traces(&key).and_then(|path| {
+                let found = trace_store::load(&path, &key, known.as_ref())?;
+                Cache::touch(&path);
+                Some(found)
+            });
+            let Some(found) = found else { return true };
+            (profiles.inputs, profiles.skipped) = (found.traces.inputs().len(), found.skipped);
+            profiles.non_finite_skipped = profiles.non_finite_skipped.max(found.non_finite_skipped);
+            known.get_or_insert_with(|| found.traces.shared_inputs());
+            profiles.traces.insert(*traced, found.traces);
+            false
+        });
+    }
+    if missing.is_empty() && untraced.is_empty() {
         return Ok(profiles);
     }
-    let watch = pass(job, model, set, batch, layers, &mut profiles.parts, &missing)?;
+    let writer = |(layer, neurons): &Traced| TraceWriter::new(cache.as_ref(), layers[*layer].neurons(*neurons));
+    let writers = untraced.iter().map(writer).collect::<Result<Vec<_>>>()?;
+    let mut traces = Traces { layers: untraced, writers, inputs: TraceInputs::default() };
+    let keys_of_traces: Vec<ProfileKey> = traces.layers.iter().map(|traced| trace_key(*traced)).collect();
+    let watch = pass(job, model, set, batch, layers, &mut profiles.parts, &missing, &mut traces)?;
     (profiles.inputs, profiles.skipped) = (watch.inputs, watch.skipped);
     let non_finite_skipped = watch.reader.skipped();
     profiles.non_finite_skipped += non_finite_skipped;
+    let inputs = Arc::new(traces.inputs);
+    for ((traced, writer), key) in traces.layers.iter().zip(traces.writers).zip(&keys_of_traces) {
+        let cache = cache.as_ref().map(|cache| (cache, key));
+        profiles.traces.insert(*traced, writer.finish(cache, &inputs, watch.skipped, non_finite_skipped)?);
+    }
     if let Some(cache) = &cache {
         for at in missing {
             let layers = profiles.parts[at].profile.clone();
@@ -117,34 +172,22 @@ fn parts(job: &Job, selected: &[Vec<usize>]) -> Vec<Part> {
     parts
 }
 
-fn keys(
-    job: &Job,
-    model: &Model,
-    set: &DataSet,
-    batch: usize,
-    layers: &[LayerInfo],
-    parts: &[Part],
-) -> Result<Vec<ProfileKey>> {
-    let data = set.content_hash()?;
-    let key = |part: &Part| ProfileKey {
-        model: model.sha256().to_owned(),
-        options: format!("{:?}", job.model.options),
-        data: data.clone(),
-        transform: transform::text(&job.data.transform),
-        batch,
-        non_finite: format!("{:?}", job.non_finite),
-        libtorch: model::libtorch_version(),
-        cleanai: env!("CARGO_PKG_VERSION").to_owned(),
-        device: model::device_name(model.device()),
-        neurons: part.neurons,
-        layers: part.layers.iter().map(|layer| layers[*layer].clone()).collect(),
-        std: part.needs.std,
-        mean_difference: part.needs.mean_difference,
-        relevance: part.needs.relevance,
-    };
-    Ok(parts.iter().map(key).collect())
+/// The layers whose traces are asked for, each once.
+fn traced(job: &Job, selected: &[Vec<usize>]) -> Vec<Traced> {
+    let items = job.items.iter().zip(selected).filter(|(item, _)| item.needs.traces);
+    let layers: BTreeSet<Traced> =
+        items.flat_map(|(item, selection)| selection.iter().map(|layer| (*layer, item.neurons))).collect();
+    layers.into_iter().collect()
 }
 
+/// Traces while the profile set runs.
+struct Traces {
+    layers: Vec<Traced>,
+    writers: Vec<TraceWriter>,
+    inputs: TraceInputs,
+}
+
+#[allow(clippy::too_many_arguments)]
 fn pass(
     job: &Job,
     model: &mut Model,
@@ -153,6 +196,7 @@ fn pass(
     layers: &[LayerInfo],
     parts: &mut [Part],
     missing: &[usize],
+    traces: &mut Traces,
 ) -> Result<Watch> {
     let new_state = |at: &usize| {
         let part = &parts[*at];
@@ -166,6 +210,7 @@ fn pass(
         part.needs.relevance.map(new).transpose()
     };
     let gathers = RefCell::new(missing.iter().map(gather).collect::<Result<Vec<_>>>()?);
+    let Traces { layers: traced, writers, inputs: known } = traces;
     let mut watch = Watch::new(job.non_finite);
     each_batch(
         model,
@@ -186,10 +231,16 @@ fn pass(
                 }
                 state.observe(values);
             }
+            for ((_, neurons), writer) in traced.iter().zip(writers.iter_mut()).filter(|((own, _), _)| *own == layer) {
+                writer.push(read.values(0, *neurons, false)?.values)?;
+            }
             Ok(())
         },
         &mut |batch, inputs, classes, logits| {
             states.borrow().iter().try_for_each(ProfileState::end_batch)?;
+            if !traced.is_empty() {
+                known.push(classes, logits, batch.labels.as_deref());
+            }
             for gather in gathers.borrow_mut().iter_mut().flatten() {
                 gather.end_batch(inputs, batch.labels.as_deref(), classes, logits, batch.inputs)?;
             }

@@ -140,6 +140,8 @@ mod tests {
             classes: BTreeMap::new(),
             contributions: Vec::new(),
             leading: Vec::new(),
+            ranked: None,
+            per_input: Default::default(),
             pictures: Vec::new(),
             details: BTreeMap::from([("auroc".to_owned(), 0.75.into()), ("words".to_owned(), "no number".into())]),
             direction: Default::default(),

@@ -57,6 +57,8 @@ mod tests {
             classes: BTreeMap::new(),
             contributions: contributions.iter().map(|&(input, covered)| Contribution { input, covered }).collect(),
             leading: Vec::new(),
+            ranked: None,
+            per_input: Default::default(),
             pictures: Vec::new(),
             details: BTreeMap::new(),
             direction: Default::default(),

@@ -48,6 +48,8 @@ fn ratios(layers: Vec<LayerFigures>) -> CriterionResult {
         classes: BTreeMap::new(),
         contributions: Vec::new(),
         leading: Vec::new(),
+        ranked: None,
+        per_input: Default::default(),
         pictures: Vec::new(),
         details: BTreeMap::new(),
         direction: Direction::HigherIsBetter,

@@ -156,6 +156,8 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
         classes: Default::default(),
         contributions: Vec::new(),
         leading: Vec::new(),
+        ranked: None,
+        per_input: Default::default(),
         pictures: Vec::new(),
         details: BTreeMap::new(),
         direction: if name == "nbc" { Direction::LowerIsBetter } else { Direction::HigherIsBetter },

@@ -177,6 +177,7 @@ impl State for ImportanceState {
             details: [("importance".to_owned(), details.into()), ("skipped_inputs".to_owned(), self.skipped.into())]
                 .into(),
             layers,
+            ..Figures::default()
         }
     }
 

@@ -9,6 +9,7 @@ const ALL: Needs = Needs {
     std: true,
     mean_difference: true,
     profile: true,
+    traces: false,
     labels: false,
     logits: false,
     modules: false,
