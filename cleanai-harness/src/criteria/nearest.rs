@@ -88,7 +88,7 @@ impl Criterion for Apart {
     }
 
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs { classes: true, ..Needs::default() }
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {

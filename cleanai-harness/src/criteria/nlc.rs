@@ -71,7 +71,7 @@ impl Criterion for Spread {
     }
 
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs { classes: true, ..Needs::default() }
     }
 
     fn bytes(&self, neurons: &[usize]) -> u64 {

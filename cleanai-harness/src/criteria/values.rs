@@ -200,15 +200,24 @@ impl LayerBatch {
         self
     }
 
-    /// The channel values of some inputs; none for units.
-    pub(crate) fn of_inputs(values: &LayerValues<'_>, inputs: &[usize]) -> Option<Self> {
-        let Numbers::Double(rows) = values.values else { return None };
-        let rows_of = |all: &[f64]| -> Vec<f64> {
-            let row = |input: &usize| &all[input * values.neurons..(input + 1) * values.neurons];
+    /// The values of some inputs.
+    pub(crate) fn of_inputs(values: &LayerValues<'_>, inputs: &[usize]) -> Self {
+        fn rows_of<T: Copy>(all: &[T], neurons: usize, inputs: &[usize]) -> Vec<T> {
+            let row = |input: &usize| &all[input * neurons..(input + 1) * neurons];
             inputs.iter().flat_map(row).copied().collect()
+        }
+        let rows = |all: &[f32]| Self::units(inputs.len(), rows_of(all, values.neurons, inputs));
+        let batch = match values.values {
+            Numbers::Double(all) => Self::channels(inputs.len(), rows_of(all, values.neurons, inputs)),
+            Numbers::Single(all) => rows(all),
+            Numbers::Device(units) => rows(&units.copy()),
         };
         let ranges = inputs.iter().map(|input| values.ranges[*input]).collect();
-        Some(Self { above: rows_of(values.above), ..Self::channels(inputs.len(), rows_of(rows)).with_ranges(ranges) })
+        let mut batch = batch.with_ranges(ranges);
+        if !values.above.is_empty() {
+            batch.above = rows_of(values.above, values.neurons, inputs);
+        }
+        batch
     }
 
     fn new(inputs: usize, values: Owned) -> Self {

@@ -159,7 +159,7 @@ pub struct CriterionResult {
     pub total: Option<u64>,
     /// Per layer, in execution order.
     pub layers: Vec<LayerFigures>,
-    /// The inputs of each class by themselves, by its name; only where there are labels, and for channels.
+    /// The inputs of each class by themselves, by its name; only where there are labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub classes: BTreeMap<String, ClassFigures>,
     /// How much each input was the first to cover; their running sum is the saturation curve.

@@ -323,7 +323,7 @@ fn start(
             let criterion = registry::criterion(&item.spec)?;
             let start = Start { layers: &infos, neurons: &neurons, profile: profile.as_deref() };
             let state = criterion.start(start)?;
-            let labels = labels.filter(|_| criterion.needs().classes && item.neurons == NeuronKind::Channel);
+            let labels = labels.filter(|_| criterion.needs().classes);
             let classes = labels.map(|labels| Classes::start(criterion.as_ref(), start, labels)).transpose()?.flatten();
             Ok(Running { state, classes })
         })
@@ -362,14 +362,15 @@ fn test_pass(
                     state.begin_batch(read.first, read.inputs, read.name);
                 }
             }
-            // The rows of each class, once some criterion wants them.
-            let mut parts = None;
+            // The rows of each class, of channels and of units, once some criterion wants them.
+            let mut parts = [None, None];
             for (item, at) in &readers[layer] {
                 let Running { state, classes } = &mut running.borrow_mut()[*item];
                 let labels = read.labels;
                 let values = read.values(*at, job.items[*item].neurons, job.items[*item].needs.device)?;
                 state.observe(values);
                 if let (Some(classes), Some(labels)) = (classes, labels) {
+                    let parts = &mut parts[usize::from(job.items[*item].neurons == NeuronKind::Unit)];
                     classes.observe(*at, parts.get_or_insert_with(|| by_label(&values, labels)));
                 }
             }
