@@ -114,7 +114,10 @@ fn relevance(name: &str, path: &Path, shape: [i64; 4], rounds: usize) -> Outcome
 }
 
 fn clusters() {
-    println!("\n{VALUES} values into 2, 3 and 4 clusters, in one thread\n{:<28} {:>7} {:>7}", "values", "ms", "target");
+    println!(
+        "\n{VALUES} values into 2, 3 and 4 clusters, in one thread\n{:<28} {:>7} {:>7} {:>7}",
+        "values", "ms", "CPU ms", "target"
+    );
     let normal: Vec<f64> =
         Vec::try_from(Tensor::randn([VALUES as i64], (Kind::Double, Device::Cpu))).unwrap_or_default();
     let rectified: Vec<f64> = normal.iter().map(|value| value.max(0.0)).collect();
@@ -127,6 +130,7 @@ fn clusters() {
             black_box(kmeans::best(&Weighted::new(own), &[2, 3, 4]));
             samples.push(clocks.elapsed());
         }
-        println!("{name:<28} {:>7.1} {:>7.1}", samples.medians().wall, 10.0);
+        let own = samples.medians();
+        println!("{name:<28} {:>7.1} {:>7.1} {:>7.1}", own.wall, own.cpu, 10.0);
     }
 }

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use tch::{Kind, Tensor, no_grad, with_grad};
 
 use super::call::{Affine, Map, Padding};
-use super::fused::{self, Layout, Reach, Shared, Spread};
+use super::fused::{self, Given, Layout, Shared, Spread};
+use super::lrp::numbers as values_of;
 use super::plan::Plan;
+use super::reach::{Axis, Reach};
 use super::rule::{Bias, Rule, Stabiliser};
 use super::through::{Through, stabiliser};
 use crate::model::graph::ValueId;
@@ -45,7 +47,7 @@ impl Affine {
         rule: Rule,
     ) -> Result<Tensor> {
         let (input, output) = (through.source(0)?, through.output());
-        let numbers = self.numbers(plan, weights, &output, &input)?;
+        let numbers = self.numbers(plan, weights, &output, &input, rule != Rule::Epsilon)?;
         match rule {
             Rule::Epsilon => self.epsilon(through, &input, &output, &numbers, count),
             Rule::ZPlus => self.alpha_beta(through, &input, &numbers, 1.0),
@@ -116,17 +118,26 @@ impl Affine {
         else {
             return Ok(None);
         };
-        let product = through.product(&shared, false)?.f_contiguous()?;
-        let back = match (given, &self.map) {
-            (None, _) => None,
+        let given = match (given, &self.map) {
+            (None, _) => Given::Nothing,
             (Some(given), Map::Convolution { .. }) => {
-                let mut size = output.size();
-                size[1] = groups;
-                Some(self.spread_of_groups(&given.f_view(size.as_slice())?, input, numbers, count)?.f_contiguous()?)
+                match self.reach(&numbers.weight, &input.size(), &output.size()) {
+                    Some(reach) => Given::Reached(given, reach),
+                    None => {
+                        let mut size = output.size();
+                        size[1] = groups;
+                        let given = Tensor::f_from_slice(&given)?.f_view(size.as_slice())?;
+                        Given::Shares(values_of(&self.spread_of_groups(&given, input, numbers, count)?)?)
+                    }
+                }
             }
-            (Some(given), _) => Some(given.f_div_scalar(*input.size().last().unwrap_or(&1) as f64)?),
+            (Some(mut given), _) => {
+                let inputs = of_input.channels as f64;
+                given.iter_mut().for_each(|given| *given /= inputs);
+                Given::Shares(given)
+            }
         };
-        fused::collected(&product, input, back.as_ref(), of_input)
+        fused::collected(through.product(&shared, false)?, input, &given, of_input)
     }
 
     /// Shares what every output has to give evenly among the inputs that contribute to it.
@@ -166,11 +177,6 @@ impl Affine {
         count: &mut Option<Count>,
     ) -> Result<Tensor> {
         let size = input.size();
-        if let Some(reach) = self.reach(&numbers.weight)
-            && let Some(spread) = fused::spread(given, &reach, &size)?
-        {
-            return Ok(spread);
-        }
         let groups = given.size()[1];
         if count.as_ref().is_none_or(|count| count.shape != size) {
             *count = Some(self.count(&size, &numbers.weight, groups)?);
@@ -181,30 +187,34 @@ impl Affine {
     }
 
     /// Which inputs the outputs of a convolution over two axes see; none where a sum over ones has to tell.
-    fn reach(&self, weight: &Tensor) -> Option<Reach> {
-        let Map::Convolution { stride, padding: Padding::Sizes(padding), dilation, transposed: false, .. } = &self.map
+    fn reach(&self, weight: &Tensor, inputs: &[i64], outputs: &[i64]) -> Option<Reach> {
+        let Map::Convolution { stride, padding: Padding::Sizes(padding), dilation, transposed: false, groups, .. } =
+            &self.map
         else {
             return None;
         };
-        let &[_, _, high, wide] = &weight.size()[..] else { return None };
-        let two = |list: &[i64]| {
-            let numbers = match *list {
-                [only] => [only; 2],
-                [first, second] => [first, second],
-                _ => return None,
-            };
-            Some([usize::try_from(numbers[0]).ok()?, usize::try_from(numbers[1]).ok()?])
-        };
-        let mut before = two(padding)?;
-        if let Some((sizes, _)) = &self.pad {
-            // From the last axis on, before and after each; less than 0 cuts off.
-            let before_axis = |axis: usize| sizes.get(2 * (1 - axis)).copied().unwrap_or(0);
-            if sizes.len() > 4 || sizes.iter().any(|size| *size < 0) {
-                return None;
-            }
-            before = [0, 1].map(|axis| before[axis] + usize::try_from(before_axis(axis)).unwrap_or(0));
+        let (weight, cut_off) =
+            (weight.size(), self.pad.as_ref().is_some_and(|(sizes, _)| sizes.iter().any(|size| *size < 0)));
+        if weight.len() != 4 || inputs.len() != 4 || outputs.len() != 4 || cut_off {
+            return None;
         }
-        Some(Reach { kernel: two(&[high, wide])?, stride: two(stride)?, dilation: two(dilation)?, before })
+        let axis = |axis: usize| -> Option<Axis> {
+            let at = |list: &[i64]| usize::try_from(*list.get(if list.len() == 1 { 0 } else { axis })?).ok();
+            // A pad goes from the last axis on, before and after each.
+            let pad = self.pad.as_ref().and_then(|(sizes, _)| sizes.get(2 * (1 - axis)).copied()).unwrap_or(0);
+            Some(Axis {
+                cells: usize::try_from(weight[2 + axis]).ok()?,
+                stride: at(stride)?,
+                dilation: at(dilation)?,
+                before: at(padding)? + usize::try_from(pad).ok()?,
+                inputs: usize::try_from(inputs[2 + axis]).ok()?,
+                outputs: usize::try_from(outputs[2 + axis]).ok()?,
+            })
+        };
+        if self.pad.as_ref().is_some_and(|(sizes, _)| sizes.len() > 4) {
+            return None;
+        }
+        Reach::new(axis(0)?, axis(1)?, usize::try_from(inputs[1] / groups).ok()?)
     }
 
     /// A convolution of ones with ones, one channel for each group.
@@ -263,7 +273,15 @@ impl Affine {
         })
     }
 
-    fn numbers(&self, plan: &Plan, weights: &Weights, output: &Tensor, input: &Tensor) -> Result<Numbers> {
+    /// With `scaled` the weight is that of the merged batch norm; otherwise it only tells its shape.
+    fn numbers(
+        &self,
+        plan: &Plan,
+        weights: &Weights,
+        output: &Tensor,
+        input: &Tensor,
+        scaled: bool,
+    ) -> Result<Numbers> {
         let get =
             |value: ValueId| plan.place(value).and_then(|place| weights.get(&place)).ok_or_else(|| lost("a weight"));
         let maybe = |value: Option<ValueId>| value.map(get).transpose();
@@ -277,7 +295,7 @@ impl Affine {
             return Err(Error::new(ErrorKind::Model, what).with_help("give the model inputs with a batch axis"));
         }
         let mut bias = maybe(self.bias)?.map(Tensor::shallow_clone);
-        if let Some(own) = bias.take() {
+        if let Some(own) = bias.as_ref().filter(|_| self.bias_factor != 1.0) {
             bias = Some(own.f_mul_scalar(self.bias_factor)?);
         }
         // Behind a pad whose cells are not 0 these are part of the bias.
@@ -309,7 +327,9 @@ impl Affine {
             if let Some(own) = offset.take() {
                 offset = Some(own.f_mul(&self.of_channels(&scale, output)?)?);
             }
-            weight = self.scaled(&weight, &scale)?;
+            if scaled {
+                weight = self.scaled(&weight, &scale)?;
+            }
         }
         let bias = bias.map(|bias| self.of_channels(&bias, output)).transpose()?;
         let bias = match (bias, offset) {

@@ -4,9 +4,11 @@
 use rayon::prelude::*;
 use tch::Tensor;
 
-use super::call::Window;
+use super::reach::Reach;
 use crate::Result;
+use crate::model::tape::sole_doubles;
 use crate::model::tensor::{Doubles, filled};
+use crate::vectorise::vectorised;
 
 /// How the values of an operator with weights lie: `[inputs, outer, groups, channels of a group, inner]`.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +51,7 @@ pub(super) struct Shared {
     /// By output: relevance over what it gives and the stabiliser.
     pub shared: Tensor,
     /// `[inputs, outer * groups * inner]`: what outputs have to spread, summed over the channels of a group.
-    pub given: Option<Tensor>,
+    pub given: Option<Vec<f64>>,
 }
 
 /// What is spread: the stabiliser, the bias of each channel, both, or neither.
@@ -81,212 +83,230 @@ pub(super) fn shared(
         if spreads {
             let inputs = inputs.zip(given.par_chunks_mut(layout.summed()));
             inputs.for_each(|(((shared, relevance), values), given)| {
-                share(shared, relevance, values, Some(given), layout, eps, spread);
+                let size = divide(shared, relevance, values, eps);
+                give(given, shared, values, size, layout, spread);
             });
         } else {
-            inputs
-                .for_each(|((shared, relevance), values)| share(shared, relevance, values, None, layout, eps, spread));
+            inputs.for_each(|((shared, relevance), values)| {
+                divide(shared, relevance, values, eps);
+            });
         }
     })?;
-    let summed = [layout.inputs as i64, layout.summed() as i64];
-    let given = spreads.then(|| filled(&summed, |sums| sums.copy_from_slice(&given))).transpose()?;
-    Ok(Some(Shared { shared, given }))
+    Ok(Some(Shared { shared, given: spreads.then_some(given) }))
 }
 
-/// The same for one input.
-fn share(
-    shared: &mut [f64],
-    relevance: &[f64],
-    values: &[f64],
-    mut given: Option<&mut [f64]>,
-    layout: Layout,
-    eps: f64,
-    spread: Spread<'_>,
-) {
-    let largest = values.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
-    let size = if largest > 0.0 { eps * largest } else { eps };
-    let one = if spread.stabiliser { 1.0 } else { 0.0 };
-    let rows = shared.chunks_exact_mut(layout.inner).zip(relevance.chunks_exact(layout.inner));
-    for (row, ((shared, relevance), values)) in rows.zip(values.chunks_exact(layout.inner)).enumerate() {
-        let channel = row % (layout.groups * layout.channels);
-        let bias = spread.bias.map_or(0.0, |bias| bias[channel]);
-        let sums = row / layout.channels;
-        let mut given = given.as_mut().map(|given| given[sums * layout.inner..(sums + 1) * layout.inner].iter_mut());
+vectorised! {
+    /// Relevance over the values of one input and their stabiliser, whose size it gives back.
+    fn divide(shared: &mut [f64], relevance: &[f64], values: &[f64], eps: f64) -> f64 {
+        let size = stabiliser_of(values, eps);
         for ((shared, relevance), value) in shared.iter_mut().zip(relevance).zip(values) {
-            let added = if *value >= 0.0 { size } else { -size };
-            *shared = relevance / (value + added);
-            if let Some(sum) = given.as_mut().and_then(Iterator::next) {
-                *sum += (one * added + bias) * *shared;
+            *shared = relevance / (value + stabiliser(*value, size));
+        }
+        size
+    }
+}
+
+vectorised! {
+    /// Adds to `given` what the outputs of one input have to spread.
+    fn give(given: &mut [f64], shared: &[f64], values: &[f64], size: f64, layout: Layout, spread: Spread<'_>) {
+        let size = if spread.stabiliser { size } else { 0.0 };
+        let channels = layout.channels;
+        if layout.inner == 1 {
+            let rows = shared.chunks_exact(channels).zip(values.chunks_exact(channels)).zip(given);
+            for (row, ((shared, values), given)) in rows.enumerate() {
+                let first = row % layout.groups * channels;
+                let bias = spread.bias.map(|bias| &bias[first..first + channels]);
+                for (channel, (shared, value)) in shared.iter().zip(values).enumerate() {
+                    *given += (stabiliser(*value, size) + bias.map_or(0.0, |bias| bias[channel])) * shared;
+                }
+            }
+            return;
+        }
+        let rows = shared.chunks_exact(layout.inner).zip(values.chunks_exact(layout.inner));
+        for (row, (shared, values)) in rows.enumerate() {
+            let bias = spread.bias.map_or(0.0, |bias| bias[row % (layout.groups * channels)]);
+            let first = row / channels * layout.inner;
+            let given = &mut given[first..first + layout.inner];
+            for ((given, shared), value) in given.iter_mut().zip(shared).zip(values) {
+                *given += (stabiliser(*value, size) + bias) * shared;
+            }
+        }
+    }
+}
+
+/// The size of the stabiliser of the values of one input.
+#[inline(always)]
+fn stabiliser_of(values: &[f64], eps: f64) -> f64 {
+    const LANES: usize = 32;
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut largest = [0.0f64; LANES];
+    for chunk in chunks {
+        for (largest, value) in largest.iter_mut().zip(chunk) {
+            let magnitude = value.abs();
+            *largest = if magnitude > *largest { magnitude } else { *largest };
+        }
+    }
+    let largest = largest.iter().chain(rest).fold(0.0, |largest, value| f64::max(largest, value.abs()));
+    if largest > 0.0 { eps * largest } else { eps }
+}
+
+/// The stabiliser of this size for a value: with its sign, of 0 positive.
+#[inline(always)]
+fn stabiliser(value: f64, size: f64) -> f64 {
+    if value >= 0.0 { size } else { -size }
+}
+
+/// What outputs spread over the inputs of their group.
+pub(super) enum Given {
+    Nothing,
+    /// What each output has to give, to be shared by what it reaches: `[inputs, groups, rows, columns]` of the outputs.
+    Reached(Vec<f64>, Reach),
+    /// What each input gets: `[inputs, outer * groups * inner]` of the inputs.
+    Shares(Vec<f64>),
+}
+
+impl Given {
+    /// Whether it is meant for inputs that lie so.
+    fn fits(&self, layout: Layout) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Reached(given, reach) => {
+                given.len() == layout.inputs * layout.groups * reach.outputs()
+                    && (layout.outer, layout.channels, layout.inner) == (1, reach.channels(), reach.inputs())
+            }
+            Self::Shares(shares) => shares.len() == layout.inputs * layout.summed(),
+        }
+    }
+
+    /// Adds to the relevance of one input.
+    fn add(&self, at: usize, relevance: &mut [f64], layout: Layout) {
+        match self {
+            Self::Nothing => {}
+            Self::Reached(given, reach) => {
+                let outputs = layout.groups * reach.outputs();
+                reach.spread(relevance, &given[at * outputs..(at + 1) * outputs]);
+            }
+            Self::Shares(shares) => {
+                add_shares(relevance, &shares[at * layout.summed()..(at + 1) * layout.summed()], layout);
             }
         }
     }
 }
 
 /// Relevance of the inputs of an operator: the product with the Jacobian times the value, and each input's part of what is spread over its group.
-/// `spread` is `[inputs, outer * groups * inner]`.
-pub(super) fn collected(
-    product: &Tensor,
-    input: &Tensor,
-    spread: Option<&Tensor>,
-    layout: Layout,
-) -> Result<Option<Tensor>> {
-    let spread = match spread.map(Doubles::of) {
-        Some(None) => return Ok(None),
-        Some(found) => found,
-        None => None,
-    };
-    let (Some(product), Some(values)) = (Doubles::of(product), Doubles::of(input)) else { return Ok(None) };
-    let (product, values) = (product.as_slice(), values.as_slice());
-    let spread = spread.as_ref().map(Doubles::as_slice);
+pub(super) fn collected(mut product: Tensor, input: &Tensor, given: &Given, layout: Layout) -> Result<Option<Tensor>> {
+    let Some(values) = Doubles::of(input) else { return Ok(None) };
+    let values = values.as_slice();
     let all = layout.inputs * layout.input();
-    if [product.len(), values.len()] != [all; 2]
-        || spread.is_some_and(|own| own.len() != layout.inputs * layout.summed())
-    {
+    if [product.numel(), values.len()] != [all; 2] || !given.fits(layout) {
         return Ok(None);
     }
-    let collect = |(at, relevance): (usize, &mut [f64])| {
-        let of_input = at * layout.input()..(at + 1) * layout.input();
-        let (product, values) = (&product[of_input.clone()], &values[of_input]);
-        for (row, relevance) in relevance.chunks_exact_mut(layout.inner).enumerate() {
-            let of_row = row * layout.inner..(row + 1) * layout.inner;
-            let (product, values) = (&product[of_row.clone()], &values[of_row]);
-            match spread {
-                Some(spread) => {
-                    let start = at * layout.summed() + row / layout.channels * layout.inner;
-                    let spread = &spread[start..start + layout.inner];
-                    for (((relevance, product), value), spread) in
-                        relevance.iter_mut().zip(product).zip(values).zip(spread)
-                    {
-                        *relevance = product * value + spread;
-                    }
-                }
-                None => {
-                    for ((relevance, product), value) in relevance.iter_mut().zip(product).zip(values) {
-                        *relevance = product * value;
-                    }
-                }
-            }
-        }
+    let of_input = |(at, (relevance, values)): (usize, (&mut [f64], &[f64]))| {
+        multiply(relevance, values);
+        given.add(at, relevance, layout);
     };
-    filled(&input.size(), |relevance| relevance.par_chunks_mut(layout.input()).enumerate().for_each(collect)).map(Some)
+    let collect = |relevance: &mut [f64]| {
+        let inputs = relevance.par_chunks_mut(layout.input()).zip(values.par_chunks(layout.input()));
+        inputs.enumerate().for_each(of_input);
+    };
+    // Nobody else needs the product.
+    if let Some(relevance) = sole_doubles(&mut product) {
+        collect(relevance);
+        return Ok(Some(product));
+    }
+    let Some(product) = Doubles::of(&product) else { return Ok(None) };
+    let relevance = filled(&input.size(), |relevance| {
+        relevance.copy_from_slice(product.as_slice());
+        collect(relevance);
+    })?;
+    Ok(Some(relevance))
 }
 
-/// Which inputs the outputs of a convolution over two axes see.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reach {
-    pub kernel: [usize; 2],
-    pub stride: [usize; 2],
-    pub dilation: [usize; 2],
-    /// Cells of padding before the first input.
-    pub before: [usize; 2],
-}
-
-impl Reach {
-    /// The inputs that output `at` sees along an axis of so many.
-    fn seen(&self, axis: usize, at: usize, inputs: usize) -> impl Iterator<Item = usize> + Clone {
-        let (first, before, dilation) = (at * self.stride[axis], self.before[axis], self.dilation[axis]);
-        let places = (0..self.kernel[axis]).filter_map(move |cell| (first + cell * dilation).checked_sub(before));
-        places.filter(move |place| *place < inputs)
+vectorised! {
+    fn multiply(relevance: &mut [f64], values: &[f64]) {
+        relevance.iter_mut().zip(values).for_each(|(relevance, value)| *relevance *= value);
     }
 }
 
-/// Shares what outputs give, `[inputs, groups, rows, columns]`, evenly among the inputs they see in all channels of their group: what each
-/// channel gets, `[inputs, groups, height, width]`.
-pub(super) fn spread(given: &Tensor, reach: &Reach, size: &[i64]) -> Result<Option<Tensor>> {
-    let &[inputs, channels, height, width] = size else { return Ok(None) };
-    let &[_, groups, rows, columns] = &given.size()[..] else { return Ok(None) };
-    let Some(given) = Doubles::of(given) else { return Ok(None) };
-    let given = given.as_slice();
-    let per_group = (channels / groups.max(1)) as f64;
-    let (area, summed) = ((height * width) as usize, (rows * columns) as usize);
-    if area == 0 || summed == 0 || given.len() != (inputs * groups) as usize * summed {
-        return Ok(None);
-    }
-    let (width, columns) = (width as usize, columns as usize);
-    // The same for every row.
-    let seen: Vec<Vec<usize>> = (0..columns).map(|at| reach.seen(1, at, width).collect()).collect();
-    let each_plane = |(spread, given): (&mut [f64], &[f64])| {
-        for (row, given) in given.chunks_exact(columns).enumerate() {
-            let lines = reach.seen(0, row, height as usize);
-            let high = lines.clone().count() as f64;
-            for (given, seen) in given.iter().zip(&seen) {
-                let inputs = high * seen.len() as f64 * per_group;
-                // Outputs that see nothing but padding have nobody to give to: there is no line or no column.
-                let each = given / inputs;
-                for line in lines.clone() {
-                    seen.iter().for_each(|column| spread[line * width + column] += each);
-                }
-            }
-        }
-    };
-    let size = [inputs, groups, height, width as i64];
-    filled(&size, |spread| {
-        spread.par_chunks_mut(area).zip(given.par_chunks(summed)).with_min_len(8).for_each(each_plane);
-    })
-    .map(Some)
-}
-
-/// Relevance through the largest of windows over one or two axes.
-pub(super) fn largest(window: &Window, relevance: &Tensor, input: &Tensor, output: &Tensor) -> Result<Option<Tensor>> {
-    let (sizes, outputs) = (input.size(), output.size());
-    let axes = window.size.len();
-    let rank = sizes.len();
-    if axes > 2 || rank < axes + 1 || (axes == 1 && rank > 3) {
-        return Ok(None);
-    }
-    let (Some(relevance), Some(values), Some(largest)) =
-        (Doubles::of(relevance), Doubles::of(input), Doubles::of(output))
-    else {
-        return Ok(None);
-    };
-    let (relevance, values, largest) = (relevance.as_slice(), values.as_slice(), largest.as_slice());
-    // One axis is a picture of one row.
-    let two = |list: &[i64], missing: i64| match (list, axes) {
-        ([only], 2) => [*only; 2],
-        ([first, second], _) => [*first, *second],
-        ([only], _) => [missing, *only],
-        _ => [missing; 2],
-    };
-    let plane = |size: &[i64]| if axes == 2 { [size[rank - 2], size[rank - 1]] } else { [1, size[rank - 1]] };
-    let ([height, width], [rows, columns]) = (plane(&sizes), plane(&outputs));
-    let (cells, stride) = (two(&window.size, 1), two(&window.stride, 1));
-    let (padding, dilation) = (two(&window.padding, 0), two(&window.dilation, 1));
-    let (area, summed) = ((height * width) as usize, (rows * columns) as usize);
-    if area == 0 || summed == 0 || values.len() / area != largest.len() / summed {
-        return Ok(None);
-    }
-    let winners = |row: i64, column: i64, place: &mut dyn FnMut(usize)| {
-        for cell_row in 0..cells[0] {
-            let y = row * stride[0] - padding[0] + cell_row * dilation[0];
-            if !(0..height).contains(&y) {
+vectorised! {
+    fn add_shares(relevance: &mut [f64], shares: &[f64], layout: Layout) {
+        let rows = relevance.chunks_exact_mut(layout.channels * layout.inner).zip(shares.chunks_exact(layout.inner));
+        for (relevance, shares) in rows {
+            if let [share] = shares {
+                relevance.iter_mut().for_each(|relevance| *relevance += share);
                 continue;
             }
-            for cell_column in 0..cells[1] {
-                let x = column * stride[1] - padding[1] + cell_column * dilation[1];
-                if (0..width).contains(&x) {
-                    place((y * width + x) as usize);
-                }
+            for relevance in relevance.chunks_exact_mut(layout.inner) {
+                relevance.iter_mut().zip(shares).for_each(|(relevance, share)| *relevance += share);
             }
         }
+    }
+}
+
+/// Relevance of the terms of a sum of two values, the second times a factor, as in `join`; all are of one shape with this many values for each input.
+pub(super) fn joined(
+    relevance: &Tensor,
+    output: &Tensor,
+    terms: [&Tensor; 2],
+    factor: f64,
+    eps: f64,
+    spreads: bool,
+) -> Result<Option<[Tensor; 2]>> {
+    let size = output.size();
+    let lists =
+        [relevance, output, terms[0], terms[1]].map(|tensor| (tensor.size() == size).then(|| Doubles::of(tensor)));
+    let [Some(Some(relevance)), Some(Some(output)), Some(Some(first)), Some(Some(second))] = lists else {
+        return Ok(None);
     };
-    filled(&sizes, |shares| {
-        let planes = shares.par_chunks_mut(area).zip(values.par_chunks(area));
-        let planes = planes.zip(relevance.par_chunks(summed)).zip(largest.par_chunks(summed));
-        planes.with_min_len(16).for_each(|(((shares, values), relevance), largest)| {
-            for row in 0..rows {
-                for column in 0..columns {
-                    let at = (row * columns + column) as usize;
-                    let mut equal = 0u32;
-                    winners(row, column, &mut |place| equal += u32::from(values[place] == largest[at]));
-                    let each = relevance[at] / f64::from(equal);
-                    winners(row, column, &mut |place| {
-                        if values[place] == largest[at] {
-                            shares[place] += each;
-                        }
-                    });
-                }
-            }
-        });
-    })
-    .map(Some)
+    let input: usize = output.as_slice().len() / usize::try_from(*size.first().unwrap_or(&1)).unwrap_or(1).max(1);
+    if input == 0 {
+        return Ok(None);
+    }
+    let given = relevance.as_slice().par_chunks(input).zip(output.as_slice().par_chunks(input));
+    let terms = first.as_slice().par_chunks(input).zip(second.as_slice().par_chunks(input));
+    let mut other = None;
+    let one = filled(&size, |of_first| {
+        other = Some(filled(&size, |of_second| {
+            let shares = of_first.par_chunks_mut(input).zip(of_second.par_chunks_mut(input));
+            shares.zip(given).zip(terms).for_each(|((shares, (relevance, output)), terms)| {
+                join(shares, relevance, output, terms, factor, eps, spreads);
+            });
+        }));
+    })?;
+    other.map(|other| Ok([one, other?])).transpose()
+}
+
+vectorised! {
+    fn join(
+        shares: (&mut [f64], &mut [f64]), relevance: &[f64], output: &[f64], terms: (&[f64], &[f64]), factor: f64, eps: f64, spreads: bool,
+    ) {
+        let size = stabiliser_of(output, eps);
+        let shares = shares.0.iter_mut().zip(shares.1.iter_mut());
+        let terms = terms.0.iter().zip(terms.1);
+        for (((shares, relevance), output), terms) in shares.zip(relevance).zip(output).zip(terms) {
+            let added = stabiliser(*output, size);
+            let shared = relevance / (output + added);
+            let (first, second) = (*terms.0, terms.1 * factor);
+            let spread = if spreads { added } else { 0.0 };
+            let both = first.abs() + second.abs();
+            let (mut to_first, mut to_second) = (first.abs() / both, second.abs() / both);
+            to_first = if both > 0.0 { to_first } else { 0.5 };
+            to_second = if both > 0.0 { to_second } else { 0.5 };
+            *shares.0 = (first + to_first * spread) * shared;
+            *shares.1 = (second + to_second * spread) * shared;
+        }
+    }
+}
+
+/// Whether all values are finite.
+pub(super) fn finite(tensor: &Tensor) -> Option<bool> {
+    let values = Doubles::of(tensor)?;
+    Some(values.as_slice().par_chunks(1 << 16).all(all_finite))
+}
+
+vectorised! {
+    fn all_finite(values: &[f64]) -> bool {
+        const EXPONENT: u64 = 0x7ff << 52;
+        values.iter().fold(0, |found, value| found | u64::from(value.to_bits() & EXPONENT == EXPONENT)) == 0
+    }
 }

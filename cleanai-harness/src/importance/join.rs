@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use super::affine::lost;
+use super::fused;
 use super::rule::{Bias, Stabiliser};
 use super::through::{Through, column, stabiliser};
 use crate::Result;
@@ -33,6 +34,11 @@ pub(super) fn shift(through: &Through<'_>) -> Result<Tensor> {
 /// The relevance of two values of which one, times a factor, was added to the other. The stabiliser is shared by the size of the terms.
 pub(super) fn join(through: &Through<'_>, factor: f64) -> Result<Vec<Tensor>> {
     let output = through.output();
+    let spreads = through.rules.stabiliser == Stabiliser::Spread;
+    let sources = [&through.source(0)?, &through.source(1)?];
+    if let Some(shares) = fused::joined(&through.relevance, &output, sources, factor, through.rules.eps, spreads)? {
+        return Ok(shares.into());
+    }
     let added = stabiliser(&output, through.rules.eps)?;
     let shared = through.relevance.f_div(&output.f_add(&added)?)?;
     let size = output.size();
@@ -45,7 +51,7 @@ pub(super) fn join(through: &Through<'_>, factor: f64) -> Result<Vec<Tensor>> {
     let mut relevance = Vec::new();
     for ((place, term), magnitude) in terms.iter().enumerate().zip(&sizes) {
         let mut part = term.shallow_clone();
-        if through.rules.stabiliser == Stabiliser::Spread {
+        if spreads {
             let mut share = magnitude.f_div(&both)?.f_where_self(&both.f_gt(0.0)?, &half)?;
             part = part.f_add(&share.f_mul_(&added)?)?;
         }

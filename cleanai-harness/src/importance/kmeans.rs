@@ -10,6 +10,7 @@ mod partition;
 use std::ops::Range;
 
 use super::silhouette::silhouette;
+use crate::vectorise::vectorised;
 
 /// Distinct values in ascending order with how often each occurs.
 ///
@@ -78,11 +79,11 @@ impl Clusters {
         let mut clusters = Self { starts, centroids: Vec::new(), sizes: Vec::new(), inertia: 0.0 };
         for range in clusters.ranges(values).collect::<Vec<_>>() {
             let (first, last) = (values.values[range.start], values.values[range.end - 1]);
+            let (members, weights) = (&values.values[range.clone()], &values.weights[range]);
             // Offsets from the first member keep the digits that values far from zero would lose.
-            let offsets = || members(values, range.clone()).map(|(value, weight)| (value - first, weight));
-            let size: u64 = values.weights[range.clone()].iter().map(|&weight| u64::from(weight)).sum();
-            let mean = sum(offsets().map(|(offset, weight)| offset * weight)) / size as f64;
-            clusters.inertia += sum(offsets().map(|(offset, weight)| (offset - mean).powi(2) * weight));
+            let size: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+            let mean = sum_of_offsets(members, weights, first) / size as f64;
+            clusters.inertia += sum_of_squares(members, weights, first, mean);
             clusters.centroids.push((first + mean).min(last));
             clusters.sizes.push(size);
         }
@@ -209,17 +210,73 @@ pub(super) fn members(values: &Weighted, range: Range<usize>) -> impl Iterator<I
     values.values[range.clone()].iter().zip(&values.weights[range]).map(|(&value, &weight)| (value, f64::from(weight)))
 }
 
-/// The sum of the terms with the rounding error of each addition made good at the end.
-pub(super) fn sum(terms: impl Iterator<Item = f64>) -> f64 {
-    let (mut total, mut error) = (0.0, 0.0);
-    for term in terms {
-        let (next, rest) = exact_sum(total, term);
-        (total, error) = (next, error + rest);
+vectorised! {
+    /// The sum over weighted values of their offsets from a number.
+    pub(super) fn sum_of_offsets(values: &[f64], weights: &[u32], from: f64) -> f64 {
+        let mut sum = Sum::default();
+        sum.add_each(values, weights, |value, weight| (value - from) * weight);
+        sum.total()
     }
-    total + error
+}
+
+vectorised! {
+    /// The sum over weighted values of the squares of their offsets from `from + mean`.
+    fn sum_of_squares(values: &[f64], weights: &[u32], from: f64, mean: f64) -> f64 {
+        let mut sum = Sum::default();
+        sum.add_each(values, weights, |value, weight| {
+            let offset = value - from - mean;
+            offset * offset * weight
+        });
+        sum.total()
+    }
+}
+
+/// Terms that are summed at once.
+const LANES: usize = 8;
+
+/// A sum in several parts with the rounding error of each addition made good at the end.
+#[derive(Default)]
+pub(super) struct Sum {
+    totals: [f64; LANES],
+    errors: [f64; LANES],
+}
+
+impl Sum {
+    #[inline(always)]
+    pub fn add(&mut self, terms: &[f64; LANES]) {
+        for ((total, error), term) in self.totals.iter_mut().zip(&mut self.errors).zip(terms) {
+            let (next, rest) = exact_sum(*total, *term);
+            (*total, *error) = (next, *error + rest);
+        }
+    }
+
+    /// Adds what a function makes of each value and its weight.
+    #[inline(always)]
+    fn add_each(&mut self, values: &[f64], weights: &[u32], term: impl Fn(f64, f64) -> f64) {
+        let ((chunks, last), (weights, last_weights)) = (values.as_chunks::<LANES>(), weights.as_chunks::<LANES>());
+        for (values, weights) in chunks.iter().zip(weights) {
+            self.add(&std::array::from_fn(|lane| term(values[lane], f64::from(weights[lane]))));
+        }
+        let mut terms = [0.0; LANES];
+        for (term_of, (value, weight)) in terms.iter_mut().zip(last.iter().zip(last_weights)) {
+            *term_of = term(*value, f64::from(*weight));
+        }
+        self.add(&terms);
+    }
+
+    #[inline(always)]
+    pub fn total(&self) -> f64 {
+        let (mut total, mut error) = (0.0, 0.0);
+        for (part, own) in self.totals.iter().zip(&self.errors) {
+            let (next, rest) = exact_sum(total, *part);
+            (total, error) = (next, error + rest + own);
+        }
+        total + error
+    }
 }
 
 /// The rounded sum of two numbers and what the rounding left out (Knuth's two-sum).
+#[inline(always)]
 fn exact_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let part = sum - a;

@@ -5,6 +5,7 @@ use tch::{Kind, Tensor, no_grad};
 use super::affine::{Count, Weights, lost};
 use super::call::Operator;
 use super::conservation::Conservation;
+use super::fused;
 use super::join;
 use super::plan::Plan;
 use super::pool;
@@ -311,8 +312,10 @@ impl Explainer {
                 }
             })
             .collect::<Result<Vec<_>>>()?;
-        for (relevance, layer) in of_layers.iter().zip(layers) {
-            if !finite(relevance)? {
+        for (place, (relevance, layer)) in of_layers.iter().zip(layers).enumerate() {
+            // An activation takes the relevance of its output.
+            let known = place > 0 && relevance.f_is_set_to(&of_layers[place - 1])?;
+            if !known && !finite(relevance)? {
                 let name = &self.model.model().layers()[*layer].name;
                 return Err(Error::new(ErrorKind::Model, format!("the relevance of layer {name} is not finite"))
                     .with_help("does the model give NaN or infinity for some input? Otherwise take a larger `eps`"));
@@ -422,6 +425,9 @@ fn pass(
 }
 
 fn finite(tensor: &Tensor) -> Result<bool> {
+    if let Some(finite) = fused::finite(tensor) {
+        return Ok(finite);
+    }
     let sum = tensor.f_abs()?.f_sum(Kind::Double)?;
     Ok(f64::try_from(&sum).is_ok_and(f64::is_finite))
 }

@@ -40,6 +40,8 @@ mod fused;
 mod join;
 pub mod kmeans;
 #[cfg(feature = "torch")]
+mod largest;
+#[cfg(feature = "torch")]
 mod lrp;
 #[cfg(feature = "torch")]
 mod norm;
@@ -48,6 +50,8 @@ pub mod picture;
 mod plan;
 #[cfg(feature = "torch")]
 mod pool;
+#[cfg(feature = "torch")]
+mod reach;
 mod rule;
 pub mod silhouette;
 #[cfg(feature = "torch")]

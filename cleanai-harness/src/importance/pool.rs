@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::call::Window;
-use super::fused;
+use super::largest::largest;
 use super::through::Through;
 use crate::Result;
 
@@ -11,7 +11,7 @@ impl Window {
     /// The relevance of the input.
     pub fn relevance(&self, through: &Through<'_>) -> Result<Tensor> {
         let (input, output) = (through.source(0)?, through.output());
-        if let Some(relevance) = fused::largest(self, &through.relevance, &input, &output)? {
+        if let Some(relevance) = largest(self, &through.relevance, &input, &output)? {
             return Ok(relevance);
         }
         // Spatial axes are the last ones.

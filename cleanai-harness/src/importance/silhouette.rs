@@ -9,7 +9,8 @@
 
 use std::ops::Range;
 
-use super::kmeans::{Clusters, Weighted, members, sum};
+use super::kmeans::{Clusters, Sum, Weighted, sum_of_offsets};
+use crate::vectorise::vectorised;
 
 /// Mean silhouette over all values, each counted as often as it occurs; in -1 to 1, without a unit.
 ///
@@ -51,8 +52,8 @@ struct Piece {
 impl Piece {
     fn new(values: &Weighted, range: Range<usize>) -> Self {
         let first = values.values[range.start];
-        let weight = members(values, range.clone()).map(|(_, weight)| weight).sum();
-        let offsets = sum(members(values, range.clone()).map(|(value, weight)| (value - first) * weight));
+        let weight = values.weights[range.clone()].iter().map(|&weight| u64::from(weight)).sum::<u64>() as f64;
+        let offsets = sum_of_offsets(&values.values[range.clone()], &values.weights[range.clone()], first);
         Self { range, first, weight, offsets }
     }
 
@@ -66,20 +67,50 @@ impl Piece {
         let to_below = below.map_or(f64::INFINITY, distance);
         let to_above = above.map_or(f64::INFINITY, distance);
 
-        let (mut weight_before, mut offsets_before) = (0.0, 0.0);
-        sum(members(values, self.range.clone()).map(|(value, weight)| {
-            let offset = value - self.first;
-            let weight_after = self.weight - weight_before - weight;
-            let offsets_after = self.offsets - offsets_before - offset * weight;
-            let distances = offset * (weight_before - weight_after) - offsets_before + offsets_after;
-            weight_before += weight;
-            offsets_before += offset * weight;
+        sum_of_silhouettes(
+            self,
+            &values.values[self.range.clone()],
+            &values.weights[self.range.clone()],
+            to_below,
+            to_above,
+        )
+    }
+}
 
-            let own = (distances / (self.weight - 1.0)).max(0.0);
-            let other = (to_below + offset).min(to_above - offset);
-            let larger = own.max(other);
-            if larger > 0.0 { weight * (other - own) / larger } else { 0.0 }
-        }))
+/// Members whose running sums are made before their silhouettes, so that these are computed several at once.
+const BLOCK: usize = 64;
+
+vectorised! {
+    /// The sum of the silhouettes of all members, given how far the means of the neighbours are from the first.
+    fn sum_of_silhouettes(piece: &Piece, values: &[f64], weights: &[u32], to_below: f64, to_above: f64) -> f64 {
+        let (mut weight_before, mut offsets_before) = (0.0, 0.0);
+        let (mut before, mut terms) = ([[0.0; BLOCK]; 2], [0.0; BLOCK]);
+        let mut sum = Sum::default();
+        for (values, weights) in values.chunks(BLOCK).zip(weights.chunks(BLOCK)) {
+            for (at, (value, weight)) in values.iter().zip(weights).enumerate() {
+                (before[0][at], before[1][at]) = (weight_before, offsets_before);
+                weight_before += f64::from(*weight);
+                offsets_before += (value - piece.first) * f64::from(*weight);
+            }
+            let running = before[0].iter().zip(&before[1]);
+            for (term, ((value, weight), (weight_before, offsets_before))) in
+                terms.iter_mut().zip(values.iter().zip(weights).zip(running))
+            {
+                let (offset, weight) = (value - piece.first, f64::from(*weight));
+                let weight_after = piece.weight - weight_before - weight;
+                let offsets_after = piece.offsets - offsets_before - offset * weight;
+                let distances = offset * (weight_before - weight_after) - offsets_before + offsets_after;
+
+                let own = (distances / (piece.weight - 1.0)).max(0.0);
+                let other = (to_below + offset).min(to_above - offset);
+                let larger = own.max(other);
+                let silhouette = weight * (other - own) / larger;
+                *term = if larger > 0.0 { silhouette } else { 0.0 };
+            }
+            terms[values.len()..].fill(0.0);
+            terms.as_chunks().0.iter().for_each(|terms| sum.add(terms));
+        }
+        sum.total()
     }
 }
 

@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 use super::Model;
 use super::graph::{Graph, ValueId};
 use super::torchscript;
-pub(crate) use super::torchscript::ffi::{Role, Step, vector_jacobian};
+pub(crate) use super::torchscript::ffi::{Role, Step, sole_doubles, vector_jacobian};
 use crate::declare::StateChoice;
 use crate::{Error, ErrorKind, Result};
 

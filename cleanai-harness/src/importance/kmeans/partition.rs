@@ -14,6 +14,7 @@
 use std::ops::{Add, Range, Sub};
 
 use super::{Weighted, exact_sum, members};
+use crate::vectorise::vectorised;
 
 /// For each cluster count from 1 to `most`, where the clusters of the best partition start. `most` is at least 1 and,
 /// if above 1, below the number of distinct values. Of equally good splits the lowest is taken, the last one first.
@@ -148,24 +149,16 @@ impl Search {
         let sums = &self.rough[splits.clone()];
         let weights = &self.weights[splits.clone()];
         let (sum, weight) = (self.rough[end], self.weights[end]);
-        let gains = || {
-            before.iter().zip(sums).zip(weights).map(|((before, sum_before), weight_before)| {
-                let difference = sum - sum_before;
-                before + difference * difference / (weight - weight_before)
-            })
-        };
-        let (mut at, mut best, mut second) = (0, f64::NEG_INFINITY, f64::NEG_INFINITY);
-        for (index, gain) in gains().enumerate() {
-            if gain > best {
-                (at, best, second) = (index, gain, best);
-            } else if gain > second {
-                second = gain;
-            }
-        }
+        let (at, best, second) = best_two(before, sums, weights, sum, weight);
         if second < best - self.margin {
             return (splits.start + at, best);
         }
-        let close = gains().enumerate().filter(|(_, gain)| *gain >= best - self.margin);
+        let gains = before
+            .iter()
+            .zip(sums)
+            .zip(weights)
+            .map(|((before, sum_before), weight_before)| gain(*before, sum - sum_before, weight - weight_before));
+        let close = gains.enumerate().filter(|(_, gain)| *gain >= best - self.margin);
         close
             .map(|(index, gain)| (splits.start + index, gain, self.exact_gain(rows, splits.start + index, end)))
             .reduce(|best, next| {
@@ -187,6 +180,67 @@ impl Search {
             total = total + gain(split, end);
         }
         total
+    }
+}
+
+/// The gain with one more cluster of this sum and weight.
+#[inline(always)]
+fn gain(before: f64, sum: f64, weight: f64) -> f64 {
+    before + sum * sum / weight
+}
+
+/// The first of the largest gains, that gain, and the largest of all others.
+fn best_two(before: &[f64], sums: &[f64], weights: &[f64], sum: f64, weight: f64) -> (usize, f64, f64) {
+    // Most ranges of the search are short.
+    if before.len() >= 4 * LANES {
+        return best_two_of_many(before, sums, weights, sum, weight);
+    }
+    let (mut at, mut best, mut second) = (0, f64::NEG_INFINITY, f64::NEG_INFINITY);
+    for (index, ((before, sum_before), weight_before)) in before.iter().zip(sums).zip(weights).enumerate() {
+        let gain = gain(*before, sum - sum_before, weight - weight_before);
+        if gain > best {
+            (at, best, second) = (index, gain, best);
+        } else if gain > second {
+            second = gain;
+        }
+    }
+    (at, best, second)
+}
+
+/// Gains that are compared at once, each with the best of every so many.
+const LANES: usize = 16;
+
+vectorised! {
+    fn best_two_of_many(before: &[f64], sums: &[f64], weights: &[f64], sum: f64, weight: f64) -> (usize, f64, f64) {
+        let (chunks, last_before) = before.as_chunks::<LANES>();
+        let ((sums, last_sums), (weights, last_weights)) = (sums.as_chunks::<LANES>(), weights.as_chunks::<LANES>());
+        let (mut best, mut second) = ([f64::NEG_INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+        let mut at = [0u64; LANES];
+        for (chunk, ((before, sums), weights)) in (0u64..).zip(chunks.iter().zip(sums).zip(weights)) {
+            for lane in 0..LANES {
+                let gain = gain(before[lane], sum - sums[lane], weight - weights[lane]);
+                let better = gain > best[lane];
+                let lesser = if better { best[lane] } else { gain };
+                second[lane] = if lesser > second[lane] { lesser } else { second[lane] };
+                best[lane] = if better { gain } else { best[lane] };
+                at[lane] = if better { chunk } else { at[lane] };
+            }
+        }
+        let rest = last_before.iter().zip(last_sums).zip(last_weights).enumerate();
+        let rest = rest.map(|(index, ((before, sum_before), weight_before))| {
+            (chunks.len() * LANES + index, gain(*before, sum - sum_before, weight - weight_before))
+        });
+        let lanes = (0..LANES).map(|lane| (at[lane] as usize * LANES + lane, best[lane]));
+        let (mut first, mut most, mut next) = (usize::MAX, f64::NEG_INFINITY, f64::NEG_INFINITY);
+        for (index, gain) in lanes.chain(rest) {
+            if gain > most {
+                (first, most, next) = (index, gain, most);
+            } else {
+                next = next.max(gain);
+                first = if gain == most { first.min(index) } else { first };
+            }
+        }
+        (first, most, second.iter().fold(next, |next, gain| next.max(*gain)))
     }
 }
 
@@ -295,6 +349,26 @@ mod tests {
                 prop_assert!((clusters.inertia - least).abs() < 1e-9, "{} instead of {}", clusters.inertia, least);
                 // How much of a row is needed depends on the largest count.
                 prop_assert_eq!(&kmeans(&values, &[count])[0], &clusters);
+            }
+        }
+    }
+
+    #[test]
+    fn many_gains_at_once_are_compared_as_one_by_one() {
+        for length in [1, 15, 64, 65, 79, 100, 257] {
+            for distinct in [1, 2, 5, 1000] {
+                let before: Vec<f64> = (0..length).map(|at| f64::from((at * 7919 + 13) % distinct)).collect();
+                let (sums, weights) = (vec![1.0; before.len()], vec![0.0; before.len()]);
+                let gains: Vec<f64> = before.iter().map(|before| gain(*before, 1.0, 2.0)).collect();
+                let (mut at, mut second) = (0, f64::NEG_INFINITY);
+                for index in 1..gains.len() {
+                    at = if gains[index] > gains[at] { index } else { at };
+                }
+                for (_, gain) in gains.iter().enumerate().filter(|(index, _)| *index != at) {
+                    second = second.max(*gain);
+                }
+                assert_eq!(best_two(&before, &sums, &weights, 2.0, 2.0), (at, gains[at], second));
+                assert_eq!(best_two_of_many(&before, &sums, &weights, 2.0, 2.0), (at, gains[at], second));
             }
         }
     }

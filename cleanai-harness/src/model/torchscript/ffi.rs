@@ -169,6 +169,7 @@ unsafe extern "C" {
         sink: Sink,
         context: *mut c_void,
     ) -> *mut c_char;
+    fn cleanai_sole_doubles(tensor: *const C_tensor) -> *mut f64;
 }
 
 /// Takes the error text of a call; the first paragraph is what libtorch has to say, the rest is its own backtrace.
@@ -362,6 +363,18 @@ pub fn vector_jacobian(
         )
     })?;
     Ok(products)
+}
+
+/// The values of a tensor of f64 that lie one after the other in main memory, to be changed; none where something else holds them too.
+pub fn sole_doubles(tensor: &mut Tensor) -> Option<&mut [f64]> {
+    // SAFETY: the tensor lives through the call, which only looks at it.
+    let values = unsafe { cleanai_sole_doubles(tensor.as_ptr()) };
+    if values.is_null() {
+        return None;
+    }
+    // SAFETY: the C++ side has looked that there are `numel` contiguous f64 in main memory, which no other tensor shares, and that this handle is the
+    // only one of its tensor; it is borrowed for as long as the slice is.
+    Some(unsafe { std::slice::from_raw_parts_mut(values, tensor.numel()) })
 }
 
 impl Program {

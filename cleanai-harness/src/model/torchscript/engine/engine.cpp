@@ -322,4 +322,16 @@ char* cleanai_vector_jacobian(
   });
 }
 
+// Where the values of a tensor of doubles lie one after the other in main memory, if this handle is all that holds them; null otherwise.
+double* cleanai_sole_doubles(const at::Tensor* x) {
+  try {
+    bool plain = x->defined() && x->layout() == at::kStrided && x->device().is_cpu() && x->scalar_type() == at::kDouble &&
+        x->is_contiguous() && !x->is_neg() && !x->_is_zerotensor() && x->has_storage() && x->numel() > 0;
+    bool sole = plain && x->use_count() == 1 && x->storage().use_count() == 1;
+    return sole ? x->mutable_data_ptr<double>() : nullptr;
+  } catch (...) {
+    return nullptr;
+  }
+}
+
 }  // extern "C"
