@@ -35,6 +35,21 @@ pub(crate) fn level() -> Level {
     Level::Plain
 }
 
+/// Asks the processor for memory that will soon be used; where there is none nothing happens.
+#[inline(always)]
+pub(crate) fn prefetch<T>(place: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: this is a hint, which reads nothing.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
+/// Bytes that come from memory together.
+pub(crate) const LINE: usize = 64;
+
 /// Defines a function in all versions; the call takes the best. Its body must be written so that the compiler can use vectors: loops
 /// without branches over slices or arrays, whatever it calls inlined.
 macro_rules! vectorised {

@@ -2,11 +2,11 @@
 
 use super::coverage::{Coverage, FirstCover, PARALLEL_FROM};
 use super::number::Number;
-use super::{LayerValues, Numbers};
+use super::{LayerValues, Numbers, PEAK_COLUMNS};
 use crate::vectorise::vectorised;
 
 /// Neurons handled together; a multiple of 64.
-const BLOCK: usize = 512;
+const BLOCK: usize = PEAK_COLUMNS;
 
 /// Which end of a neuron's values decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,33 +15,52 @@ pub(crate) enum End {
     High,
 }
 
-/// Covers every neuron whose smallest or largest value of the batch passes `test(neuron, value)`, noting the first input that does.
+impl End {
+    /// Whether a value lies beyond a bound; none lies beyond NaN.
+    fn beyond(self, value: f64, bound: f64) -> bool {
+        if self == End::High { value > bound } else { value < bound }
+    }
+}
+
+/// What neurons must lie beyond.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bounds<'a> {
+    /// All the same.
+    Same(f64),
+    /// Each its own.
+    Each(&'a [f64]),
+}
+
+impl Bounds<'_> {
+    fn of(self, neuron: usize) -> f64 {
+        match self {
+            Self::Same(bound) => bound,
+            Self::Each(bounds) => bounds[neuron],
+        }
+    }
+}
+
+/// Covers every neuron whose smallest or largest value of the batch lies beyond its bound, noting the first input that does.
 ///
-/// The test of a neuron without any value sees the infinity that no value is beyond, and must fail then. It must pass for every
-/// value beyond one that passes.
-pub(crate) fn mark_extremes(
-    values: &LayerValues<'_>,
-    end: End,
-    coverage: &mut Coverage,
-    test: impl Fn(usize, f64) -> bool + Sync,
-) {
+/// A neuron without any value has the infinity that is beyond no bound.
+pub(crate) fn mark_extremes(values: &LayerValues<'_>, end: End, bounds: Bounds<'_>, coverage: &mut Coverage) {
     let extremes = if end == End::High { values.high } else { values.low };
     let neurons = values.neurons;
     match (extremes, values.values) {
         (Numbers::Double(extremes), Numbers::Double(rows)) => {
-            mark_ends(extremes, values, coverage, test, &|neuron, test| first_of(rows, neuron, neurons, test));
+            mark_ends(extremes, rows, values, (end, bounds), coverage);
         }
         (Numbers::Single(extremes), Numbers::Single(rows)) => {
-            mark_ends(extremes, values, coverage, test, &|neuron, test| first_of(rows, neuron, neurons, test));
+            mark_ends(extremes, rows, values, (end, bounds), coverage);
         }
         (Numbers::Single(extremes), Numbers::Device(units)) => {
             // Only what is new has to be looked at input by input.
-            let passed = |neuron: &u32| test(*neuron as usize, f64::from(extremes[*neuron as usize]));
+            let passed = |neuron: &u32| end.beyond(f64::from(extremes[*neuron as usize]), bounds.of(*neuron as usize));
             let new: Vec<u32> =
                 (0..neurons as u32).filter(|neuron| passed(neuron) && !coverage.has(*neuron as usize)).collect();
             let rows = units.columns(&new);
             for (at, neuron) in new.iter().enumerate() {
-                let input = first_of(&rows, at, new.len(), &|value| test(*neuron as usize, value));
+                let input = first_beyond(&rows, at, new.len(), (end, bounds.of(*neuron as usize)));
                 coverage.insert(*neuron as usize, values.first + input);
             }
         }
@@ -49,21 +68,18 @@ pub(crate) fn mark_extremes(
     }
 }
 
-/// The first input whose value of a neuron passes a test.
-type FirstOf<'a> = dyn Fn(usize, &dyn Fn(f64) -> bool) -> usize + Sync + 'a;
-
-/// The first input whose value in this column passes.
-fn first_of<T: Number>(rows: &[T], column: usize, columns: usize, test: &dyn Fn(f64) -> bool) -> usize {
+/// The first input whose value in this column lies beyond the bound.
+fn first_beyond<T: Number>(rows: &[T], column: usize, columns: usize, (end, bound): (End, f64)) -> usize {
     let column = rows.get(column..).unwrap_or_default().iter().step_by(columns);
-    column.into_iter().position(|value| test(value.to_f64())).unwrap_or(0)
+    column.into_iter().position(|value| end.beyond(value.to_f64(), bound)).unwrap_or(0)
 }
 
 fn mark_ends<T: Number>(
     extremes: &[T],
+    rows: &[T],
     values: &LayerValues<'_>,
+    (end, bounds): (End, Bounds<'_>),
     coverage: &mut Coverage,
-    test: impl Fn(usize, f64) -> bool + Sync,
-    first_of: &FirstOf<'_>,
 ) {
     if extremes.is_empty() || coverage.is_full() {
         return;
@@ -72,16 +88,18 @@ fn mark_ends<T: Number>(
     let work = |index: usize, words: &mut [u64], found: &mut Vec<FirstCover>| {
         for (at, word) in words.iter_mut().enumerate().filter(|(_, word)| **word != u64::MAX) {
             let start = index * BLOCK + at * 64;
-            let mut passed = 0;
-            for (offset, extreme) in extremes[start..neurons.min(start + 64)].iter().enumerate() {
-                passed |= u64::from(test(start + offset, extreme.to_f64())) << offset;
+            let of_word = start..neurons.min(start + 64);
+            let mut passed = [0; 64];
+            match bounds {
+                Bounds::Same(bound) => flag_beyond(&extremes[of_word], &[bound; 64], end, &mut passed),
+                Bounds::Each(bounds) => flag_beyond(&extremes[of_word.clone()], &bounds[of_word], end, &mut passed),
             }
-            let mut new = passed & !*word;
+            let mut new = gather(&passed) & !*word;
             *word |= new;
             while new != 0 {
                 let neuron = start + new.trailing_zeros() as usize;
                 new &= new - 1;
-                let input = first_of(neuron, &|value| test(neuron, value));
+                let input = first_beyond(rows, neuron, neurons, (end, bounds.of(neuron)));
                 found.push(FirstCover { input: (first + input) as u32, item: neuron as u32 });
             }
         }
@@ -89,7 +107,19 @@ fn mark_ends<T: Number>(
     coverage.in_blocks(BLOCK, neurons >= PARALLEL_FROM, work);
 }
 
-/// Covers every neuron whose value passes the test of its input.
+vectorised! {
+    /// Sets the flag of every extreme that lies beyond its bound.
+    fn flag_beyond<T: Number>(extremes: &[T], bounds: &[f64], end: End, passed: &mut [u8; 64]) {
+        let all = passed.iter_mut().zip(extremes).zip(bounds);
+        if end == End::High {
+            all.for_each(|((passed, extreme), bound)| *passed = u8::from(extreme.to_f64() > *bound));
+        } else {
+            all.for_each(|((passed, extreme), bound)| *passed = u8::from(extreme.to_f64() < *bound));
+        }
+    }
+}
+
+/// Covers every neuron whose value passes the test of its input, which all larger values pass, too.
 pub(crate) fn mark_rows<T: Number, Test: Fn(T) -> bool>(
     rows: &[T],
     values: &LayerValues<'_>,
@@ -108,10 +138,13 @@ pub(crate) fn mark_rows<T: Number, Test: Fn(T) -> bool>(
         let end = neurons.min(start + BLOCK);
         let mut passed = [0u8; BLOCK];
         for (input, row) in rows.chunks_exact(neurons).enumerate() {
-            any_of(&row[start..end], &test_of(input), &mut passed);
+            let test = test_of(input);
+            if values.peak(index, input).is_none_or(|peak| test(T::from_f32(peak))) {
+                any_of(&row[start..end], &test, &mut passed);
+            }
         }
-        for (at, word) in words.iter_mut().enumerate() {
-            let mut new = gather(&passed[at * 64..(at + 1) * 64]) & !*word;
+        for ((at, word), passed) in words.iter_mut().enumerate().zip(passed.as_chunks().0) {
+            let mut new = gather(passed) & !*word;
             *word |= new;
             while new != 0 {
                 let neuron = start + at * 64 + new.trailing_zeros() as usize;
@@ -124,9 +157,13 @@ pub(crate) fn mark_rows<T: Number, Test: Fn(T) -> bool>(
     coverage.in_blocks(BLOCK, rows.len() >= PARALLEL_FROM, work);
 }
 
-/// 64 flags as the bits of a word.
-fn gather(flags: &[u8]) -> u64 {
-    flags.iter().rev().fold(0, |word, flag| word << 1 | u64::from(*flag != 0))
+/// 64 flags, 0 or 1 each, as the bits of a word.
+fn gather(flags: &[u8; 64]) -> u64 {
+    flags.as_chunks::<8>().0.iter().enumerate().fold(0, |word, (at, eight)| {
+        // The product has the flags side by side in its highest byte.
+        let bits = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        word | bits << (8 * at)
+    })
 }
 
 vectorised! {

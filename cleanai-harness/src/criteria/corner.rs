@@ -5,7 +5,7 @@ use std::any::Any;
 use crate::Result;
 use crate::declare::CriterionSpec;
 
-use super::columns::{End, mark_extremes};
+use super::columns::{Bounds, End, mark_extremes};
 use super::coverage::{Coverage, contributions};
 use super::ranges::same_numbers;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
@@ -190,9 +190,9 @@ impl State for CornerState {
     fn observe(&mut self, values: LayerValues<'_>) {
         let LayerBounds { upper, lower, .. } = &self.layers[values.layer];
         let upper_corner = &mut self.upper[values.layer];
-        mark_extremes(&values, End::High, upper_corner, |neuron, value| value > upper[neuron]);
+        mark_extremes(&values, End::High, Bounds::Each(upper), upper_corner);
         if let Some(lower_corner) = self.lower.get_mut(values.layer) {
-            mark_extremes(&values, End::Low, lower_corner, |neuron, value| value < lower[neuron]);
+            mark_extremes(&values, End::Low, Bounds::Each(lower), lower_corner);
         }
     }
 

@@ -14,6 +14,7 @@ mod exact_sum;
 mod gram;
 pub mod importance;
 pub mod interaction;
+mod most_active;
 pub mod nearest;
 pub mod nlc;
 mod number;
@@ -40,7 +41,9 @@ use crate::importance::RelevanceNeeds;
 use crate::model::LayerInfo;
 use crate::{Error, ErrorKind, Result};
 
+pub(crate) use most_active::MostActive;
 pub use traces::{LayerTraces, TraceInputs};
+pub(crate) use values::PEAK_COLUMNS;
 pub use values::{DeviceUnits, InputRange, LayerBatch, LayerValues, Numbers};
 
 /// What ends a batch: everything that is known of its inputs beside the layers.

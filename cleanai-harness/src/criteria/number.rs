@@ -4,6 +4,8 @@
 pub(crate) trait Number: Copy + PartialOrd + Send + Sync + 'static {
     const INFINITY: Self;
     const NEG_INFINITY: Self;
+    const NAN: Self;
+    fn from_f32(number: f32) -> Self;
     fn to_f64(self) -> f64;
     fn is_nan(self) -> bool;
 }
@@ -11,6 +13,12 @@ pub(crate) trait Number: Copy + PartialOrd + Send + Sync + 'static {
 impl Number for f32 {
     const INFINITY: Self = f32::INFINITY;
     const NEG_INFINITY: Self = f32::NEG_INFINITY;
+    const NAN: Self = f32::NAN;
+
+    #[inline(always)]
+    fn from_f32(number: f32) -> Self {
+        number
+    }
 
     #[inline(always)]
     fn to_f64(self) -> f64 {
@@ -26,6 +34,12 @@ impl Number for f32 {
 impl Number for f64 {
     const INFINITY: Self = f64::INFINITY;
     const NEG_INFINITY: Self = f64::NEG_INFINITY;
+    const NAN: Self = f64::NAN;
+
+    #[inline(always)]
+    fn from_f32(number: f32) -> Self {
+        number.into()
+    }
 
     #[inline(always)]
     fn to_f64(self) -> f64 {

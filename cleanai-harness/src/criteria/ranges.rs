@@ -1,12 +1,17 @@
 //! The profile's ranges of a layer's neurons cut into sections, and the kernel that finds the section of every value.
 
+#[cfg(target_arch = "x86_64")]
+use std::any::Any;
 use std::ops::{Add, Mul, Sub};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::coverage::{Coverage, FirstCover, PARALLEL_FROM};
 use super::number::Number;
 use super::{DeviceUnits, LayerProfile};
-use crate::vectorise::vectorised;
+use crate::vectorise::{LINE, Level, level, prefetch, vectorised};
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 
 /// Neurons handled together: all that is gathered of them stays in the nearest cache.
 const BLOCK: usize = 64;
@@ -70,8 +75,9 @@ impl Ranges {
         // A single input leaves nothing to gather.
         let gather = !keep && words * GROUP <= GATHERED && rows.len() > self.low.len();
         let single = size_of::<T>() == size_of::<f32>() && self.sections <= SINGLE_UP_TO;
+        let level = level();
         let work = |index: usize, words: &mut [u64], found: &mut Vec<FirstCover>| {
-            let part = Part { ranges: self, rows, start: index * BLOCK };
+            let part = Part { ranges: self, rows, start: index * BLOCK, level };
             let mut gathered = [[0; GATHERED]; BLOCK / GROUP];
             let outside = match (gather, single) {
                 (true, true) => gather_block(&part, &mut Lanes::<f32>::new(), &mut gathered, words),
@@ -129,6 +135,9 @@ struct Part<'a, T> {
     rows: &'a [T],
     /// The first of the neurons.
     start: usize,
+    /// What the processor can do.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "there is one way only"))]
+    level: Level,
 }
 
 impl<'a, T: Number> Part<'a, T> {
@@ -176,7 +185,18 @@ vectorised! {
         let first: [u8; BLOCK] = std::array::from_fn(|column| (column % GROUP * row_words) as u8);
         let (mut sections, mut word, mut bit) = ([0; BLOCK], [0; BLOCK], [0; BLOCK]);
         let mut outside = (0, 0);
+        // The next block's bits, a few lines with every row.
+        let inputs = part.rows.len() / part.ranges.low.len();
+        let lines = (words.len() * 8).div_ceil(LINE).div_ceil(inputs);
+        let mut next = words.as_ptr().wrapping_add(words.len());
         for row in part.rows() {
+            for line in 0..size_of::<T>() * BLOCK / LINE {
+                prefetch(row.as_ptr().wrapping_add(BLOCK + line * (LINE / size_of::<T>())));
+            }
+            for _ in 0..lines {
+                prefetch(next);
+                next = next.wrapping_add(LINE / 8);
+            }
             part.sections(row, lanes, &mut sections, &mut outside);
             for ((word, first), section) in word.iter_mut().zip(&first).zip(&sections) {
                 // Of a value in no section it is any word, which gets no bit.
@@ -340,15 +360,29 @@ impl<L: Lane> Lanes<L> {
 }
 
 impl<T: Number> Part<'_, T> {
+    /// [`find`], in the fastest way.
+    #[inline(always)]
+    fn find<L: Lane>(&self, row: &[T; BLOCK], lanes: &Lanes<L>, sections: &mut [u32; BLOCK]) -> u32 {
+        #[cfg(target_arch = "x86_64")]
+        if self.level == Level::Avx512
+            && let Some(row) = (row as &dyn Any).downcast_ref()
+            && let Some(lanes) = (lanes as &dyn Any).downcast_ref()
+        {
+            // SAFETY: the processor has these instructions, `level` has looked.
+            return unsafe { avx512::find(row, lanes, self.ranges.sections, sections) };
+        }
+        find(row, lanes, self.ranges.sections, sections)
+    }
+
     /// Finds the section of every value of a row, and counts what lies outside.
     #[inline(always)]
     fn sections<L: Lane>(&self, row: &[T], lanes: &Lanes<L>, sections: &mut [u32; BLOCK], outside: &mut (u64, u64)) {
         let met = match row.first_chunk() {
-            Some(row) => find(row, lanes, self.ranges.sections, sections),
+            Some(row) => self.find(row, lanes, sections),
             None => {
                 let mut whole = [T::INFINITY; BLOCK];
                 whole[..row.len()].copy_from_slice(row);
-                find(&whole, lanes, self.ranges.sections, sections)
+                self.find(&whole, lanes, sections)
             }
         };
         outside.0 += u64::from(met & 0x3ff);

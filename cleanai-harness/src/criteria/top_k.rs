@@ -1,23 +1,18 @@
 //! Criteria on the most active neurons of each layer: `tknc` and `tknp`.
 
 use std::any::Any;
-use std::cmp::Ordering;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::declare::CriterionSpec;
 
-use super::coverage::{Coverage, PARALLEL_FROM};
-use super::number::Number;
+use super::coverage::Coverage;
+pub(crate) use super::most_active::top_k;
 use super::pattern_set::PatternSet;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
-use super::{
-    BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Numbers, Start, State,
-};
-use crate::vectorise::vectorised;
+use super::{BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Start, State};
 
 const PLACES: ParameterKind = ParameterKind::Integer { at_least: 1, at_most: 1_000_000 };
 
@@ -141,84 +136,6 @@ impl Criterion for TopK {
     }
 }
 
-/// Up to this many places a sorted list beats partial selection.
-const FEW: usize = 32;
-
-/// Indices of the `places` largest values, in no particular order: ties go to the lowest index, NaN never counts.
-pub(crate) fn top_k<T: Number>(row: &[T], places: usize) -> Vec<u32> {
-    if places <= FEW && places < row.len() { few(row, places) } else { many(row, places) }
-}
-
-/// Values looked at together before any is looked at alone.
-const STRIDE: usize = 64;
-
-fn few<T: Number>(row: &[T], places: usize) -> Vec<u32> {
-    // Largest first, equal ones in the order of their index.
-    let mut best: Vec<(T, u32)> = Vec::with_capacity(places + 1);
-    let mut at = 0;
-    while at < row.len() {
-        if best.len() == places {
-            let Some(next) = next_above(&row[at..], best[places - 1].0) else { break };
-            at += next;
-        }
-        let end = row.len().min(at + STRIDE);
-        for (offset, &value) in row[at..end].iter().enumerate() {
-            let full = best.len() == places;
-            let enters = if full { value > best[places - 1].0 } else { !value.is_nan() };
-            if enters {
-                best.truncate(places - 1);
-                let position = best.partition_point(|other| other.0 >= value);
-                best.insert(position, (value, (at + offset) as u32));
-            }
-        }
-        at = end;
-    }
-    best.into_iter().map(|(_, index)| index).collect()
-}
-
-vectorised! {
-    /// Where the first stride begins that has a value above the bar.
-    fn next_above<T: Number>(row: &[T], bar: T) -> Option<usize> {
-        let (strides, rest) = row.as_chunks::<STRIDE>();
-        for (index, stride) in strides.iter().enumerate() {
-            if stride.iter().fold(false, |any, value| any | (*value > bar)) {
-                return Some(index * STRIDE);
-            }
-        }
-        rest.iter().fold(false, |any, value| any | (*value > bar)).then(|| strides.len() * STRIDE)
-    }
-}
-
-fn many<T: Number>(row: &[T], places: usize) -> Vec<u32> {
-    let mut indices: Vec<u32> = (0..row.len() as u32).filter(|index| !row[*index as usize].is_nan()).collect();
-    if indices.len() > places {
-        indices.select_nth_unstable_by(places - 1, |left, right| {
-            let (left_value, right_value) = (row[*left as usize], row[*right as usize]);
-            right_value.partial_cmp(&left_value).unwrap_or(Ordering::Equal).then(left.cmp(right))
-        });
-        indices.truncate(places);
-    }
-    indices
-}
-
-/// The most active neurons of every input of a batch.
-fn top_of_rows(values: &LayerValues<'_>, places: usize) -> Vec<Vec<u32>> {
-    match values.values {
-        Numbers::Double(rows) => top_of(rows, values, places),
-        Numbers::Single(rows) => top_of(rows, values, places),
-        Numbers::Device(units) => units.largest(places),
-    }
-}
-
-fn top_of<T: Number>(rows: &[T], values: &LayerValues<'_>, places: usize) -> Vec<Vec<u32>> {
-    let row = |input: usize| top_k(&rows[input * values.neurons..(input + 1) * values.neurons], places);
-    if rows.len() < PARALLEL_FROM {
-        (0..values.inputs).map(row).collect()
-    } else {
-        (0..values.inputs).into_par_iter().map(row).collect()
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct TopKState {
     scope: Scope,
@@ -232,11 +149,11 @@ impl State for TopKState {
         if coverage.is_full() {
             return;
         }
-        for (input, neurons) in top_of_rows(&values, self.places).into_iter().enumerate() {
+        values.each_most_active(self.places, |input, neurons| {
             for neuron in neurons {
-                coverage.insert(neuron as usize, values.first + input);
+                coverage.insert(*neuron as usize, values.first + input);
             }
-        }
+        });
     }
 
     fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {
@@ -294,8 +211,8 @@ impl Writing {
         }
     }
 
-    /// Writes `set` over `record`, which has the right length.
-    fn write(self, mut set: Vec<u32>, width: usize, record: &mut [u8]) {
+    /// Writes `set` over `record`, which has the right length; the set is changed.
+    fn write(self, set: &mut Vec<u32>, width: usize, record: &mut [u8]) {
         match self {
             Self::Indices { bytes, places } => {
                 set.sort_unstable();
@@ -307,7 +224,7 @@ impl Writing {
             Self::Bits => {
                 record.fill(0);
                 for index in set {
-                    record[index as usize / 8] |= 1 << (index % 8);
+                    record[*index as usize / 8] |= 1 << (*index % 8);
                 }
             }
         }
@@ -390,12 +307,15 @@ impl State for PatternState {
     fn observe(&mut self, values: LayerValues<'_>) {
         let (layer, layers) = (values.layer, self.scope.neurons.len());
         let writing = Writing::of(values.neurons, self.places);
-        let mut record = vec![0; writing.length(values.neurons)];
-        self.under_way.resize(values.inputs * layers, 0);
-        for (input, set) in top_of_rows(&values, self.places).into_iter().enumerate() {
-            writing.write(set, values.neurons, &mut record);
-            self.under_way[input * layers + layer] = self.sets[layer].insert(&record);
-        }
+        let (mut set, mut record) = (Vec::new(), vec![0; writing.length(values.neurons)]);
+        let (sets, under_way) = (&mut self.sets[layer], &mut self.under_way);
+        under_way.resize(values.inputs * layers, 0);
+        values.each_most_active(self.places, |input, neurons| {
+            set.clear();
+            set.extend_from_slice(neurons);
+            writing.write(&mut set, values.neurons, &mut record);
+            under_way[input * layers + layer] = sets.insert(&record);
+        });
     }
 
     fn end_batch(&mut self, end: BatchEnd<'_>) -> Result<()> {

@@ -3,7 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::most_active::MostActive;
 use super::number::Number;
+
+/// Neurons in a row whose largest value is told by itself ([`LayerValues::peak`]); a multiple of 64.
+pub(crate) const PEAK_COLUMNS: usize = 1024;
 
 /// Numbers in the precision in which they are exact.
 #[derive(Clone, Copy)]
@@ -136,6 +140,17 @@ pub struct LayerValues<'a> {
     pub high: Numbers<'a>,
     /// For each input the range of the layer's whole output, which `nc` scales by.
     pub ranges: &'a [InputRange],
+    /// For [`LayerValues::peak`]: block by block the largest value of each input; empty where they are not known.
+    pub(crate) peaks: &'a [f32],
+    /// The most active neurons, once somebody has asked for them.
+    pub(crate) most_active: &'a MostActive,
+}
+
+impl LayerValues<'_> {
+    /// The largest value of an input among the `block`th [`PEAK_COLUMNS`] neurons, where it is known.
+    pub(crate) fn peak(&self, block: usize, input: usize) -> Option<f32> {
+        self.peaks.get(block * self.inputs + input).copied()
+    }
 }
 
 /// Values of a layer that own their memory; what the examples and tests of criteria hand to a state.
@@ -156,6 +171,8 @@ pub struct LayerBatch {
     low: Owned,
     high: Owned,
     ranges: Vec<InputRange>,
+    peaks: Vec<f32>,
+    most_active: MostActive,
 }
 
 #[derive(Debug, Clone)]
@@ -246,7 +263,12 @@ impl LayerBatch {
         };
         let ranges = (0..inputs).map(range).collect();
         drop(all);
-        Self { inputs, neurons, values, above: Vec::new(), low, high, ranges: Vec::new() }.with_ranges(ranges)
+        let peaks = match &values {
+            Owned::Double(_) => Vec::new(),
+            Owned::Single(values) => peaks(values, inputs, neurons),
+        };
+        let (above, most_active) = (Vec::new(), MostActive::default());
+        Self { inputs, neurons, values, above, low, high, ranges: Vec::new(), peaks, most_active }.with_ranges(ranges)
     }
 
     /// The values as those of the `layer`th layer, their first input being the `first` of the data set.
@@ -261,8 +283,20 @@ impl LayerBatch {
             low: self.low.numbers(),
             high: self.high.numbers(),
             ranges: &self.ranges,
+            peaks: &self.peaks,
+            most_active: &self.most_active,
         }
     }
+}
+
+/// Block by block the largest value of each input.
+fn peaks(values: &[f32], inputs: usize, neurons: usize) -> Vec<f32> {
+    let of_block = |block: usize| {
+        let columns = block * PEAK_COLUMNS..neurons.min((block + 1) * PEAK_COLUMNS);
+        let rows = values.chunks_exact(neurons).take(inputs);
+        rows.map(move |row| row[columns.clone()].iter().copied().fold(f32::NEG_INFINITY, f32::max))
+    };
+    (0..neurons.div_ceil(PEAK_COLUMNS)).flat_map(of_block).collect()
 }
 
 /// Smallest and largest finite value of each column.

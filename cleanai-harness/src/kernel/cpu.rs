@@ -8,18 +8,19 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::criteria::InputRange;
+use crate::criteria::{InputRange, PEAK_COLUMNS};
 use crate::declare::NeuronKind;
-use crate::vectorise::vectorised;
+use crate::vectorise::{prefetch, vectorised};
+
+mod runs;
+
+use runs::{Found, LANES, Lanes, NO_RANGE, sums_across, sums_of_runs};
 
 /// Fewer values than this are not worth spreading over threads.
 const PARALLEL_FROM: usize = 1 << 18;
 
 /// How many values one task takes.
 const TASK: usize = 1 << 16;
-
-/// Partial sums; enough to fill the vector units, and a fixed number so that the order of summation is fixed.
-const LANES: usize = 16;
 
 /// One input's output seen as `outer` blocks of `channels` runs of `inner` values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,13 +145,22 @@ pub fn channels(raw: &[f32], inputs: usize, shape: &[usize], channel_axis: usize
     skipped
 }
 
-/// Sums become means over the positions, those of the scalars and those of what they lie above `low`. The difference is taken of the sums:
-/// where the range is small beside the values these are exact, and a mean would already be rounded.
-fn means(values: &mut [f64], above: &mut [f64], low: f32, positions: f64) {
-    let base = positions * f64::from(low);
-    for (value, above) in values.iter_mut().zip(above) {
-        *above = (*value - base) / positions;
-        *value /= positions;
+vectorised! {
+    /// Sums become means over the positions, those of the scalars and those of what they lie above `low`. The difference is taken of the sums:
+    /// where the range is small beside the values these are exact, and a mean would already be rounded.
+    fn means(values: &mut [f64], above: &mut [f64], low: f32, positions: f64) {
+        let base = positions * f64::from(low);
+        if positions == 1.0 {
+            // Dividing by one changes nothing, and takes longer than all the rest.
+            for (value, above) in values.iter().zip(above) {
+                *above = *value - base;
+            }
+        } else {
+            for (value, above) in values.iter_mut().zip(above) {
+                *above = (*value - base) / positions;
+                *value /= positions;
+            }
+        }
     }
 }
 
@@ -163,6 +173,8 @@ pub struct Units {
     pub high: Vec<f32>,
     /// For each input the range of its finite scalars.
     pub ranges: Vec<InputRange>,
+    /// For every 1024 units in a row the largest finite value of each input; minus infinity where there is none.
+    pub peaks: Vec<f32>,
     /// The units with NaN in place of infinities; empty if everything is finite.
     pub cleared: Vec<f32>,
 }
@@ -193,24 +205,34 @@ pub fn units(raw: &[f32], inputs: usize, units: usize, read: &mut Units) -> usiz
 }
 
 /// Ranges of units and inputs, NaN passed over; whether everything is finite.
-fn extremes(raw: &[f32], inputs: usize, units: usize, Units { low, high, ranges, .. }: &mut Units) -> bool {
+fn extremes(raw: &[f32], inputs: usize, units: usize, Units { low, high, ranges, peaks, .. }: &mut Units) -> bool {
     low.clear();
     low.resize(units, f32::INFINITY);
     high.clear();
     high.resize(units, f32::NEG_INFINITY);
     ranges.clear();
     ranges.resize(inputs, InputRange::default());
+    // What stays from the last call is written over.
+    peaks.resize(units.div_ceil(COLUMNS) * inputs, f32::NEG_INFINITY);
     if raw.is_empty() {
         return true;
     }
     let task = (TASK / inputs).next_multiple_of(COLUMNS);
-    let part = |(index, (low, high)): (usize, (&mut [f32], &mut [f32]))| {
+    let part = |(index, ((low, high), peaks)): (usize, ((&mut [f32], &mut [f32]), &mut [f32]))| {
         let mut found = vec![NO_RANGE; inputs];
         let mut finite = true;
-        for (block, (low, high)) in low.chunks_mut(COLUMNS).zip(high.chunks_mut(COLUMNS)).enumerate() {
+        let blocks = low.chunks_mut(COLUMNS).zip(high.chunks_mut(COLUMNS)).zip(peaks.chunks_mut(inputs));
+        for (block, ((low, high), peaks)) in blocks.enumerate() {
             let start = index * task + block * COLUMNS;
-            for (row, found) in raw.chunks_exact(units).zip(&mut found) {
-                finite &= extremes_of(&row[start..start + low.len()], low, high, found);
+            for ((input, found), peak) in found.iter_mut().enumerate().zip(peaks) {
+                let at = input * units + start;
+                // What is read next: the same columns of the next input, or the next ones of the first.
+                let next = if input + 1 < inputs { at + units } else { start + COLUMNS };
+                let next = raw.as_ptr().wrapping_add(next);
+                let (own, own_finite) = extremes_of(&raw[at..at + low.len()], next, low, high);
+                *peak = own.high;
+                *found = found.and(own);
+                finite &= own_finite;
             }
         }
         (found, finite)
@@ -220,10 +242,13 @@ fn extremes(raw: &[f32], inputs: usize, units: usize, Units { low, high, ranges,
         (left, left_finite & right_finite)
     };
     let none = || (vec![NO_RANGE; inputs], true);
+    let of_task = task / COLUMNS * inputs;
     let (found, finite) = if raw.len() >= PARALLEL_FROM {
-        low.par_chunks_mut(task).zip(high.par_chunks_mut(task)).enumerate().map(part).reduce(none, merge)
+        let parts = low.par_chunks_mut(task).zip(high.par_chunks_mut(task)).zip(peaks.par_chunks_mut(of_task));
+        parts.enumerate().map(part).reduce(none, merge)
     } else {
-        low.chunks_mut(task).zip(high.chunks_mut(task)).enumerate().map(part).fold(none(), merge)
+        let parts = low.chunks_mut(task).zip(high.chunks_mut(task)).zip(peaks.chunks_mut(of_task));
+        parts.enumerate().map(part).fold(none(), merge)
     };
     for ((range, found), row) in ranges.iter_mut().zip(found).zip(raw.chunks_exact(units)) {
         *range = checked(found, row);
@@ -276,21 +301,6 @@ pub fn first_non_finite(
         .map(|(neuron, value)| NonFiniteActivation { input, neuron, value })
 }
 
-/// A range that may still be empty (low above high).
-#[derive(Debug, Clone, Copy)]
-struct Found {
-    low: f32,
-    high: f32,
-}
-
-const NO_RANGE: Found = Found { low: f32::INFINITY, high: f32::NEG_INFINITY };
-
-impl Found {
-    fn and(self, other: Self) -> Self {
-        Self { low: self.low.min(other.low), high: self.high.max(other.high) }
-    }
-}
-
 fn join(left: (Found, usize), right: (Found, usize)) -> (Found, usize) {
     (left.0.and(right.0), left.1 + right.1)
 }
@@ -308,45 +318,6 @@ fn checked(found: Found, raw: &[f32]) -> InputRange {
 }
 
 vectorised! {
-    /// The sum of each run of `inner` values, NaN where one is not finite, and how many such there are; the range of all that is no NaN.
-    fn sums_of_runs(raw: &[f32], inner: usize, values: &mut [f64]) -> (Found, usize) {
-        let mut lanes = Lanes::new();
-        if inner == 1 {
-            for (value, &raw) in values.iter_mut().zip(raw) {
-                *value = f64::from(raw);
-            }
-            lanes.widen(raw);
-        } else {
-            for (value, run) in values.iter_mut().zip(raw.chunks_exact(inner)) {
-                *value = lanes.sum(run);
-            }
-        }
-        (lanes.range(), drop_non_finite(values))
-    }
-}
-
-vectorised! {
-    /// The same where the channels of one input recur in several blocks.
-    fn sums_across(raw: &[f32], channels: usize, inner: usize, values: &mut [f64]) -> (Found, usize) {
-        let mut lanes = Lanes::new();
-        values.fill(0.0);
-        for block in raw.chunks_exact(channels * inner) {
-            if inner == 1 {
-                for (value, &raw) in values.iter_mut().zip(block) {
-                    *value += f64::from(raw);
-                }
-                lanes.widen(block);
-            } else {
-                for (value, run) in values.iter_mut().zip(block.chunks_exact(inner)) {
-                    *value += lanes.sum(run);
-                }
-            }
-        }
-        (lanes.range(), drop_non_finite(values))
-    }
-}
-
-vectorised! {
     /// Smallest and largest of every column.
     fn widen(values: &[f64], low: &mut [f64], high: &mut [f64]) {
         for row in values.chunks_exact(low.len()) {
@@ -359,17 +330,19 @@ vectorised! {
 }
 
 /// Units whose extremes are found together.
-const COLUMNS: usize = 1024;
+const COLUMNS: usize = PEAK_COLUMNS;
 
 vectorised! {
-    /// Takes a part of an input's row into the extremes of its columns and of the input; whether all of it is finite.
-    fn extremes_of(row: &[f32], low: &mut [f32], high: &mut [f32], found: &mut Found) -> bool {
+    /// Takes a part of an input's row into the extremes of its columns; gives its range and whether all of it is finite. Meanwhile `next` comes
+    /// from memory: the processor does not guess that other rows follow.
+    fn extremes_of(row: &[f32], next: *const f32, low: &mut [f32], high: &mut [f32]) -> (Found, bool) {
         let mut lanes = Lanes::new();
         let mut finite = [true; LANES];
         let (rows, rest) = row.as_chunks::<LANES>();
         let (lows, low_rest) = low.as_chunks_mut::<LANES>();
         let (highs, high_rest) = high.as_chunks_mut::<LANES>();
-        for ((values, low), high) in rows.iter().zip(lows).zip(highs) {
+        for (line, ((values, low), high)) in rows.iter().zip(lows).zip(highs).enumerate() {
+            prefetch(next.wrapping_add(line * LANES));
             for (lane, &value) in values.iter().enumerate() {
                 low[lane] = if value < low[lane] { value } else { low[lane] };
                 high[lane] = if value > high[lane] { value } else { high[lane] };
@@ -384,88 +357,8 @@ vectorised! {
             finite[0] &= value.abs() <= f32::MAX;
         }
         lanes.widen(rest);
-        *found = found.and(lanes.range());
-        finite.iter().fold(true, |all, finite| all & finite)
+        (lanes.range(), finite.iter().fold(true, |all, finite| all & finite))
     }
-}
-
-/// Running minima and maxima, side by side so that the compiler can use vectors.
-struct Lanes {
-    low: [f32; LANES],
-    high: [f32; LANES],
-}
-
-impl Lanes {
-    #[inline(always)]
-    fn new() -> Self {
-        Self { low: [f32::INFINITY; LANES], high: [f32::NEG_INFINITY; LANES] }
-    }
-
-    /// The sum over fixed lanes, then over the lanes in pairs.
-    #[inline(always)]
-    fn sum(&mut self, run: &[f32]) -> f64 {
-        let mut sums = [0.0; LANES];
-        let (whole, rest) = run.as_chunks::<LANES>();
-        for values in whole {
-            for (lane, &value) in values.iter().enumerate() {
-                sums[lane] += f64::from(value);
-                self.low[lane] = if value < self.low[lane] { value } else { self.low[lane] };
-                self.high[lane] = if value > self.high[lane] { value } else { self.high[lane] };
-            }
-        }
-        for (lane, &value) in rest.iter().enumerate() {
-            sums[lane] += f64::from(value);
-            self.low[lane] = if value < self.low[lane] { value } else { self.low[lane] };
-            self.high[lane] = if value > self.high[lane] { value } else { self.high[lane] };
-        }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for lane in 0..width {
-                sums[lane] += sums[lane + width];
-            }
-            width /= 2;
-        }
-        sums[0]
-    }
-
-    #[inline(always)]
-    fn widen(&mut self, values: &[f32]) {
-        let (whole, rest) = values.as_chunks::<LANES>();
-        for values in whole {
-            for (lane, &value) in values.iter().enumerate() {
-                self.low[lane] = if value < self.low[lane] { value } else { self.low[lane] };
-                self.high[lane] = if value > self.high[lane] { value } else { self.high[lane] };
-            }
-        }
-        for (lane, &value) in rest.iter().enumerate() {
-            self.low[lane] = if value < self.low[lane] { value } else { self.low[lane] };
-            self.high[lane] = if value > self.high[lane] { value } else { self.high[lane] };
-        }
-    }
-
-    #[inline(always)]
-    fn range(&self) -> Found {
-        let low = self.low.iter().fold(f32::INFINITY, |low, value| low.min(*value));
-        Found { low, high: self.high.iter().fold(f32::NEG_INFINITY, |high, value| high.max(*value)) }
-    }
-}
-
-/// Makes every infinity NaN; returns how many NaN there are. Sums of f32 cannot overflow f64, so what is not finite
-/// here came in.
-#[inline(always)]
-fn drop_non_finite(values: &mut [f64]) -> usize {
-    // As good as always there is none, which a look at all of them without a branch finds soonest.
-    if values.iter().fold(true, |finite, value| finite & value.is_finite()) {
-        return 0;
-    }
-    let mut count = 0;
-    for value in values {
-        if !value.is_finite() {
-            *value = f64::NAN;
-            count += 1;
-        }
-    }
-    count
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use tch::{TchError, Tensor};
 
-use crate::criteria::{LayerValues, Numbers};
+use crate::criteria::{LayerValues, MostActive, Numbers};
 use crate::declare::{NeuronKind, NonFinite};
 use crate::kernel::cpu;
 use crate::kernel::device::{self, TensorUnits};
@@ -22,6 +22,8 @@ pub(super) struct LayerReader {
     copied: Option<tensor::Values>,
     /// Which of the two are those of the current layer.
     filled: [bool; 2],
+    /// The most active of either, once some criterion asks for them.
+    most_active: [MostActive; 2],
 }
 
 /// Where a layer's output lies.
@@ -60,6 +62,7 @@ impl LayerReader {
     /// Forgets the last layer; gives why an answer about it could not be had.
     pub fn next_layer(&mut self) -> Result<()> {
         (self.filled, self.copied) = ([false; 2], None);
+        self.most_active.iter_mut().for_each(MostActive::forget);
         match self.elsewhere.take().and_then(|units| units.failure()) {
             Some(why) => Err(unreadable(why)),
             None => Ok(()),
@@ -84,14 +87,16 @@ impl LayerRead<'_> {
         }
         let (first, inputs, neurons) = (self.first, self.inputs, self.info.neurons(kind));
         let reader = &mut *self.reader;
+        let most_active = &reader.most_active[usize::from(kind == NeuronKind::Unit)];
         match kind {
             NeuronKind::Channel => {
                 let cpu::Channels { values, above, low, high, ranges } = reader.channels.get_or_insert_default();
                 let (values, low, high) = (Numbers::Double(values), Numbers::Double(low), Numbers::Double(high));
-                Ok(LayerValues { layer, first, inputs, neurons, values, above, low, high, ranges })
+                let peaks = &[];
+                Ok(LayerValues { layer, first, inputs, neurons, values, above, low, high, ranges, peaks, most_active })
             }
             NeuronKind::Unit => {
-                let cpu::Units { low, high, ranges, cleared } = reader.units.get_or_insert_default();
+                let cpu::Units { low, high, ranges, peaks, cleared } = reader.units.get_or_insert_default();
                 let values = match (&reader.elsewhere, self.output) {
                     (Some(units), _) if device => Numbers::Device(units),
                     _ if !cleared.is_empty() => Numbers::Single(cleared),
@@ -104,7 +109,8 @@ impl LayerRead<'_> {
                     }
                 };
                 let (low, high) = (Numbers::Single(low), Numbers::Single(high));
-                Ok(LayerValues { layer, first, inputs, neurons, values, above: &[], low, high, ranges })
+                let above = &[];
+                Ok(LayerValues { layer, first, inputs, neurons, values, above, low, high, ranges, peaks, most_active })
             }
         }
     }
@@ -124,7 +130,7 @@ impl LayerRead<'_> {
                         let units = TensorUnits::new(output).map_err(unreadable)?;
                         let (low, high) = units.extremes().map_err(unreadable)?;
                         let ranges = device::ranges(output, self.inputs).map_err(unreadable)?;
-                        reader.units = Some(cpu::Units { low, high, ranges, cleared: Vec::new() });
+                        reader.units = Some(cpu::Units { low, high, ranges, ..cpu::Units::default() });
                         reader.elsewhere = Some(units);
                         Ok(())
                     }

@@ -83,7 +83,7 @@ impl Model {
         };
         let rows = rows_of(inputs);
         let mut calls = vec![0usize; slots.len()];
-        let (layers, path) = (self.layers.clone(), self.path.clone());
+        let (layers, path) = (std::mem::take(&mut self.layers), self.path.clone());
         let result = self.run_raw(inputs, &mut |slot, tensor| {
             let call = calls[slot];
             calls[slot] += 1;
@@ -119,7 +119,7 @@ impl Model {
             }
             Ok(())
         });
-        self.calibration = Some(calibration);
+        (self.layers, self.calibration) = (layers, Some(calibration));
         result
     }
 

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::runs::sums_of_runs_anywhere;
 use super::*;
 
 /// The channel of every scalar of one input, found by taking its index apart.
@@ -77,6 +78,20 @@ fn plain_columns(values: &[f64], columns: usize) -> (Vec<f64>, Vec<f64>) {
         .unzip()
 }
 
+/// For every 1024 units the largest finite value of each input.
+fn plain_peaks(raw: &[f32], inputs: usize, units: usize) -> Vec<f32> {
+    let peak = |block: usize, input: usize| {
+        let row = &raw[input * units..(input + 1) * units];
+        let own = row.iter().skip(block * 1024).take(1024).copied().filter(|value| value.is_finite());
+        own.fold(f32::NEG_INFINITY, f32::max)
+    };
+    let blocks = 0..units.div_ceil(1024);
+    blocks
+        .flat_map(|block| (0..inputs).map(move |input| (block, input)))
+        .map(|(block, input)| peak(block, input))
+        .collect()
+}
+
 fn plain_scaled(value: f64, low: f64, high: f64) -> f64 {
     if high > low { (value - low) / (high - low) } else { 0.0 }
 }
@@ -130,6 +145,7 @@ fn agrees(raw: &[f32], inputs: usize, shape: &[usize], channel_axis: usize, kind
             let (low, high) = plain_columns(&raw.iter().copied().map(f64::from).collect::<Vec<_>>(), count);
             assert_eq!(read.low.into_iter().map(f64::from).collect::<Vec<_>>(), low);
             assert_eq!(read.high.into_iter().map(f64::from).collect::<Vec<_>>(), high);
+            assert_eq!(read.peaks, plain_peaks(raw, inputs, count));
         }
     }
 
@@ -159,6 +175,37 @@ proptest! {
     ) {
         for kind in [NeuronKind::Channel, NeuronKind::Unit] {
             agrees(&raw, inputs, &shape, axis.min(shape.len()), kind);
+        }
+    }
+
+    #[test]
+    fn sums_are_those_of_sixteen_lanes_to_the_last_bit(
+        (inner, raw) in (1usize..70, 0usize..40).prop_flat_map(|(inner, runs)| {
+            (Just(inner), proptest::collection::vec(value(), inner * runs))
+        }),
+    ) {
+        let (mut found, mut anywhere) = (vec![1.0; raw.len() / inner], vec![2.0; raw.len() / inner]);
+        let (range, bad) = sums_of_runs(&raw, inner, &mut found);
+        let (range_anywhere, bad_anywhere) = sums_of_runs_anywhere(&raw, inner, &mut anywhere);
+        let expected: Vec<f64> = raw.chunks_exact(inner).map(|run| {
+            let mut sums = [0.0; LANES];
+            run.iter().enumerate().for_each(|(at, value)| sums[at % LANES] += f64::from(*value));
+            for width in [8, 4, 2, 1] {
+                (0..width).for_each(|lane| sums[lane] += sums[lane + width]);
+            }
+            // A single value is itself, -0 too.
+            let sum = if inner == 1 { f64::from(run[0]) } else { sums[0] };
+            if sum.is_finite() { sum } else { f64::NAN }
+        }).collect();
+        let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        prop_assert_eq!(bits(&found), bits(&expected));
+        prop_assert_eq!(bits(&anywhere), bits(&expected));
+        let whole = raw.iter().copied().filter(|value| !value.is_nan());
+        let low = whole.clone().fold(f32::INFINITY, f32::min);
+        let high = whole.fold(f32::NEG_INFINITY, f32::max);
+        let none = expected.iter().filter(|sum| sum.is_nan()).count();
+        for (range, bad) in [(range, bad), (range_anywhere, bad_anywhere)] {
+            prop_assert_eq!((range.low, range.high, bad), (low, high, none));
         }
     }
 
