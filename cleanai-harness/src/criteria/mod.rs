@@ -25,6 +25,7 @@ pub mod registry;
 pub mod saved;
 mod scope;
 pub mod section;
+pub mod surprise;
 #[cfg(test)]
 mod tests;
 pub mod threshold;
@@ -40,6 +41,7 @@ use crate::importance::RelevanceNeeds;
 use crate::model::LayerInfo;
 use crate::{Error, ErrorKind, Result};
 
+pub(crate) use traces::predicted_class;
 pub use traces::{LayerTraces, TraceInputs};
 pub use values::{DeviceUnits, InputRange, LayerBatch, LayerValues, Numbers};
 
