@@ -36,6 +36,12 @@ const PAIRS: (&str, Kind) = ("pairs", Kind::Word(&["all", "consecutive"]));
 /// What they count as a change of value.
 const DISTANCE: (&str, Kind) = ("distance", Kind::Distance);
 
+/// The buckets of surprise coverage, and what becomes of singular covariances.
+const BUCKETS: (&str, Kind) = ("n", Kind::Count);
+const LOWER: (&str, Kind) = ("lower", Kind::Number);
+const UPPER: (&str, Kind) = ("upper", Kind::Number);
+const ON_SINGULAR: (&str, Kind) = ("on_singular", Kind::Word(&["error", "shrink"]));
+
 /// Every criterion without a namespace.
 pub const CRITERIA: &[Criterion] = &[
     on_layers("nc", &[("threshold", Kind::Number)]),
@@ -65,6 +71,12 @@ pub const CRITERIA: &[Criterion] = &[
             ("fallback", Kind::Word(&["none", "gradient"])),
         ],
     ),
+    on_layers("lsa", &[ON_SINGULAR]),
+    on_layers("dsa", &[]),
+    on_layers("mdsa", &[]),
+    on_layers("lsc", &[BUCKETS, LOWER, UPPER, ON_SINGULAR]),
+    on_layers("dsc", &[BUCKETS, LOWER, UPPER]),
+    on_layers("mdsc", &[BUCKETS, LOWER, UPPER]),
     Criterion { name: "accuracy", parameters: &[], observes_layers: false },
 ];
 

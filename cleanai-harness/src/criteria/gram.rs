@@ -74,6 +74,22 @@ impl Gram {
         }
     }
 
+    /// The whole matrix, row-major.
+    pub(super) fn matrix(&self, neurons: usize) -> Vec<f64> {
+        let blocks = neurons.div_ceil(SIDE);
+        let mut matrix = vec![0.0; neurons * neurons];
+        let places = (0..blocks).flat_map(|first| (first..blocks).map(move |second| (first, second)));
+        for (tile, (first, second)) in self.tiles.iter().zip(places) {
+            for (one, line) in (first * SIDE..neurons).zip(tile) {
+                for (other, entry) in (second * SIDE..neurons).zip(line) {
+                    matrix[one * neurons + other] = *entry;
+                    matrix[other * neurons + one] = *entry;
+                }
+            }
+        }
+        matrix
+    }
+
     /// The sum of `value(neuron, other, entry)` over the whole matrix, of which `value` is asked for one half. The products of `rows` count
     /// as added, but are not kept.
     pub(super) fn fold(&self, rows: &[f64], neurons: usize, value: impl Fn(usize, usize, f64) -> f64 + Sync) -> f64 {

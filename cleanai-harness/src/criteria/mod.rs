@@ -26,6 +26,7 @@ pub mod registry;
 pub mod saved;
 mod scope;
 pub mod section;
+pub mod surprise;
 #[cfg(test)]
 mod tests;
 pub mod threshold;
@@ -42,6 +43,7 @@ use crate::model::LayerInfo;
 use crate::{Error, ErrorKind, Result};
 
 pub(crate) use most_active::MostActive;
+pub(crate) use traces::predicted_class;
 pub use traces::{LayerTraces, TraceInputs};
 pub(crate) use values::PEAK_COLUMNS;
 pub use values::{DeviceUnits, InputRange, LayerBatch, LayerValues, Numbers};

@@ -10,7 +10,9 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::parameters::suggest;
-use super::{Criterion, accuracy, cleanai, corner, importance, interaction, nearest, nlc, section, threshold, top_k};
+use super::{
+    Criterion, accuracy, cleanai, corner, importance, interaction, nearest, nlc, section, surprise, threshold, top_k,
+};
 
 pub use super::parameters::{
     Arguments, COMMON_PARAMETERS, CriterionDescription, ParameterDescription, ParameterKind, layers_of, neurons_of,
@@ -94,6 +96,12 @@ static BUILT_IN: &[CriterionRegistration] = &[
     CriterionRegistration { description: interaction::VS, build: interaction::build_vs },
     CriterionRegistration { description: interaction::VV, build: interaction::build_vv },
     CriterionRegistration { description: importance::IDC, build: importance::build },
+    CriterionRegistration { description: surprise::LSA, build: surprise::build_lsa },
+    CriterionRegistration { description: surprise::DSA, build: surprise::build_dsa },
+    CriterionRegistration { description: surprise::MDSA, build: surprise::build_mdsa },
+    CriterionRegistration { description: surprise::LSC, build: surprise::build_lsc },
+    CriterionRegistration { description: surprise::DSC, build: surprise::build_dsc },
+    CriterionRegistration { description: surprise::MDSC, build: surprise::build_mdsc },
     CriterionRegistration { description: accuracy::ACCURACY, build: accuracy::build },
 ];
 

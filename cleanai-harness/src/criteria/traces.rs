@@ -36,7 +36,7 @@ impl TraceInputs {
     /// ```
     pub fn push(&mut self, classes: usize, logits: &[f64], labels: Option<&[i64]>) {
         for row in logits.chunks_exact(classes.max(1)) {
-            let best = (0..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
+            let best = predicted_class(row);
             let sum: f64 = row.iter().map(|logit| (logit - row[best]).exp()).sum();
             self.predicted.push(best as u32);
             self.confidence.push(1.0 / sum);
@@ -47,6 +47,11 @@ impl TraceInputs {
             (_, own) => *own = None,
         }
     }
+}
+
+/// The class of the largest logit, ties to the lowest index.
+pub(crate) fn predicted_class(logits: &[f64]) -> usize {
+    (0..logits.len()).fold(0, |best, class| if logits[class] > logits[best] { class } else { best })
 }
 
 /// Traces of one layer, where they lie: a row of f32 for each input, in memory or in a file that is mapped into it.

@@ -10,6 +10,7 @@ mod font;
 mod importance;
 mod layout;
 mod section;
+mod surprise;
 mod table;
 
 use std::path::Path;

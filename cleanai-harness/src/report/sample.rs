@@ -403,6 +403,38 @@ pub(crate) fn important() -> Outcome {
     outcome
 }
 
+/// A test of surprise, of two classes and one that the profile has not.
+#[cfg(feature = "pdf")]
+pub(crate) fn surprising() -> Outcome {
+    let scores = crate::criteria::PerInput {
+        inputs: (0..30).collect(),
+        columns: vec![(
+            "dsa".into(),
+            (0..30).map(|at| if at == 29 { f64::INFINITY } else { f64::from(at) / 16.0 }).collect(),
+        )],
+    };
+    let mut dsc = ratios(vec![ratio("fc.fc2_relu", 273, 1000)]);
+    dsc.details = [
+        (
+            "predicted_classes".to_owned(),
+            serde_json::json!({
+                "0": { "inputs": 1_204, "profile_inputs": 5_923, "mean": 0.5, "covered": 211 },
+                "3": { "inputs": 2, "profile_inputs": 0, "mean": null, "covered": 0 },
+                "10": { "inputs": 800, "profile_inputs": 6_001, "mean": 0.25, "covered": 62, "shrinkage": 1e-8 },
+            }),
+        ),
+        ("outside_above".to_owned(), 17.into()),
+    ]
+    .into();
+    dsc.ranked = crate::measure::Ranked::of(&scores, |input| format!("digits/{input:04}.png"));
+    dsc.per_input = scores;
+    let mut outcome = passed();
+    outcome.test.name = "lenet5_surprising".into();
+    outcome.requirements.push(requirement("dsc", Comparison::AtLeast, 0.2, dsc.value, None));
+    outcome.measurement.as_mut().unwrap().criteria.insert("dsc".into(), dsc);
+    outcome
+}
+
 /// One of each.
 pub(crate) fn all() -> Vec<Outcome> {
     vec![passed(), threshold_failure(), regression(), missing_local(), error(), everything_fails()]

@@ -22,13 +22,15 @@ fn needed(name: &str) -> String {
     parameters.map(|parameter| format!("{}=1", parameter.name)).collect::<Vec<_>>().join(", ")
 }
 
-/// A default in words.
+/// Defaults in words.
 const MEAN_DIFFERENCE: &str = "the neuron's mean difference between profile inputs";
+const SMALLEST: &str = "the smallest score of the profile set";
+const LARGEST: &str = "what 99.9 % of the profile set's scores reach at most";
 
 #[test]
 fn unknown_names_get_the_nearest() {
     let known = "known are `nc`, `nac`, `kmnc`, `nbc`, `snac`, `tknc`, `tknp`, `cc`, `nlc`, `ss`, `sv`, `vs`, `vv`, \
-                 `idc`, `accuracy`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
+                 `idc`, `lsa`, `dsa`, `mdsa`, `lsc`, `dsc`, `mdsc`, `accuracy`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
                  `cleanai::vs`, `cleanai::vv`, `cleanai::tknc`, `cleanai::nbc`, `cleanai::mnc` and `test::inputs`";
     assert_eq!(refusal("kmcn"), format!("there is no criterion `kmcn`\n  help: did you mean `kmnc`? {known}"));
     assert!(refusal("acuracy").contains("did you mean `accuracy`?"));
@@ -191,7 +193,7 @@ fn descriptions_tell_what_is_accepted() {
         // A described default is a value one may write, and writing it changes nothing but the name.
         for ParameterDescription { name, kind, default_text, .. } in description.parameters {
             let text = match (kind, default_text) {
-                (_, None) | (_, Some(MEAN_DIFFERENCE)) => continue,
+                (_, None) | (_, Some(MEAN_DIFFERENCE | SMALLEST | LARGEST)) => continue,
                 (ParameterKind::Choice(_), Some(word)) => format!("{}({name}=\"{word}\")", description.name),
                 (_, Some(value)) => format!("{}({name}={value})", description.name),
             };
@@ -229,6 +231,17 @@ fn descriptions_tell_what_is_accepted() {
         ("idc", "zeros", "keep"),
         ("idc", "task", "classification"),
         ("idc", "fallback", "none"),
+        ("lsa", "on_singular", "error"),
+        ("lsc", "n", "1000"),
+        ("lsc", "lower", SMALLEST),
+        ("lsc", "upper", LARGEST),
+        ("lsc", "on_singular", "error"),
+        ("dsc", "n", "1000"),
+        ("dsc", "lower", "0"),
+        ("dsc", "upper", "2"),
+        ("mdsc", "n", "1000"),
+        ("mdsc", "lower", SMALLEST),
+        ("mdsc", "upper", LARGEST),
         ("cleanai::tc", "threshold", "0.75"),
         ("cleanai::sign", "inputs", "[]"),
         ("cleanai::value", "threshold", "0.75"),

@@ -327,3 +327,37 @@ fn a_detail_that_is_another_criterions_is_listed_as_before() {
     let has = |wanted: &str| found.iter().any(|text| text.contains(wanted));
     assert!(has("importance:") && has("fc.fc2_relu 3") && has("0/0030.png: class 0, damaged"), "{found:?}");
 }
+
+#[test]
+fn surprise_has_a_table_of_classes_and_names_inputs() {
+    let found = pages(&rendered(&[sample::surprising()])).concat();
+    let row = |cells: &[&str]| found.windows(cells.len()).any(|texts| texts == cells);
+    for cells in [
+        &["0", "5,923", "1,204", "0.5000", "211", "-"][..],
+        &["3", "0", "2", "-", "0", "-"],
+        &["10", "6,001", "800", "0.2500", "62", "1e-8"],
+        &["digits/0029.png", "infinite", "digits/0000.png", "0.0000"],
+        &["digits/0028.png", "1.7500", "digits/0001.png", "0.0625"],
+        &["outside above: ", "17"],
+    ] {
+        assert!(row(cells), "{cells:?} is not in {found:?}");
+    }
+    assert!(!found.iter().any(|text| text.contains("predicted classes: ")), "{found:?}");
+}
+
+#[test]
+fn of_many_classes_the_most_surprising_are_shown() {
+    let mut outcome = sample::surprising();
+    let dsc = outcome.measurement.as_mut().unwrap().criteria.get_mut("dsc").unwrap();
+    let class =
+        |at: u32| (at.to_string(), serde_json::json!({ "inputs": 1, "profile_inputs": 2, "mean": f64::from(at) }));
+    dsc.details.insert("predicted_classes".into(), (0..100).map(class).collect::<serde_json::Map<_, _>>().into());
+    let found = pages(&rendered(&[outcome.clone()])).concat();
+    let row = |at: &str| found.windows(3).any(|texts| texts == [at, "2", "1"]);
+    assert!(row("99") && row("60") && !row("59"), "{found:?}");
+    assert!(found.iter().any(|text| text == "60 more with smaller means."), "{found:?}");
+    let dsc = outcome.measurement.as_mut().unwrap().criteria.get_mut("dsc").unwrap();
+    dsc.details.insert("predicted_classes".into(), serde_json::json!({ "0": 3 }));
+    let found = pages(&rendered(&[outcome])).concat();
+    assert!(found.iter().any(|text| text.contains("predicted classes: ")), "{found:?}");
+}
