@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::declare::CriterionSpec;
 
-use super::coverage::{Coverage, PARALLEL_FROM};
+use super::coverage::{Coverage, PARALLEL_FROM, take_covered};
 use super::number::Number;
 use super::pattern_set::PatternSet;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
 use super::{
-    BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Numbers, Start, State,
+    BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Numbers, OfInputs, Start,
+    State,
 };
 use crate::vectorise::vectorised;
 
@@ -116,6 +117,10 @@ impl Criterion for TopK {
 
     fn needs(&self) -> Needs {
         Needs { classes: true, device: true, ..Needs::default() }
+    }
+
+    fn of_inputs(&self) -> OfInputs {
+        OfInputs::Items
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
@@ -257,6 +262,10 @@ impl State for TopKState {
         self.scope.covered(&self.coverage, &self.scope.neurons)
     }
 
+    fn take_covered(&mut self) -> Option<Vec<u64>> {
+        Some(take_covered(&mut self.coverage))
+    }
+
     fn save(&self) -> Result<Vec<u8>> {
         self.scope.saved(&self.coverage)
     }
@@ -337,6 +346,8 @@ pub(super) struct PatternState {
     firsts: Vec<u32>,
     /// The same numbers for the inputs of the batch that is under way.
     under_way: Vec<u32>,
+    /// The patterns of the inputs since these were last asked for, once they have been.
+    taken: Option<Vec<u64>>,
 }
 
 impl PatternState {
@@ -344,7 +355,7 @@ impl PatternState {
         let sets =
             scope.neurons.iter().map(|width| PatternSet::new(Writing::of(*width, places).length(*width))).collect();
         let patterns = PatternSet::new(4 * scope.neurons.len());
-        Self { scope, places, sets, patterns, firsts: Vec::new(), under_way: Vec::new() }
+        Self { scope, places, sets, patterns, firsts: Vec::new(), under_way: Vec::new(), taken: None }
     }
 
     /// The sets and patterns in their order of arrival say all there is.
@@ -363,21 +374,22 @@ impl PatternState {
         }
         for (numbers, first) in patterns.chunks_exact(layers.max(1)).zip(firsts) {
             let known = numbers.iter().zip(&state.sets).all(|(number, sets)| (*number as usize) < sets.len());
-            if !known || !state.insert(numbers.iter().copied(), first) {
+            if !known || !state.insert(numbers.iter().copied(), first).1 {
                 return Err(state.scope.does_not_fit());
             }
         }
         Ok(state)
     }
 
-    /// Puts a pattern in; gives whether it is new.
-    fn insert(&mut self, numbers: impl Iterator<Item = u32>, input: u32) -> bool {
+    /// Puts a pattern in; gives its number and whether it is new.
+    fn insert(&mut self, numbers: impl Iterator<Item = u32>, input: u32) -> (u32, bool) {
         let record: Vec<u8> = numbers.flat_map(u32::to_le_bytes).collect();
-        let new = self.patterns.insert(&record) as usize == self.firsts.len();
+        let number = self.patterns.insert(&record);
+        let new = number as usize == self.firsts.len();
         if new {
             self.firsts.push(input);
         }
-        new
+        (number, new)
     }
 
     /// The pattern of this number: per layer the number of its set.
@@ -402,7 +414,10 @@ impl State for PatternState {
         let numbers = std::mem::take(&mut self.under_way);
         // Without layers there are no numbers, and then no rows of none.
         for (input, row) in numbers.chunks_exact(self.scope.neurons.len().max(1)).enumerate() {
-            self.insert(row.iter().copied(), (end.first + input) as u32);
+            let (number, _) = self.insert(row.iter().copied(), (end.first + input) as u32);
+            if let Some(taken) = &mut self.taken {
+                taken.push(number.into());
+            }
         }
         Ok(())
     }
@@ -437,6 +452,12 @@ impl State for PatternState {
             contributions: contributions.collect(),
             ..Figures::default()
         }
+    }
+
+    fn take_covered(&mut self) -> Option<Vec<u64>> {
+        // Patterns keep their numbers, so they stay.
+        let all = || (0..self.firsts.len() as u64).collect();
+        Some(self.taken.replace(Vec::new()).unwrap_or_else(all))
     }
 
     fn save(&self) -> Result<Vec<u8>> {
