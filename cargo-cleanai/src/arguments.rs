@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and the words that explain it.
 
 mod explain;
+mod select;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand};
 
 pub use explain::Explain;
+pub use select::Select;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -65,6 +67,8 @@ pub enum Command {
     Measure(Measure),
     /// Write heat maps of inputs: which pixels and neurons speak for the class a model predicts
     Explain(Explain),
+    /// Choose the inputs that add most coverage, the fewest that keep it, or the most surprising, as a manifest
+    Select(Select),
     /// Write a PDF on a model and inputs drawn from a data set, with the tables of the CleanAI library
     Report(Report),
 }
@@ -122,7 +126,7 @@ pub struct Measure {
     /// A TorchScript (.pt) or torch.export (.pt2) file
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
-    /// The inputs to measure: an image folder, .npy, .npz or idx[.gz] file; #A..B takes a range of them
+    /// The inputs to measure: an image folder, .npy, .npz or idx[.gz] file, or a manifest (.csv); #A..B takes a range of them
     #[arg(long, value_name = "DATA")]
     pub data: String,
     /// The inputs whose neuron ranges kmnc, nbc and snac are measured against (the training set), written like --data
@@ -157,6 +161,9 @@ pub struct Measure {
     /// Write the measurement as JSON (schema 1, values with all digits) to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write every input's name, label, prediction and numbers as a table to this file (.csv or .json); for criteria that score inputs
+    #[arg(long, value_name = "FILE")]
+    pub per_input: Option<PathBuf>,
 }
 
 /// How a model is opened: the keys of [models.NAME] as arguments.
@@ -284,6 +291,7 @@ impl Measure {
         option(&mut words, "--on-bad-input", self.on_bad_input.as_ref());
         option(&mut words, "--non-finite", self.non_finite.as_ref());
         option(&mut words, "--json", self.json.as_ref());
+        option(&mut words, "--per-input", self.per_input.as_ref());
         words
     }
 }
@@ -437,6 +445,8 @@ mod tests {
             "-",
             "--neurons",
             "unit",
+            "--per-input",
+            "i.csv",
         ];
         let Command::Measure(measure) = parse(&line).command else { panic!() };
         assert_eq!(
@@ -450,7 +460,8 @@ mod tests {
                 "--device=cuda:1",
                 "--criterion=kmnc(k=10)",
                 "--criterion=nc",
-                "--json=-"
+                "--json=-",
+                "--per-input=i.csv"
             ]
         );
     }

@@ -61,6 +61,7 @@ pub mod prelude;
 pub mod private;
 pub mod report;
 pub mod runner;
+pub mod selection;
 pub mod synthesis;
 mod vectorise;
 

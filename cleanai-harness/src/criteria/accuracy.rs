@@ -134,7 +134,7 @@ impl State for AccuracyState {
 }
 
 /// The class of the largest logit, the lowest of equal ones.
-fn largest(logits: &[f64]) -> Option<usize> {
+pub(crate) fn largest(logits: &[f64]) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
     for (class, &logit) in logits.iter().enumerate() {
         if !logit.is_nan() && best.is_none_or(|(_, largest)| logit > largest) {

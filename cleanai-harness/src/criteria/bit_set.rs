@@ -42,6 +42,22 @@ impl BitSet {
             && (rest == 0 || self.words.last().is_none_or(|word| word >> rest == 0))
     }
 
+    /// Takes `index` out.
+    pub(crate) fn remove(&mut self, index: usize) {
+        self.words[index / 64] &= !(1 << (index % 64));
+    }
+
+    /// Takes all out, each handed to `each` in order.
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(usize)) {
+        for (at, word) in self.words.iter_mut().enumerate().filter(|(_, word)| **word != 0) {
+            let mut bits = std::mem::take(word);
+            while bits != 0 {
+                each(at * 64 + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
+            }
+        }
+    }
+
     /// How many are in.
     pub(crate) fn count(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
@@ -90,6 +106,17 @@ mod tests {
             }
             assert!(set.is_full());
         }
+    }
+
+    #[test]
+    fn is_emptied() {
+        let mut set = BitSet::new(200);
+        [0, 63, 64, 199].iter().for_each(|index| _ = set.insert(*index));
+        set.remove(63);
+        assert!(!set.has(63) && set.has(64));
+        let mut taken = Vec::new();
+        set.drain(|index| taken.push(index));
+        assert_eq!((taken, set), (vec![0, 64, 199], BitSet::new(200)));
     }
 
     #[test]

@@ -6,11 +6,11 @@ use crate::Result;
 use crate::declare::CriterionSpec;
 
 use super::columns::{Bounds, End, mark_extremes};
-use super::coverage::{Coverage, contributions};
+use super::coverage::{Coverage, contributions, take_covered};
 use super::ranges::same_numbers;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
-use super::{BatchEnd, Criterion, Direction, Figures, LayerProfile, LayerValues, Needs, Start, State};
+use super::{BatchEnd, Criterion, Direction, Figures, LayerProfile, LayerValues, Needs, OfInputs, Start, State};
 
 const SIGMA: ParameterDescription = ParameterDescription {
     name: "sigma",
@@ -111,6 +111,10 @@ impl Criterion for Corners {
 
     fn needs(&self) -> Needs {
         Needs { profile: true, std: self.sigma > 0.0, classes: true, device: true, ..Needs::default() }
+    }
+
+    fn of_inputs(&self) -> OfInputs {
+        OfInputs::Items
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
@@ -233,6 +237,10 @@ impl State for CornerState {
             figures.details.insert("lower".to_owned(), count(&self.lower).into());
         }
         figures
+    }
+
+    fn take_covered(&mut self) -> Option<Vec<u64>> {
+        Some(take_covered(self.upper.iter_mut().chain(&mut self.lower)))
     }
 
     fn save(&self) -> Result<Vec<u8>> {

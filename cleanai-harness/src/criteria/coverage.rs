@@ -133,6 +133,19 @@ impl Coverage {
         own.sort_unstable();
     }
 
+    /// Moves out what is covered, as numbers from `start` on; nothing is then. Gives where the numbers of the next layer start.
+    fn take(&mut self, start: u64, taken: &mut Vec<u64>) -> u64 {
+        let covered = &mut self.covered;
+        match &mut self.firsts {
+            Some(firsts) => firsts.drain(..).for_each(|cover| {
+                covered.remove(cover.item as usize);
+                taken.push(start + u64::from(cover.item));
+            }),
+            None => covered.drain(|item| taken.push(start + item as u64)),
+        }
+        start + self.items() as u64
+    }
+
     /// Whether this could be the coverage of so many items: bits and first covers agree. For what was read from a file.
     pub(crate) fn is_sound(&self, items: usize) -> bool {
         self.covered.is_sound(items)
@@ -180,6 +193,13 @@ fn order(covers: &mut [FirstCover]) {
         }
     }
     covers.copy_from_slice(&sorted);
+}
+
+/// Moves out what is covered of all layers, numbered through.
+pub(crate) fn take_covered<'a>(coverage: impl IntoIterator<Item = &'a mut Coverage>) -> Vec<u64> {
+    let mut taken = Vec::new();
+    coverage.into_iter().fold(0, |start, layer| layer.take(start, &mut taken));
+    taken
 }
 
 /// How many items each input was the first to cover, in the order of the data; inputs that covered nothing new are left out. Nothing where

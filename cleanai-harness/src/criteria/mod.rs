@@ -153,6 +153,18 @@ pub enum Direction {
     LowerIsBetter,
 }
 
+/// What a criterion can tell of single inputs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OfInputs {
+    /// Nothing: it speaks of all together.
+    #[default]
+    Nothing,
+    /// A number for each: [`Figures::per_input`].
+    Scores,
+    /// Which items each covers: [`State::take_covered`].
+    Items,
+}
+
 /// A criterion with its parameters checked, ready to be started on a pass.
 pub trait Criterion: Send + Sync {
     /// The criterion as the user wrote it.
@@ -160,6 +172,11 @@ pub trait Criterion: Send + Sync {
 
     /// What it asks of the pass.
     fn needs(&self) -> Needs;
+
+    /// What it can tell of single inputs; for help that names the criteria that can.
+    fn of_inputs(&self) -> OfInputs {
+        OfInputs::Nothing
+    }
 
     /// A fresh state.
     ///
@@ -229,6 +246,26 @@ pub trait State: Send {
     /// The figures of what was seen.
     fn figures(&self) -> Figures;
 
+    /// Which items the inputs since the last call have covered, in any order, as numbers that stand for the same items in every call; the figures may
+    /// forget them. `None` for criteria that do not count what inputs cover each by itself: what several cover must be the union of what each does.
+    ///
+    /// ```
+    /// use cleanai_harness::criteria::{LayerBatch, Start, registry};
+    /// use cleanai_harness::model::LayerInfo;
+    ///
+    /// let layer = LayerInfo {
+    ///     name: "fc".into(), class: "Linear".into(), operator: "linear".into(), shape: vec![2], channel_axis: 0,
+    /// };
+    /// let mut state = registry::criterion(&"nac".parse()?)?.start(Start { layers: &[layer], neurons: &[2], profile: None })?;
+    /// state.observe(LayerBatch::channels(1, vec![0.0, 4.0]).values(0, 0));
+    /// assert_eq!(state.take_covered(), Some(vec![1])); // the second neuron
+    /// assert_eq!(state.take_covered(), Some(vec![]));
+    /// # Ok::<(), cleanai_harness::Error>(())
+    /// ```
+    fn take_covered(&mut self) -> Option<Vec<u64>> {
+        None
+    }
+
     /// All it has seen, in bytes; equal states give equal bytes.
     ///
     /// # Errors
@@ -255,7 +292,7 @@ pub struct Figures {
     /// How much each input was the first to cover, in the order of the data, those left out that covered nothing new; their running
     /// sum is the saturation curve. Empty for criteria that do not count, and where there are too many items to keep it.
     pub contributions: Vec<Contribution>,
-    /// What it says of single inputs; nothing for criteria that speak of all together.
+    /// What it says of single inputs; nothing for criteria that speak of all together. [`Criterion::of_inputs`] announces it.
     pub per_input: PerInput,
     /// The figures of the inputs of each label by themselves, for criteria that can tell without being started once for each
     /// ([`Needs::classes`]).

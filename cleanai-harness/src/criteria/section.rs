@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
-use super::coverage::Coverage;
+use super::coverage::{Coverage, take_covered};
 use super::ranges::Ranges;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
-use super::{BatchEnd, Criterion, Direction, Figures, LayerValues, Needs, Numbers, Start, State};
+use super::{BatchEnd, Criterion, Direction, Figures, LayerValues, Needs, Numbers, OfInputs, Start, State};
 
 /// `kmnc(k = 1000)`: the share of sections of the neurons' ranges that some input falls into.
 ///
@@ -77,6 +77,10 @@ impl Criterion for Sections {
 
     fn bytes(&self, neurons: &[usize]) -> u64 {
         neurons.iter().map(|neurons| *neurons as u64 * (self.stride() as u64 / 8 + 24)).sum()
+    }
+
+    fn of_inputs(&self) -> OfInputs {
+        OfInputs::Items
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
@@ -196,6 +200,10 @@ impl State for SectionState {
         .map(|(name, value): (&str, serde_json::Value)| (name.to_owned(), value))
         .into();
         figures
+    }
+
+    fn take_covered(&mut self) -> Option<Vec<u64>> {
+        Some(take_covered(&mut self.coverage))
     }
 
     fn save(&self) -> Result<Vec<u8>> {

@@ -6,10 +6,10 @@ use crate::Result;
 use crate::declare::CriterionSpec;
 
 use super::columns::{Bounds, End, mark_extremes, mark_rows};
-use super::coverage::Coverage;
+use super::coverage::{Coverage, take_covered};
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
-use super::{BatchEnd, Criterion, Direction, Figures, InputRange, LayerValues, Needs, Numbers, Start, State};
+use super::{BatchEnd, Criterion, Direction, Figures, InputRange, LayerValues, Needs, Numbers, OfInputs, Start, State};
 
 const ANY_NUMBER: ParameterKind = ParameterKind::Number { at_least: f64::NEG_INFINITY, at_most: f64::INFINITY };
 
@@ -109,6 +109,10 @@ impl Criterion for Threshold {
         Needs { classes: true, device: true, ..Needs::default() }
     }
 
+    fn of_inputs(&self) -> OfInputs {
+        OfInputs::Items
+    }
+
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
         let scope = Scope::new(&self.spec, &start)?;
         let coverage = Coverage::of_layers(scope.neurons.iter().copied());
@@ -173,6 +177,10 @@ impl State for ThresholdState {
 
     fn figures(&self) -> Figures {
         self.scope.covered(&self.coverage, &self.scope.neurons)
+    }
+
+    fn take_covered(&mut self) -> Option<Vec<u64>> {
+        Some(take_covered(&mut self.coverage))
     }
 
     fn save(&self) -> Result<Vec<u8>> {

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::declare::CriterionSpec;
 
-use super::coverage::Coverage;
+use super::coverage::{Coverage, take_covered};
 pub(crate) use super::most_active::top_k;
 use super::pattern_set::PatternSet;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
-use super::{BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Start, State};
+use super::{BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, OfInputs, Start, State};
 
 const PLACES: ParameterKind = ParameterKind::Integer { at_least: 1, at_most: 1_000_000 };
 
@@ -113,6 +113,10 @@ impl Criterion for TopK {
         Needs { classes: true, device: true, ..Needs::default() }
     }
 
+    fn of_inputs(&self) -> OfInputs {
+        OfInputs::Items
+    }
+
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
         let scope = Scope::new(&self.spec, &start)?;
         Ok(match self.patterns {
@@ -172,6 +176,10 @@ impl State for TopKState {
 
     fn figures(&self) -> Figures {
         self.scope.covered(&self.coverage, &self.scope.neurons)
+    }
+
+    fn take_covered(&mut self) -> Option<Vec<u64>> {
+        Some(take_covered(&mut self.coverage))
     }
 
     fn save(&self) -> Result<Vec<u8>> {
@@ -254,6 +262,8 @@ pub(super) struct PatternState {
     firsts: Vec<u32>,
     /// The same numbers for the inputs of the batch that is under way.
     under_way: Vec<u32>,
+    /// The patterns of the inputs since these were last asked for, once they have been.
+    taken: Option<Vec<u64>>,
 }
 
 impl PatternState {
@@ -261,7 +271,7 @@ impl PatternState {
         let sets =
             scope.neurons.iter().map(|width| PatternSet::new(Writing::of(*width, places).length(*width))).collect();
         let patterns = PatternSet::new(4 * scope.neurons.len());
-        Self { scope, places, sets, patterns, firsts: Vec::new(), under_way: Vec::new() }
+        Self { scope, places, sets, patterns, firsts: Vec::new(), under_way: Vec::new(), taken: None }
     }
 
     /// The sets and patterns in their order of arrival say all there is.
@@ -280,21 +290,22 @@ impl PatternState {
         }
         for (numbers, first) in patterns.chunks_exact(layers.max(1)).zip(firsts) {
             let known = numbers.iter().zip(&state.sets).all(|(number, sets)| (*number as usize) < sets.len());
-            if !known || !state.insert(numbers.iter().copied(), first) {
+            if !known || !state.insert(numbers.iter().copied(), first).1 {
                 return Err(state.scope.does_not_fit());
             }
         }
         Ok(state)
     }
 
-    /// Puts a pattern in; gives whether it is new.
-    fn insert(&mut self, numbers: impl Iterator<Item = u32>, input: u32) -> bool {
+    /// Puts a pattern in; gives its number and whether it is new.
+    fn insert(&mut self, numbers: impl Iterator<Item = u32>, input: u32) -> (u32, bool) {
         let record: Vec<u8> = numbers.flat_map(u32::to_le_bytes).collect();
-        let new = self.patterns.insert(&record) as usize == self.firsts.len();
+        let number = self.patterns.insert(&record);
+        let new = number as usize == self.firsts.len();
         if new {
             self.firsts.push(input);
         }
-        new
+        (number, new)
     }
 
     /// The pattern of this number: per layer the number of its set.
@@ -322,7 +333,10 @@ impl State for PatternState {
         let numbers = std::mem::take(&mut self.under_way);
         // Without layers there are no numbers, and then no rows of none.
         for (input, row) in numbers.chunks_exact(self.scope.neurons.len().max(1)).enumerate() {
-            self.insert(row.iter().copied(), (end.first + input) as u32);
+            let (number, _) = self.insert(row.iter().copied(), (end.first + input) as u32);
+            if let Some(taken) = &mut self.taken {
+                taken.push(number.into());
+            }
         }
         Ok(())
     }
@@ -357,6 +371,12 @@ impl State for PatternState {
             contributions: contributions.collect(),
             ..Figures::default()
         }
+    }
+
+    fn take_covered(&mut self) -> Option<Vec<u64>> {
+        // Patterns keep their numbers, so they stay.
+        let all = || (0..self.firsts.len() as u64).collect();
+        Some(self.taken.replace(Vec::new()).unwrap_or_else(all))
     }
 
     fn save(&self) -> Result<Vec<u8>> {

@@ -171,6 +171,12 @@ impl Array {
         format!("{order}{}{}", self.element.name(), shape_text(&self.shape))
     }
 
+    /// The same for the bytes of a single row.
+    pub(crate) fn row_identity(&self) -> String {
+        let order = if self.big_endian { ">" } else { "<" };
+        format!("{order}{}{}", self.element.name(), shape_text(&self.shape[1..]))
+    }
+
     /// The rows as class labels: integers of any type, one per input.
     pub(crate) fn to_labels(&self) -> Result<Vec<i64>> {
         let per_input = self.shape[1..].iter().product::<usize>();

@@ -33,8 +33,8 @@ pub(crate) struct ImageFolder {
     names: Vec<String>,
     /// Labels of the images, where every image lies in a first-level folder.
     pub labels: Option<Vec<i64>>,
-    /// Class names, in the order of their labels.
-    pub classes: Option<Vec<String>>,
+    /// Labels and names of the classes, in the order of their labels.
+    pub classes: Option<Vec<(i64, String)>>,
 }
 
 impl ImageFolder {
@@ -54,9 +54,19 @@ impl ImageFolder {
         let classes = classes.map(|classes| {
             let mut by_label: Vec<(i64, String)> = classes.into_iter().map(|(name, label)| (label, name)).collect();
             by_label.sort_unstable();
-            by_label.into_iter().map(|(_, name)| name).collect()
+            by_label
         });
         Ok(Self { root: root.to_owned(), names, labels, classes })
+    }
+
+    /// Images of these paths below `root`.
+    pub(crate) fn listed(root: &Path, names: Vec<String>) -> Self {
+        Self { root: root.to_owned(), names, labels: None, classes: None }
+    }
+
+    /// The folder that names start from.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// How many images.
@@ -72,7 +82,11 @@ impl ImageFolder {
     /// The bytes of an image's file.
     pub(crate) fn bytes(&self, index: usize) -> Result<Vec<u8>> {
         let path = self.root.join(&self.names[index]);
-        let size = fs::metadata(&path).map_err(|why| Error::io("read", &path, why))?.len();
+        let metadata = fs::metadata(&path).map_err(|why| Error::io("read", &path, why))?;
+        if !metadata.is_file() {
+            return Err(Error::new(ErrorKind::Data, format!("image {} is no file", path.display())));
+        }
+        let size = metadata.len();
         if size > LARGEST_FILE {
             return Err(Error::new(
                 ErrorKind::Data,
@@ -174,7 +188,7 @@ fn list(folder: &Path, prefix: &str, open: &mut Vec<PathBuf>, found: &mut Found)
     Ok(())
 }
 
-fn is_image(path: &Path) -> bool {
+pub(crate) fn is_image(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| ["png", "jpg", "jpeg"].iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }

@@ -29,11 +29,11 @@ pub(crate) enum Format {
     Npy,
     Npz,
     Idx { gzipped: bool },
+    Manifest,
 }
 
 /// What may be named, for errors.
-const ACCEPTED: &str =
-    "data is a folder of PNG or JPEG images, an .npz or .npy file, or an MNIST idx file (plain or .gz)";
+const ACCEPTED: &str = "data is a folder of PNG or JPEG images, an .npz or .npy file, an MNIST idx file (plain or .gz), or a manifest (.csv)";
 
 /// Most names of a folder compared with a mistyped one.
 const MOST_COMPARED: usize = 10_000;
@@ -78,7 +78,7 @@ impl Place {
 }
 
 impl Format {
-    /// Looks at what lies at `path`; names and endings do not matter.
+    /// Looks at what lies at `path`; names and endings do not matter, but for text, which is a manifest if its name ends in `.csv`.
     pub(crate) fn at(path: &Path) -> Result<Self> {
         let metadata = fs::metadata(path).map_err(|why| Error::io("read", path, why))?;
         if metadata.is_dir() {
@@ -112,6 +112,7 @@ impl Format {
             [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => {
                 Err(unusable("is a single image").with_help("name the folder it lies in"))
             }
+            _ if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) => Ok(Self::Manifest),
             _ => Err(unusable("is no data file that is known").with_help(ACCEPTED)),
         }
     }
@@ -122,7 +123,7 @@ fn exists(path: &Path) -> Result<()> {
 }
 
 /// The error for a path that leads nowhere: names the first part that is missing and what lies there instead.
-fn missing(path: &Path) -> Error {
+pub(crate) fn missing(path: &Path) -> Error {
     if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
         return Error::new(ErrorKind::Data, format!("{} is a link to something that does not exist", path.display()));
     }

@@ -8,6 +8,7 @@ mod idx;
 mod image_folder;
 mod loader;
 mod location;
+mod manifest;
 mod npy;
 mod npz;
 mod range;
@@ -18,6 +19,7 @@ pub mod transform;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
@@ -27,7 +29,7 @@ pub use field::{Field, FieldInfo, Values};
 pub use loader::Batches;
 
 use crate::data::array::CHUNK;
-use crate::data::contents::Inputs;
+use crate::data::contents::{Classes, Inputs};
 use crate::data::field::Row;
 use crate::data::location::Place;
 use crate::data::range::counted;
@@ -75,10 +77,25 @@ pub struct Skipped {
 /// | `.npz` | every array but `y`, each a field of its own, in the order of the archive | the array `y` |
 /// | `.npy` | the array | none |
 /// | idx, plain or gzipped | the array | the file beside it by MNIST's names: `images-idx3` becomes `labels-idx1` |
+/// | text in a file named `.csv` | the inputs that it lists: a manifest | its column `label`, else those of the array files it names |
 ///
 /// `inputs.npy,labels.npy` names a file of labels for any array file; both paths start from the same folder. A range at the end takes a
 /// part: `#0..500`, `#..500`, `#500..` (positions from 0, the end excluded, counted after sorting). Labels are integers of any type, one
 /// per input.
+///
+/// # Manifests
+///
+/// A manifest is a CSV file (UTF-8, commas) with a header, and a row for each input in the order in which they are run:
+///
+/// | column | holds |
+/// |---|---|
+/// | `input` | the path of an image from the manifest's own folder, `../test/3/1.png`; or an array file's and the position of the input in it, counted from 0: `digits.npz:x[12]` as reports name inputs, or just `digits.npz[12]` |
+/// | `label` | if there is such a column: a whole number in every row, or none in any. Words are names of classes, which are numbered in their sorted order |
+/// | `class` | if there is such a column: the name of the class that the label is the number of |
+///
+/// Any other column is for its readers, as `rank` and `adds` of `cargo cleanai select`. An input is listed once. Paths may lead upwards, so that
+/// a manifest may lie beside the data, but are relative, so that both can be moved together. Rows may name images and several array files; what
+/// is read of these reaches from the first to the last row that is listed. A range takes a part of the rows: `selected.csv#..100`.
 ///
 /// # Fields
 ///
@@ -103,7 +120,7 @@ pub struct Skipped {
 /// # Bounds
 ///
 /// Headers are checked against the size of the file before memory is taken, and the whole array must be there, whatever range is read. An image may take
-/// 1 GiB decoded and 65,536 pixels a side; the arrays of a compressed file, in the range asked for, 8 GiB together. An uncompressed array of
+/// 1 GiB decoded and 65,536 pixels a side, a manifest 1 GiB, 16,777,216 rows and 64 KiB for each; the arrays of a compressed file, in the range asked for, 8 GiB together. An uncompressed array of
 /// 8 MiB and more (`.npy` or idx) stays in its file, which is read as batches need it and must not change meanwhile.
 ///
 /// # Example
@@ -148,7 +165,7 @@ struct Set {
     chosen: Option<Vec<usize>>,
     on_bad_input: OnBadInput,
     labels: Option<Vec<i64>>,
-    classes: Option<Vec<String>>,
+    classes: Option<Classes>,
     /// What every input consists of after the transform, at least one field, and the input it was taken from.
     fields: Vec<FieldInfo>,
     reference: usize,
@@ -264,19 +281,64 @@ impl DataSet {
         self.set.labels.as_deref()
     }
 
-    /// Names of the classes in the order of their labels, where labels come from folders.
+    /// Names of the classes in the order of their labels, where labels come from folders or a manifest names them.
     pub fn classes(&self) -> Option<&[String]> {
-        self.set.classes.as_deref()
+        self.set.classes.as_ref().map(|classes| &classes.names[..])
     }
 
-    /// Name of the input that batches count as number `index`: an image's path below its folder, or the array's file and the
-    /// position in it. Right for every input that a batch has delivered, and for all once a pass is complete.
+    /// Name of the class of a label, where it has one.
+    pub fn class(&self, label: i64) -> Option<&str> {
+        self.set.classes.as_ref()?.name(label)
+    }
+
+    /// Name of the input that batches count as number `index`: an image's path below its folder, the array's file and the
+    /// position in it, or what a manifest says in the column `input`. Right for every input that a batch has delivered, and for all once a pass is complete.
     ///
     /// # Panics
     ///
     /// If there is no such input.
     pub fn names(&self, index: usize) -> String {
         self.set.name(self.candidate(index))
+    }
+
+    /// A manifest of some inputs, given as batches count them, to be written to `file`: paths in it start from that file's folder. It has their labels,
+    /// names of classes where there are any, and further columns: a name and a text for each input.
+    ///
+    /// ```
+    /// # use cleanai_harness::{data::DataSet, declare::{DataLocation, OnBadInput}};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # for (name, level) in [("test/cat/1.png", 0), ("test/dog/1.png", 255)] {
+    /// #     let path = folder.path().join(name);
+    /// #     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    /// #     image::GrayImage::from_pixel(4, 4, image::Luma([level])).save(path).unwrap();
+    /// # }
+    /// # let root = folder.path().to_owned();
+    /// # let open = |path: &str| DataSet::open(&DataLocation { path: path.to_owned(), root: root.clone() }, &[], OnBadInput::Fail);
+    /// let data = open("test")?; // test/cat/1.png  test/dog/1.png
+    /// let file = root.join("dogs.csv");
+    /// let text = data.manifest(&[1], &[("why", vec!["barks".to_owned()])], &file)?;
+    /// assert_eq!(String::from_utf8_lossy(&text), "input,label,class,why\ntest/dog/1.png,1,dog,barks\n");
+    ///
+    /// std::fs::write(&file, text).unwrap();
+    /// let dogs = open("dogs.csv")?;
+    /// assert_eq!((dogs.len(), dogs.labels(), dogs.class(1)), (1, Some(&[1][..]), Some("dog")));
+    /// # Ok::<(), cleanai_harness::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A path that is not UTF-8, or cannot be read any more.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such input, or a column has not a text for each.
+    pub fn manifest(&self, inputs: &[usize], columns: &[(&str, Vec<String>)], file: &Path) -> Result<Vec<u8>> {
+        manifest::text(self, inputs, columns, file)
+    }
+
+    /// The file or folder a candidate lies in, and what a manifest adds to its path.
+    fn place(&self, candidate: usize) -> (&Path, String) {
+        self.set.inputs.place(self.set.place(candidate))
     }
 
     /// Where the input that batches count as number `index` stands among all, those found undecodable included.
@@ -316,17 +378,13 @@ impl DataSet {
     pub fn content_hash(&self) -> Result<String> {
         let mut hash = Sha256::new();
         match &*self.set.inputs {
-            Inputs::Images { folder, .. } => {
+            Inputs::Images { .. } | Inputs::Listed(_) => {
                 let skip = self.set.on_bad_input == OnBadInput::Skip;
-                let digest = |index| match folder.bytes(index) {
-                    Ok(bytes) => Ok(Sha256::digest(bytes)),
-                    Err(_) if skip => Ok(Sha256::digest(b"unreadable")),
-                    Err(error) => Err(error),
+                let digest = |candidate| match self.set.inputs.digest(self.set.place(candidate)) {
+                    Err(_) if skip => Ok(Sha256::digest(b"unreadable").into()),
+                    digest => digest,
                 };
-                let digests: Vec<_> = (0..self.len())
-                    .into_par_iter()
-                    .map(|candidate| digest(self.set.place(candidate)))
-                    .collect::<Result<_>>()?;
+                let digests: Vec<[u8; 32]> = (0..self.len()).into_par_iter().map(digest).collect::<Result<_>>()?;
                 hash.update(b"images");
                 digests.iter().for_each(|digest| hash.update(digest));
             }

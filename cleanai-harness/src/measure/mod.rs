@@ -5,6 +5,8 @@ mod analyse;
 #[cfg(feature = "torch")]
 mod augment;
 #[cfg(feature = "torch")]
+mod by_input;
+#[cfg(feature = "torch")]
 mod cache;
 #[cfg(feature = "torch")]
 mod classes;
@@ -33,6 +35,8 @@ mod query;
 mod reader;
 mod saturation;
 #[cfg(feature = "torch")]
+mod selection;
+#[cfg(feature = "torch")]
 mod trace_store;
 
 use std::collections::BTreeMap;
@@ -40,11 +44,15 @@ use std::collections::BTreeMap;
 #[cfg(feature = "torch")]
 pub use analyse::analyse;
 #[cfg(feature = "torch")]
+pub use by_input::with_inputs;
+#[cfg(feature = "torch")]
 pub use explain::{Explanation, LayerRelevance, NeuronRelevance, Request, explain};
-pub use per_input::{Ranked, RankedInput};
+pub use per_input::{InputFacts, Ranked, RankedInput};
 #[cfg(feature = "torch")]
 pub use plan::{Plan, once};
 pub use query::{LayerValue, LayerValuesView};
+#[cfg(feature = "torch")]
+pub use selection::{Chosen, Misclassified, Reached, Selection, Wanted, Why, select};
 
 use crate::criteria::{Contribution, Direction, LabelFigures, LayerFigures, PerInput};
 use crate::declare::NeuronKind;

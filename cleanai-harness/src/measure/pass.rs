@@ -6,6 +6,7 @@ use std::time::Instant;
 use tch::{Device, Tensor};
 
 use super::augment::Augmenter;
+use super::by_input::{ByInput, Items as CoveredByInput};
 use super::classes::{Classes, by_label};
 use super::job::{Item, Items, Job, Sets};
 use super::needs::{check_needs, no_profile, select};
@@ -71,8 +72,8 @@ impl Measured {
     }
 }
 
-/// Runs a job, on these inputs where there are any, else on those it names.
-pub(super) fn run(job: &Job, sets: Option<Sets>) -> Result<Measured> {
+/// Runs a job, on these inputs where there are any, else on those it names; gathers what is told of single inputs where that is wanted.
+pub(super) fn run(job: &Job, sets: Option<Sets>, by_input: Option<&mut ByInput>) -> Result<Measured> {
     let started = Instant::now();
     let model = open_model(&job.model)?;
     let load = started.elapsed().as_secs_f64();
@@ -96,7 +97,7 @@ pub(super) fn run(job: &Job, sets: Option<Sets>) -> Result<Measured> {
     let measured = |(index, _): &(usize, &Item)| !left_out.contains_key(index);
     let items = job.items.iter().enumerate().filter(measured).map(|(_, item)| item.clone()).collect();
     let mut measured =
-        run_items(&Job { items, drawn: profile.is_some(), ..job.clone() }, model, test, profile, started)?;
+        run_items(&Job { items, drawn: profile.is_some(), ..job.clone() }, model, test, profile, by_input, started)?;
     measured.seconds.load = load;
     for (index, why) in left_out {
         measured.results.insert(index, Err(why));
@@ -110,6 +111,7 @@ fn run_items(
     mut model: Model,
     test: DataSet,
     profile: Option<DataSet>,
+    mut by_input: Option<&mut ByInput>,
     started: Instant,
 ) -> Result<Measured> {
     let mut seconds = Seconds::default();
@@ -147,16 +149,28 @@ fn run_items(
 
     let mut watch = Watch::new(job.non_finite);
     let mut running = start(job, &layers, &modules, &selected, &profiles, test.labels())?;
+    if let Some(by_input) = &mut by_input {
+        by_input.set = Some(test.clone());
+        if by_input.wants_items && running[0].state.take_covered().is_some() {
+            let first = Job { items: vec![job.items[0].clone()], ..job.clone() };
+            let again = start(&first, &layers, &modules, &selected, &profiles, None)?.into_iter().next();
+            by_input.items = again.and_then(|running| CoveredByInput::of(running.state));
+        }
+    }
     // The test set, then what is made of it.
     loop {
         let inputs = Inputs { set: &test, augmenter: Some(&mut augmenter) };
-        test_pass(job, &mut model, inputs, batch, &layers, &selected, &mut running, &mut watch)?;
+        let by_input = by_input.as_deref_mut();
+        test_pass(job, &mut model, inputs, batch, &layers, &selected, &mut running, by_input, &mut watch)?;
         if !augmenter.next_run(watch.inputs) {
             break;
         }
     }
 
     let finishing = Instant::now();
+    for (input, facts) in by_input.into_iter().flat_map(|by_input| by_input.facts.iter_mut().enumerate()) {
+        facts.name = augmenter.name(&test, input);
+    }
     let mut results = Vec::new();
     for (item, running) in job.items.iter().zip(&running) {
         match result(item, running, &test, &augmenter, &model, &modules) {
@@ -247,8 +261,7 @@ fn result(
 
 /// What the class of a label, or of a logit, is called.
 pub(super) fn class_name(set: &DataSet, label: i64) -> String {
-    let names = set.classes().unwrap_or_default();
-    usize::try_from(label).ok().and_then(|at| names.get(at)).cloned().unwrap_or_else(|| label.to_string())
+    set.class(label).map_or_else(|| label.to_string(), str::to_owned)
 }
 
 fn open(job: &Job, location: &crate::declare::DataLocation, role: &str) -> Result<DataSet> {
@@ -339,6 +352,7 @@ fn test_pass(
     layers: &[LayerInfo],
     selected: &[Vec<usize>],
     running: &mut [Running],
+    by_input: Option<&mut ByInput>,
     watch: &mut Watch,
 ) -> Result<()> {
     // For each layer: the criteria that look at it, and its index in their selection.
@@ -348,7 +362,7 @@ fn test_pass(
             readers[*layer].push((item, at));
         }
     }
-    let running = std::cell::RefCell::new(running);
+    let (running, by_input) = (std::cell::RefCell::new(running), std::cell::RefCell::new(by_input));
     let mut begun = None;
     each_batch(
         model,
@@ -373,6 +387,9 @@ fn test_pass(
                     let parts = &mut parts[usize::from(job.items[*item].neurons == NeuronKind::Unit)];
                     classes.observe(*at, parts.get_or_insert_with(|| by_label(&values, labels)));
                 }
+                if let Some(by_input) = by_input.borrow_mut().as_mut().filter(|own| *item == 0 && own.reads_layers()) {
+                    by_input.layer(read.values(*at, job.items[*item].neurons, false)?)?;
+                }
             }
             Ok(())
         },
@@ -384,6 +401,9 @@ fn test_pass(
                 if let (Some(classes), Some(labels)) = (classes, end.labels) {
                     classes.end_batch(labels)?;
                 }
+            }
+            if let Some(by_input) = by_input.borrow_mut().as_mut() {
+                by_input.end_batch(end)?;
             }
             Ok(())
         },

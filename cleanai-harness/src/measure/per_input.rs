@@ -25,6 +25,17 @@ pub struct RankedInput {
     pub value: Option<f64>,
 }
 
+/// What is known of a test input.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct InputFacts {
+    /// Its name, as [`crate::data::DataSet::names`] gives names.
+    pub name: String,
+    /// Its label, where the data has labels.
+    pub label: Option<i64>,
+    /// The class of its largest logit, the lowest of equals; where the model has logits.
+    pub predicted: Option<i64>,
+}
+
 impl Ranked {
     /// The inputs at both ends, those left out that have no number; nothing where none has.
     ///

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::Measurement;
+use super::by_input::ByInput;
 use super::job::{Item, Items, Job, Sets};
 use super::pass::{self, Measured};
 use crate::criteria::registry;
@@ -72,7 +73,7 @@ impl Plan {
             .ok_or_else(|| Error::new(ErrorKind::Configuration, format!("no declaration {index} in this plan")))?;
         let items = part.items.clone()?;
         let measured =
-            part.group.result.get_or_init(|| pass::run(&part.group.job, None)).as_ref().map_err(Clone::clone)?;
+            part.group.result.get_or_init(|| pass::run(&part.group.job, None, None)).as_ref().map_err(Clone::clone)?;
         measured.measurement(&part.declaration, &items)
     }
 }
@@ -82,7 +83,7 @@ impl Plan {
 /// # Errors
 /// Whatever stands in the way: the model, the data, a criterion.
 pub fn once(declaration: &Declaration, criteria: &[CriterionSpec]) -> Result<Measurement> {
-    once_on(declaration, criteria, None)
+    once_on(declaration, criteria, None, None)
 }
 
 /// The same on inputs that take the place of the declaration's: the test set, and the profile set if there is one.
@@ -92,13 +93,19 @@ pub(super) fn on_inputs(
     test: DataSet,
     profile: Option<DataSet>,
 ) -> Result<Measurement> {
-    once_on(declaration, criteria, Some(Sets { test, profile }))
+    once_on(declaration, criteria, Some(Sets { test, profile }), None)
 }
 
-fn once_on(declaration: &Declaration, criteria: &[CriterionSpec], sets: Option<Sets>) -> Result<Measurement> {
+/// The same on these inputs, if there are any; what is told of single inputs is gathered.
+pub(super) fn once_on(
+    declaration: &Declaration,
+    criteria: &[CriterionSpec],
+    sets: Option<Sets>,
+    by_input: Option<&mut ByInput>,
+) -> Result<Measurement> {
     let mut job = Job::of(declaration);
     let items = add_items(&mut job, declaration, criteria)?;
-    pass::run(&job, sets)?.measurement(declaration, &items)
+    pass::run(&job, sets, by_input)?.measurement(declaration, &items)
 }
 
 /// Adds what a declaration asks for, and what its report shows.

@@ -9,6 +9,7 @@ mod date;
 mod figure;
 pub mod file;
 pub mod fragment;
+pub mod inputs;
 pub mod json;
 pub mod junit;
 pub mod message;

@@ -4,8 +4,10 @@ mod asked;
 mod explain;
 mod inspect;
 mod measure;
+mod measuring;
 mod model;
 mod report;
+mod select;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,8 @@ enum Command {
     Measure(measure::Measure),
     /// Writes heat maps of inputs: what their predicted class is seen by.
     Explain(explain::Explain),
+    /// Chooses the inputs that a criterion says most of, and writes them as a manifest.
+    Select(select::Select),
     /// Writes a PDF on a model and inputs drawn from a data set, without a test.
     Report(report::Report),
 }
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run(),
         Command::Measure(measure) => measure.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Select(select) => select.run(),
         Command::Report(report) => report.run(),
     };
     match done {

@@ -1,56 +1,31 @@
 //! `measure`: the same engine as the tests', without a test.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use anstyle::Style;
 use clap::Args;
-use cleanai_harness::declare::{
-    CriterionSpec, DEFAULT_BATCH, Declaration, NeuronKind, NonFinite, OnBadInput, Selector,
-};
+use cleanai_harness::declare::CriterionSpec;
 use cleanai_harness::measure::{self, Measurement};
-use cleanai_harness::{Result, report};
+use cleanai_harness::report::inputs::Table;
+use cleanai_harness::{Error, ErrorKind, Result, report};
 
-use crate::asked::Asked;
-use crate::model::ModelArguments;
+use crate::measuring::Measuring;
 
 /// Arguments of `measure`; `cargo cleanai measure --help` describes them.
 #[derive(Args)]
 pub struct Measure {
-    /// The model, `.pt` or `.pt2`.
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
-    /// The test inputs: an image folder, `.npz`, `.npy` or idx, with an optional range `#0..500`.
-    #[arg(long, value_name = "DATA")]
-    data: String,
-    /// The profile inputs (usually the training set), for criteria that need ranges.
-    #[arg(long, value_name = "DATA")]
-    profile: Option<String>,
-    /// Steps applied to each input, as in cleanai.toml: `["grayscale", { normalize = { mean = [0.5], std = [0.5] } }]`.
-    #[arg(long, value_name = "TOML", default_value = "[]")]
-    transform: String,
-    /// Layers the criteria look at unless they name their own.
-    #[arg(long, value_name = "SELECTOR", default_value = "default")]
-    layers: String,
-    /// What a neuron is: a channel, or every unit.
-    #[arg(long, value_name = "KIND", default_value = "channel", value_parser = ["channel", "unit"])]
-    neurons: String,
-    /// Inputs per forward pass.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH)]
-    batch: usize,
     #[command(flatten)]
-    options: ModelArguments,
+    measuring: Measuring,
     /// A criterion, for example `kmnc(k=1000)`; may be given several times.
     #[arg(long = "criterion", value_name = "CRITERION", required = true)]
     criteria: Vec<String>,
     /// Writes the result as JSON here; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// What an undecodable input does.
-    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "skip"])]
-    on_bad_input: String,
-    /// What a NaN or infinite activation does.
-    #[arg(long, value_name = "WHAT", default_value = "error", value_parser = ["error", "ignore"])]
-    non_finite: String,
+    /// Writes every input's numbers here: `.csv` or `.json`.
+    #[arg(long, value_name = "FILE")]
+    per_input: Option<PathBuf>,
 }
 
 impl Measure {
@@ -59,7 +34,7 @@ impl Measure {
         let texts = self.criteria.iter().map(|text| text.trim());
         let asked = texts.map(|text| Ok((text, text.parse()?))).collect::<Result<Vec<(&str, CriterionSpec)>>>()?;
         let specs: Vec<CriterionSpec> = asked.iter().map(|(_, spec)| spec.clone()).collect();
-        let mut measurement = measure::once(&self.declaration()?, &specs)?;
+        let mut measurement = self.measured(&specs)?;
         // Results stand under the words they were asked for with, not under their canonical form.
         let results = std::mem::take(&mut measurement.criteria);
         for (text, spec) in &asked {
@@ -78,24 +53,33 @@ impl Measure {
             }
             None => print(&measurement),
         }
+        if let Some(path) =
+            self.per_input.as_ref().filter(|_| self.json.as_ref().is_none_or(|path| path.as_os_str() != "-"))
+        {
+            anstream::println!("\nwritten to {}", path.display());
+        }
         Ok(())
     }
 
-    fn declaration(&self) -> Result<Declaration> {
-        let asked = Asked {
-            model: &self.model,
-            data: &self.data,
-            profile: self.profile.as_deref(),
-            transform: &self.transform,
-            batch: self.batch,
-            options: &self.options,
+    /// Measures, and writes what criteria say of single inputs where that is asked for.
+    fn measured(&self, specs: &[CriterionSpec]) -> Result<Measurement> {
+        let declaration = self.measuring.declaration("measure")?;
+        let Some(path) = &self.per_input else { return measure::once(&declaration, specs) };
+        let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+        let as_json = match ending.as_deref().and_then(OsStr::to_str) {
+            Some("csv") => false,
+            Some("json") => true,
+            _ => {
+                let what = format!("--per-input {} ends neither in .csv nor in .json", path.display());
+                return Err(Error::new(ErrorKind::Configuration, what).with_help("name it like inputs.csv"));
+            }
         };
-        let mut declaration = asked.declaration("measure")?;
-        declaration.layers = self.layers.parse::<Selector>()?;
-        declaration.neurons = if self.neurons == "unit" { NeuronKind::Unit } else { NeuronKind::Channel };
-        declaration.non_finite = if self.non_finite == "ignore" { NonFinite::Ignore } else { NonFinite::Error };
-        declaration.data.on_bad_input = if self.on_bad_input == "skip" { OnBadInput::Skip } else { OnBadInput::Fail };
-        Ok(declaration)
+        let (measurement, facts) = measure::with_inputs(&declaration, specs)?;
+        let criteria = measurement.criteria.iter().map(|(text, result)| (text.as_str(), &result.per_input));
+        let table = Table::new(&facts, criteria);
+        let text = if as_json { table.json().into_bytes() } else { table.csv()? };
+        report::file::write(path, &text)?;
+        Ok(measurement)
     }
 }
 

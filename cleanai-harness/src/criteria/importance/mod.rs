@@ -7,7 +7,7 @@ mod tests;
 
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
-use super::{Criterion, Direction, LayerImportance, Needs, Start, State};
+use super::{Criterion, Direction, LayerImportance, Needs, OfInputs, Start, State};
 use crate::declare::{CriterionSpec, Selector};
 use crate::importance::{Bias, RelevanceNeeds, Rule, Stabiliser};
 use crate::{Error, ErrorKind, Result};
@@ -161,6 +161,10 @@ impl Criterion for Importance {
 
     fn default_layers(&self) -> Option<Selector> {
         Some(Selector::Penultimate)
+    }
+
+    fn of_inputs(&self) -> OfInputs {
+        OfInputs::Items
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {

@@ -28,12 +28,29 @@ pub(super) struct ImportanceState {
     seen: Vec<HashMap<u128, Seen>>,
     /// Inputs without a combination in some layer, a value of theirs being not finite.
     skipped: u64,
+    /// The combinations of the inputs since these were last asked for, once they have been.
+    taken: Option<Taken>,
+}
+
+/// Combinations by number.
+#[derive(Default)]
+struct Taken {
+    /// The numbers of combinations of layers, in the order in which they were met.
+    numbers: HashMap<(usize, u128), u64>,
+    recent: Vec<u64>,
+}
+
+impl Taken {
+    fn take(&mut self, layer: usize, combination: u128) {
+        let next = self.numbers.len() as u64;
+        self.recent.push(*self.numbers.entry((layer, combination)).or_insert(next));
+    }
 }
 
 impl ImportanceState {
     pub fn new(scope: Scope, layers: Vec<Combinations>) -> Self {
         let seen = layers.iter().map(|_| HashMap::new()).collect();
-        Self { scope, layers, seen, skipped: 0 }
+        Self { scope, layers, seen, skipped: 0, taken: None }
     }
 
     pub fn restore(scope: Scope, layers: Vec<Combinations>, saved: &[u8]) -> Result<Self> {
@@ -47,7 +64,8 @@ impl ImportanceState {
         if !fits {
             return Err(scope.does_not_fit());
         }
-        Ok(Self { scope, layers, seen: seen.into_iter().map(|seen| seen.into_iter().collect()).collect(), skipped })
+        let seen = seen.into_iter().map(|seen| seen.into_iter().collect()).collect();
+        Ok(Self { scope, layers, seen, skipped, taken: None })
     }
 
     fn take<T: Copy>(&mut self, rows: &[T], values: &LayerValues<'_>, number: impl Fn(T) -> f64) {
@@ -57,6 +75,9 @@ impl ImportanceState {
                 Some(combination) => {
                     let first = (values.first + input) as u64;
                     seen.entry(combination).or_insert(Seen { first, inputs: 0 }).inputs += 1;
+                    if let Some(taken) = &mut self.taken {
+                        taken.take(values.layer, combination);
+                    }
                 }
                 None => self.skipped += 1,
             }
@@ -179,6 +200,22 @@ impl State for ImportanceState {
             layers,
             ..Figures::default()
         }
+    }
+
+    fn take_covered(&mut self) -> Option<Vec<u64>> {
+        let taken = self.taken.get_or_insert_with(|| {
+            let mut all: Vec<(usize, u128)> = self
+                .seen
+                .iter()
+                .enumerate()
+                .flat_map(|(layer, seen)| seen.keys().map(move |at| (layer, *at)))
+                .collect();
+            all.sort_unstable();
+            let mut taken = Taken::default();
+            all.into_iter().for_each(|(layer, combination)| taken.take(layer, combination));
+            taken
+        });
+        Some(std::mem::take(&mut taken.recent))
     }
 
     fn save(&self) -> Result<Vec<u8>> {

@@ -3,6 +3,7 @@
 mod by_hand;
 mod declared;
 mod interaction;
+mod items;
 mod profiles;
 mod properties;
 mod spread;

@@ -54,7 +54,7 @@ fn stream_of(widths: Vec<usize>, inputs: std::ops::Range<usize>) -> impl Strateg
 }
 
 /// A profile and a test stream over the same layers.
-fn streams() -> impl Strategy<Value = (Stream, Stream)> {
+pub(super) fn streams() -> impl Strategy<Value = (Stream, Stream)> {
     let width = prop_oneof![4 => 0usize..6, 1 => 60usize..70, 1 => 127usize..140];
     proptest::collection::vec(width, 0..4)
         .prop_flat_map(|widths| (stream_of(widths.clone(), 0..8), stream_of(widths, 0..12)))

@@ -6,6 +6,7 @@ mod formats;
 mod hostile;
 mod large;
 mod loader;
+mod manifest;
 mod real;
 mod steps;
 
