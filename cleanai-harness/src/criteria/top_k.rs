@@ -12,7 +12,9 @@ pub(crate) use super::most_active::top_k;
 use super::pattern_set::PatternSet;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
-use super::{BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, OfInputs, Start, State};
+use super::{
+    BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, OfInputs, Start, State,
+};
 
 const PLACES: ParameterKind = ParameterKind::Integer { at_least: 1, at_most: 1_000_000 };
 

@@ -3,7 +3,7 @@
 use super::plan::once_on;
 use super::{CriterionResult, InputFacts, Measurement};
 use crate::criteria::accuracy::largest;
-use crate::criteria::{BatchEnd, InputRange, LayerValues, Numbers, OfInputs, State, registry};
+use crate::criteria::{BatchEnd, InputRange, LayerValues, MostActive, Numbers, OfInputs, State, registry};
 use crate::data::DataSet;
 use crate::declare::nearest::listed;
 use crate::declare::{CriterionSpec, Declaration};
@@ -211,7 +211,20 @@ impl Held {
             (Numbers::Double(row), Numbers::Double(ends[0]), Numbers::Double(ends[1]))
         };
         let above = self.above.get(own).unwrap_or_default();
-        state.observe(LayerValues { layer, first, inputs: 1, neurons, values, above, low, high, ranges: range });
+        let (ranges, peaks, most_active) = (range, &[], &MostActive::default());
+        state.observe(LayerValues {
+            layer,
+            first,
+            inputs: 1,
+            neurons,
+            values,
+            above,
+            low,
+            high,
+            ranges,
+            peaks,
+            most_active,
+        });
     }
 }
 
