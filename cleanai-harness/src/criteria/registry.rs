@@ -10,7 +10,9 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::parameters::suggest;
-use super::{Criterion, accuracy, cleanai, corner, importance, interaction, nearest, nlc, section, threshold, top_k};
+use super::{
+    Criterion, accuracy, cleanai, confidence, corner, importance, interaction, nearest, nlc, section, threshold, top_k,
+};
 
 pub use super::parameters::{
     Arguments, COMMON_PARAMETERS, CriterionDescription, ParameterDescription, ParameterKind, layers_of, neurons_of,
@@ -95,6 +97,8 @@ static BUILT_IN: &[CriterionRegistration] = &[
     CriterionRegistration { description: interaction::VV, build: interaction::build_vv },
     CriterionRegistration { description: importance::IDC, build: importance::build },
     CriterionRegistration { description: accuracy::ACCURACY, build: accuracy::build },
+    CriterionRegistration { description: confidence::ECE, build: confidence::build_ece },
+    CriterionRegistration { description: confidence::HIGH_CONFIDENCE, build: confidence::build_high_confidence },
 ];
 
 static CLEANAI: &[CriterionRegistration] = &cleanai::ALL;

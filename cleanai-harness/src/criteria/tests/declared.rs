@@ -28,7 +28,7 @@ const MEAN_DIFFERENCE: &str = "the neuron's mean difference between profile inpu
 #[test]
 fn unknown_names_get_the_nearest() {
     let known = "known are `nc`, `nac`, `kmnc`, `nbc`, `snac`, `tknc`, `tknp`, `cc`, `nlc`, `ss`, `sv`, `vs`, `vv`, \
-                 `idc`, `accuracy`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
+                 `idc`, `accuracy`, `ece`, `high_confidence`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
                  `cleanai::vs`, `cleanai::vv`, `cleanai::tknc`, `cleanai::nbc`, `cleanai::mnc` and `test::inputs`";
     assert_eq!(refusal("kmcn"), format!("there is no criterion `kmcn`\n  help: did you mean `kmnc`? {known}"));
     assert!(refusal("acuracy").contains("did you mean `accuracy`?"));
@@ -144,7 +144,7 @@ fn profiles_are_asked_for_and_checked() {
             assert!(other.err().expect("refused").to_string().contains("of other layers"));
         }
     }
-    for name in ["nc", "nac", "tknc", "tknp", "accuracy"] {
+    for name in ["nc", "nac", "tknc", "tknp", "accuracy", "ece", "high_confidence"] {
         let criterion = registry::criterion(&spec(name)).unwrap();
         assert!(!criterion.needs().profile);
         assert!(criterion.start(Start { layers: &layers, neurons: &[], profile: None }).is_err());
@@ -229,6 +229,7 @@ fn descriptions_tell_what_is_accepted() {
         ("idc", "zeros", "keep"),
         ("idc", "task", "classification"),
         ("idc", "fallback", "none"),
+        ("high_confidence", "threshold", "0.9"),
         ("cleanai::tc", "threshold", "0.75"),
         ("cleanai::sign", "inputs", "[]"),
         ("cleanai::value", "threshold", "0.75"),
