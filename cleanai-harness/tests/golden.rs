@@ -29,6 +29,8 @@ fn check(golden_name: &str, stem: &str, case: &Case<'_>) {
     }
 }
 
+const CIFAR: &str = "[\"scale\", { normalize = { mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225] } }]";
+
 const MNIST: Case<'static> = Case {
     model: "",
     profile: Some("mnist/train-images-idx3-ubyte.gz#0..2000"),
@@ -53,7 +55,7 @@ fn resnet20_on_cifar10() {
         model: "",
         profile: Some(&format!("{images}#0..400")),
         test: &format!("{images}#400..600"),
-        transform: "[\"scale\", { normalize = { mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225] } }]",
+        transform: CIFAR,
     };
     check("cifar_resnet20.json", "cifar10/resnet20", &case);
 }
@@ -147,4 +149,62 @@ fn cleanai_without_activation_modules_is_an_error() {
     let error = measure::once(&declaration(&data, &case), &["cleanai::nc".parse().unwrap()]).unwrap_err();
     assert!(error.what().contains("calls no module of class ReLU, Sigmoid"), "{error}");
     assert!(error.help().unwrap().contains("`nc`, `nac`"), "{error}");
+}
+
+/// How sure the model is and how often it is right, bin by bin; the reference has all of it in one entry.
+fn check_confidence(golden_name: &str, stem: &str, case: &Case<'_>) {
+    let Some(data) = real_data() else { return };
+    let golden = json(&data.join("../reference/golden").join(golden_name));
+    let (expected, inputs) = (&golden["results"]["calibration()"], golden["meta"]["test_inputs"].as_u64().unwrap());
+    let specs = ["ece", "high_confidence"].map(|text| (text.to_owned(), text.parse().unwrap()));
+    let close = |found: &Value, expected: &Value, what: &str| match (found.as_f64(), expected.as_f64()) {
+        (Some(found), Some(expected)) => {
+            assert!((found - expected).abs() <= 1e-6, "{what}: {found}, golden {expected}")
+        }
+        _ => assert_eq!(found, expected, "{what}"),
+    };
+    for form in ["traced.pt", "scripted.pt", "pt2"] {
+        let model = format!("{stem}.{form}");
+        let measured = measured(&declaration(&data, &Case { model: &model, profile: None, ..*case }), &specs);
+        let (ece, high) = (&measured.criteria["ece"], &measured.criteria["high_confidence"]);
+        close(&ece.value.into(), &expected["ece"], &format!("{model}: ece"));
+        close(&ece.details["accuracy"], &expected["accuracy"], &format!("{model}: accuracy"));
+        assert_eq!(ece.details["without_confidence"], 0, "{model}");
+        let bins = expected["bins"].as_array().unwrap();
+        let own = ece.details["bins"].as_array().unwrap();
+        assert_eq!(own.len(), bins.len(), "{model}");
+        for (at, (own, bin)) in own.iter().zip(bins).enumerate() {
+            assert_eq!(own["lower"].as_f64(), bin["lo"].as_f64(), "{model} bin {at}");
+            assert_eq!(own["upper"].as_f64(), bin["hi"].as_f64(), "{model} bin {at}");
+            assert_eq!(own["inputs"], bin["count"], "{model} bin {at}");
+            close(&own["accuracy"], &bin["accuracy"], &format!("{model} bin {at}: accuracy"));
+            close(&own["mean_confidence"], &bin["confidence"], &format!("{model} bin {at}: mean confidence"));
+            assert_eq!(ece.details[&format!("bin_{}", at + 1)], own["accuracy"], "{model} bin {at}");
+        }
+        let last = bins.last().unwrap();
+        assert_eq!((high.covered, high.total), (last["count"].as_u64(), Some(inputs)), "{model}: high confidence");
+        close(&high.details["accuracy"], &last["accuracy"], &format!("{model}: accuracy at high confidence"));
+        // One row for each input, which together are the figures.
+        for result in [ece, high] {
+            let columns = &result.per_input.columns;
+            assert_eq!(result.per_input.inputs, (0..inputs).collect::<Vec<_>>(), "{model}");
+            assert!(columns.iter().all(|(_, numbers)| numbers.len() as u64 == inputs), "{model}");
+            let right: f64 = columns[2].1.iter().sum();
+            assert_eq!(Some(right / inputs as f64), golden["meta"]["test_accuracy"].as_f64(), "{model}");
+            assert_eq!(result.classes.values().map(|class| class.inputs).sum::<u64>(), inputs, "{model}");
+        }
+        eprintln!("{model}: ece {}, golden {}", ece.value.unwrap(), expected["ece"]);
+    }
+}
+
+#[test]
+fn confidence_of_the_lenets_and_resnet20() {
+    check_confidence("deepxplore_lenet1.json", "lenet/deepxplore_lenet1", &MNIST);
+    check_confidence("deepxplore_lenet5.json", "lenet/deepxplore_lenet5", &MNIST);
+    let images = "cifar10/convnetjs_train4000_u8_nhwc.npy,cifar10/convnetjs_train4000_labels_matched_u8.npy#400..600";
+    check_confidence(
+        "cifar_resnet20.json",
+        "cifar10/resnet20",
+        &Case { model: "", profile: None, test: images, transform: CIFAR },
+    );
 }

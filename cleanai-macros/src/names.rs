@@ -78,6 +78,8 @@ pub const CRITERIA: &[Criterion] = &[
     on_layers("dsc", &[BUCKETS, LOWER, UPPER]),
     on_layers("mdsc", &[BUCKETS, LOWER, UPPER]),
     Criterion { name: "accuracy", parameters: &[], observes_layers: false },
+    Criterion { name: "ece", parameters: &[], observes_layers: false },
+    Criterion { name: "high_confidence", parameters: &[("threshold", Kind::Distance)], observes_layers: false },
 ];
 
 const fn on_layers(name: &'static str, parameters: &'static [(&'static str, Kind)]) -> Criterion {

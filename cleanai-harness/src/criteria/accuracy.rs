@@ -8,14 +8,15 @@ use crate::declare::CriterionSpec;
 
 use super::registry::{Arguments, CriterionDescription};
 use super::scope::{Scope, share};
-use super::{BatchEnd, Criterion, Direction, Figures, LayerValues, Needs, Start, State};
+use super::{BatchEnd, Criterion, Direction, Figures, LabelFigures, LayerValues, Needs, Start, State};
 
 /// `accuracy`: the share of inputs whose largest logit is that of their label.
 ///
 /// Ties go to the lowest class; a logit that is NaN is never the largest; a label the model has no logit for is never
 /// met. Layers and neuron kind make no difference. The value is correct / inputs, in 0..=1.
 ///
-/// Details: `correct`, and `per_class`, an object `{label: {"correct", "total"}}` of the labels that occur.
+/// Details: `correct`, and `per_class`, an object `{label: {"correct", "total"}}` of the labels that occur. The inputs of each label have a value of
+/// their own.
 ///
 /// ```
 /// use cleanai_harness::criteria::{BatchEnd, Start, registry};
@@ -115,7 +116,12 @@ impl State for AccuracyState {
                 (label.to_string(), serde_json::json!({ "correct": tally.correct, "total": tally.total }))
             })
             .collect();
+        let classes = self.classes.iter().map(|(label, Tally { correct, total })| {
+            let value = share(*correct, *total);
+            (*label, LabelFigures { inputs: *total, value, covered: Some(*correct), total: Some(*total) })
+        });
         Figures {
+            classes: classes.collect(),
             value: share(correct, total),
             covered: Some(correct),
             total: Some(total),

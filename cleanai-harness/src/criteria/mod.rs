@@ -7,6 +7,7 @@ pub mod accuracy;
 mod bit_set;
 pub mod cleanai;
 mod columns;
+pub mod confidence;
 pub mod corner;
 mod coverage;
 mod double_double;

@@ -11,7 +11,8 @@ use crate::{Error, ErrorKind, Result};
 
 use super::parameters::suggest;
 use super::{
-    Criterion, accuracy, cleanai, corner, importance, interaction, nearest, nlc, section, surprise, threshold, top_k,
+    Criterion, accuracy, cleanai, confidence, corner, importance, interaction, nearest, nlc, section, surprise,
+    threshold, top_k,
 };
 
 pub use super::parameters::{
@@ -103,6 +104,8 @@ static BUILT_IN: &[CriterionRegistration] = &[
     CriterionRegistration { description: surprise::DSC, build: surprise::build_dsc },
     CriterionRegistration { description: surprise::MDSC, build: surprise::build_mdsc },
     CriterionRegistration { description: accuracy::ACCURACY, build: accuracy::build },
+    CriterionRegistration { description: confidence::ECE, build: confidence::build_ece },
+    CriterionRegistration { description: confidence::HIGH_CONFIDENCE, build: confidence::build_high_confidence },
 ];
 
 static CLEANAI: &[CriterionRegistration] = &cleanai::ALL;

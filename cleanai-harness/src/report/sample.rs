@@ -439,3 +439,37 @@ pub(crate) fn surprising() -> Outcome {
 pub(crate) fn all() -> Vec<Outcome> {
     vec![passed(), threshold_failure(), regression(), missing_local(), error(), everything_fails()]
 }
+
+/// A passed test that requires `ece` too: the bins of a LeNet-5 on 500 MNIST digits.
+#[cfg(feature = "pdf")]
+pub(crate) fn calibrated() -> Outcome {
+    let bins = [
+        (0.0, 0.2, 0, None),
+        (0.2, 0.4, 0, None),
+        (0.4, 0.6, 4, Some((0.5, 0.506_873))),
+        (0.6, 0.8, 9, Some((5.0 / 9.0, 0.697_849))),
+        (0.8, 0.9, 6, Some((2.0 / 3.0, 0.845_671))),
+        (0.9, 1.0, 481, Some((1.0, 0.996_205))),
+    ];
+    let listed = bins.map(|(lower, upper, inputs, found)| {
+        let (accuracy, confidence) = found.unzip();
+        serde_json::json!({
+            "lower": lower, "upper": upper, "inputs": inputs, "accuracy": accuracy, "mean_confidence": confidence,
+        })
+    });
+    let mut ece = ratios(Vec::new());
+    (ece.value, ece.covered, ece.total, ece.direction) = (Some(0.008_415), None, None, Direction::LowerIsBetter);
+    ece.details = bins
+        .iter()
+        .enumerate()
+        .map(|(at, (.., found))| (format!("bin_{}", at + 1), found.map(|found| found.0).into()))
+        .chain([("bins".to_owned(), listed.to_vec().into()), ("without_confidence".to_owned(), 0.into())])
+        .collect();
+    let mut outcome = passed();
+    outcome.test.name = "lenet5_calibrated".into();
+    outcome.test.line = 80;
+    if let Some(measurement) = &mut outcome.measurement {
+        measurement.criteria.insert("ece".into(), ece);
+    }
+    outcome
+}

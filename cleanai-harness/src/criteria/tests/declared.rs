@@ -30,7 +30,7 @@ const LARGEST: &str = "what 99.9 % of the profile set's scores reach at most";
 #[test]
 fn unknown_names_get_the_nearest() {
     let known = "known are `nc`, `nac`, `kmnc`, `nbc`, `snac`, `tknc`, `tknp`, `cc`, `nlc`, `ss`, `sv`, `vs`, `vv`, \
-                 `idc`, `lsa`, `dsa`, `mdsa`, `lsc`, `dsc`, `mdsc`, `accuracy`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
+                 `idc`, `lsa`, `dsa`, `mdsa`, `lsc`, `dsc`, `mdsc`, `accuracy`, `ece`, `high_confidence`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
                  `cleanai::vs`, `cleanai::vv`, `cleanai::tknc`, `cleanai::nbc`, `cleanai::mnc` and `test::inputs`";
     assert_eq!(refusal("kmcn"), format!("there is no criterion `kmcn`\n  help: did you mean `kmnc`? {known}"));
     assert!(refusal("acuracy").contains("did you mean `accuracy`?"));
@@ -146,7 +146,7 @@ fn profiles_are_asked_for_and_checked() {
             assert!(other.err().expect("refused").to_string().contains("of other layers"));
         }
     }
-    for name in ["nc", "nac", "tknc", "tknp", "accuracy"] {
+    for name in ["nc", "nac", "tknc", "tknp", "accuracy", "ece", "high_confidence"] {
         let criterion = registry::criterion(&spec(name)).unwrap();
         assert!(!criterion.needs().profile);
         assert!(criterion.start(Start { layers: &layers, neurons: &[], profile: None }).is_err());
@@ -242,6 +242,7 @@ fn descriptions_tell_what_is_accepted() {
         ("mdsc", "n", "1000"),
         ("mdsc", "lower", SMALLEST),
         ("mdsc", "upper", LARGEST),
+        ("high_confidence", "threshold", "0.9"),
         ("cleanai::tc", "threshold", "0.75"),
         ("cleanai::sign", "inputs", "[]"),
         ("cleanai::value", "threshold", "0.75"),

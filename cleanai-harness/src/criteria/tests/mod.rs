@@ -1,6 +1,7 @@
 //! Tests of the criteria through the registry, as the pass uses them.
 
 mod by_hand;
+mod confidence;
 mod declared;
 mod interaction;
 mod items;

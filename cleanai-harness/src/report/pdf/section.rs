@@ -9,6 +9,7 @@ use super::importance;
 use super::layout::{
     AMBER, Align, BLACK, BLUE, BODY, Canvas, GREEN, GREY, HAIRLINE, Ink, LEFT, NOTE, Pen, RED, RIGHT, STRONG, pen,
 };
+use super::reliability;
 use super::surprise;
 use super::table::{Cell, Column, head_height};
 use crate::criteria::{Direction, LayerFigures};
@@ -443,7 +444,11 @@ fn details(canvas: &mut Canvas, result: &CriterionResult) {
         (importance::DETAIL, importance::neurons(canvas, result)),
         (surprise::DETAIL, surprise::classes(canvas, result)),
     ];
-    let listed = result.details.iter().filter(|(name, _)| !drawn.contains(&(name.as_str(), true)));
+    let diagram = reliability::diagram(canvas, result);
+    let listed = result
+        .details
+        .iter()
+        .filter(|(name, _)| !drawn.contains(&(name.as_str(), true)) && !(diagram && reliability::is_part(name)));
     let mut lines: Vec<(String, String)> =
         listed.map(|(name, value)| (name.replace('_', " "), text::detail(value))).collect();
     lines.extend(carriers(result));

@@ -361,3 +361,43 @@ fn of_many_classes_the_most_surprising_are_shown() {
     let found = pages(&rendered(&[outcome])).concat();
     assert!(found.iter().any(|text| text.contains("predicted classes: ")), "{found:?}");
 }
+
+#[test]
+fn reliability_is_a_diagram_with_its_table() {
+    let outcome = sample::calibrated();
+    let bytes = rendered(std::slice::from_ref(&outcome));
+    let found = pages(&bytes).concat();
+    let has = |wanted: &str| found.iter().any(|text| text == wanted);
+    for text in [
+        "Layers: ece",
+        "Reliability: accuracy by confidence",
+        "[0.8, 0.9)",
+        "[0.9, 1]",
+        "481",
+        "0.5556",
+        "0.6978",
+        "-0.1423",
+        "without confidence:",
+    ] {
+        assert!(has(text), "{text:?} is not in {found:?}");
+    }
+    assert!(!has("bins:") && !has("bin 4:"), "{found:?}");
+    assert!(!found.iter().any(|text| text.contains("mean_confidence")), "{found:?}");
+}
+
+#[test]
+fn bins_that_are_no_bins_are_listed_as_before() {
+    for bins in [
+        serde_json::json!([]),
+        serde_json::json!({ "lower": 0 }),
+        serde_json::json!([{ "lower": 0.5, "upper": 0.5, "inputs": 1 }]),
+        serde_json::json!([{ "lower": 0.0, "upper": 1.0, "inputs": 1, "accuracy": 7.0 }]),
+        vec![serde_json::json!({ "lower": 0.0, "upper": 1.0, "inputs": 1 }); 101].into(),
+    ] {
+        let mut outcome = sample::calibrated();
+        let measurement = outcome.measurement.as_mut().unwrap();
+        measurement.criteria.get_mut("ece").unwrap().details.insert("bins".into(), bins);
+        let found = pages(&rendered(&[outcome])).concat();
+        assert!(found.iter().any(|text| text == "bins:") && !found.iter().any(|text| text.starts_with("Reliability")));
+    }
+}

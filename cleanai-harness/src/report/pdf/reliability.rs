@@ -1,0 +1,135 @@
+//! What `ece` reports beside its figure: the reliability diagram, how often the model is right against how sure it is.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::content::heading;
+use super::font::Face;
+use super::layout::{AMBER, Align, BLUE, Canvas, GREY, HAIRLINE, LEFT, NOTE, RIGHT, SHADE, STRONG, pen};
+use super::table::{Cell, Column, head_height};
+use crate::measure::CriterionResult;
+use crate::report::{figure, text};
+
+/// The detail that is drawn.
+const DETAIL: &str = "bins";
+
+/// No more bins are drawn.
+const MOST_BINS: usize = 100;
+
+/// Size of the diagram in points.
+const WIDE: f32 = 300.0;
+const HIGH: f32 = 150.0;
+/// What stands to its left, and below it.
+const BESIDE: f32 = 26.0;
+const BELOW: f32 = 26.0;
+
+/// Inputs whose confidence lies between two edges.
+#[derive(Deserialize)]
+struct Bin {
+    lower: f64,
+    upper: f64,
+    inputs: u64,
+    accuracy: Option<f64>,
+    mean_confidence: Option<f64>,
+}
+
+impl Bin {
+    /// Whether it can be drawn: a file may hold anything.
+    fn is_sound(&self) -> bool {
+        let share = |number: f64| (0.0..=1.0).contains(&number);
+        let shares = [Some(self.lower), Some(self.upper), self.accuracy, self.mean_confidence];
+        self.lower < self.upper && shares.into_iter().flatten().all(share)
+    }
+}
+
+/// Whether this detail is part of the diagram, where one is drawn.
+pub(super) fn is_part(detail: &str) -> bool {
+    detail == DETAIL || detail.strip_prefix("bin_").is_some_and(|number| number.parse::<usize>().is_ok())
+}
+
+/// Draws the bins of a result; says whether it could: another criterion may have a detail of this name.
+pub(super) fn diagram(canvas: &mut Canvas, result: &CriterionResult) -> bool {
+    let Some(listed) = result.details.get(DETAIL).and_then(Value::as_array) else { return false };
+    let bins = listed.iter().take(MOST_BINS + 1).map(|bin| Bin::deserialize(bin).ok().filter(Bin::is_sound));
+    let bins: Vec<Bin> = match bins.collect::<Option<Vec<_>>>() {
+        Some(bins) if (1..=MOST_BINS).contains(&bins.len()) => bins,
+        _ => return false,
+    };
+    heading(canvas, "Reliability: accuracy by confidence", HIGH + BELOW + 34.0);
+    let legend = "Bars: how often the model is right where it is this confident (its largest softmax). Marks: its mean confidence there. Bars that \
+                  stay below their marks tell of too much confidence. Below each bar: its inputs. Difference: accuracy less confidence.";
+    canvas.paragraph(LEFT, RIGHT, NOTE, legend);
+    canvas.space(8.0);
+    plot(canvas, &bins);
+    table(canvas, &bins);
+    true
+}
+
+fn plot(canvas: &mut Canvas, bins: &[Bin]) {
+    let small = pen(Face::Regular, 7.0, GREY);
+    canvas.ensure(HIGH + BELOW);
+    let (top, left) = (canvas.y(), LEFT + BESIDE);
+    let x = |share: f64| left + share as f32 * WIDE;
+    let y = |share: f64| top + HIGH - share as f32 * HIGH;
+    canvas.fill(left, top, WIDE, HIGH, SHADE);
+    for share in [0.0, 0.2, 0.4, 0.6, 0.8, 1.0] {
+        canvas.fill(left, y(share), WIDE, 0.4, HAIRLINE);
+        canvas.text(left - 5.0, y(share) + 2.4, Align::Right, BESIDE, small, &format!("{share:.1}"));
+    }
+    for bin in bins {
+        let (from, wide) = (x(bin.lower) + 1.0, x(bin.upper) - x(bin.lower) - 2.0);
+        if let Some(accuracy) = bin.accuracy.filter(|_| bin.inputs > 0) {
+            // Never right is still to be seen.
+            canvas.fill(from, y(accuracy).min(top + HIGH - 0.8), wide, (accuracy as f32 * HIGH).max(0.8), BLUE);
+        }
+    }
+    // Where confidence and accuracy are the same.
+    const DOTS: u32 = 40;
+    for dot in 0..=DOTS {
+        let share = f64::from(dot) / f64::from(DOTS);
+        canvas.fill(x(share) - 0.5, y(share) - 0.5, 1.0, 1.0, GREY);
+    }
+    for (at, bin) in bins.iter().enumerate() {
+        let (from, wide) = (x(bin.lower) + 1.0, x(bin.upper) - x(bin.lower) - 2.0);
+        if let Some(confidence) = bin.mean_confidence.filter(|_| bin.inputs > 0) {
+            canvas.fill(from, y(confidence) - 0.9, wide, 1.8, AMBER);
+        }
+        let below = top + HIGH + 9.0;
+        let edge = |share: f64| format!("{share:.2}").trim_end_matches('0').trim_end_matches('.').to_owned();
+        canvas.text(x(bin.lower), below, Align::Centre, WIDE, small, &edge(bin.lower));
+        if at + 1 == bins.len() {
+            canvas.text(x(bin.upper), below, Align::Centre, WIDE, small, &edge(bin.upper));
+        }
+        let middle = x((bin.lower + bin.upper) / 2.0);
+        canvas.text(middle, below + 10.0, Align::Centre, wide + 1.0, small, &text::grouped(bin.inputs));
+    }
+    canvas.space(HIGH + BELOW);
+}
+
+fn table(canvas: &mut Canvas, bins: &[Bin]) {
+    let columns = [
+        Column::rest("CONFIDENCE"),
+        Column::right("INPUTS", 60.0),
+        Column::left("", 84.0),
+        Column::right("ACCURACY", 60.0),
+        Column::right("MEAN CONFIDENCE", 84.0),
+        Column::right("DIFFERENCE", 60.0),
+    ];
+    let all = bins.iter().map(|bin| bin.inputs as f64).sum::<f64>();
+    let decimal = |number: Option<f64>| figure::value(number, figure::Style::Decimal);
+    let row = |(at, bin): (usize, &Bin)| {
+        let gap = bin.accuracy.zip(bin.mean_confidence).map(|(accuracy, confidence)| accuracy - confidence);
+        let closing = if at + 1 == bins.len() { ']' } else { ')' };
+        vec![
+            Cell::text(format!("[{}, {}{closing}", bin.lower, bin.upper)),
+            Cell::text(text::grouped(bin.inputs)),
+            Cell::Bar((all > 0.0).then(|| bin.inputs as f64 / all), GREY),
+            Cell::with(STRONG, decimal(bin.accuracy)),
+            Cell::text(decimal(bin.mean_confidence)),
+            Cell::with(NOTE, gap.map_or_else(|| "-".to_owned(), |gap| format!("{gap:+.4}"))),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = bins.iter().enumerate().map(row).collect();
+    canvas.ensure(head_height(rows.len()));
+    canvas.table(&columns, &rows, |_| None);
+}
