@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and the words that explain it.
 
 mod explain;
+mod monitor;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand};
 
 pub use explain::Explain;
+pub use monitor::Monitor;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -65,6 +67,8 @@ pub enum Command {
     Measure(Measure),
     /// Write heat maps of inputs: which pixels and neurons speak for the class a model predicts
     Explain(Explain),
+    /// Make a monitor that tells a service which predictions not to trust
+    Monitor(Monitor),
     /// Write a PDF on a model and inputs drawn from a data set, with the tables of the CleanAI library
     Report(Report),
 }
@@ -128,6 +132,9 @@ pub struct Measure {
     /// The inputs whose neuron ranges kmnc, nbc and snac are measured against (the training set), written like --data
     #[arg(long, value_name = "DATA")]
     pub profile: Option<String>,
+    /// Inputs that monitors (src, mrc, topk, knn) must not accept, unless they name their own, written like --data
+    #[arg(long, value_name = "DATA")]
+    pub untrusted: Option<String>,
     /// The steps from a file to a model input, as in cleanai.toml: '[{ resize = [28, 28] }, "grayscale", "scale"]'
     #[arg(long, value_name = "TOML")]
     pub transform: Option<String>,
@@ -272,6 +279,7 @@ impl Measure {
         option(&mut words, "--model", Some(&self.model));
         option(&mut words, "--data", Some(&self.data));
         option(&mut words, "--profile", self.profile.as_ref());
+        option(&mut words, "--untrusted", self.untrusted.as_ref());
         option(&mut words, "--transform", self.transform.as_ref());
         option(&mut words, "--layers", self.layers.as_ref());
         option(&mut words, "--neurons", self.neurons.as_ref());

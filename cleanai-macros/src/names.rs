@@ -15,6 +15,8 @@ pub enum Kind {
     Neurons,
     /// One of these words, in quotes.
     Word(&'static [&'static str]),
+    /// A path in quotes.
+    Data,
     /// A range of integers of at least 2, `2..=4`.
     Range,
 }
@@ -35,6 +37,9 @@ const PAIRS: (&str, Kind) = ("pairs", Kind::Word(&["all", "consecutive"]));
 
 /// What they count as a change of value.
 const DISTANCE: (&str, Kind) = ("distance", Kind::Distance);
+
+/// The inputs a monitor must not accept.
+const UNTRUSTED: (&str, Kind) = ("untrusted", Kind::Data);
 
 /// Every criterion without a namespace.
 pub const CRITERIA: &[Criterion] = &[
@@ -65,6 +70,11 @@ pub const CRITERIA: &[Criterion] = &[
             ("fallback", Kind::Word(&["none", "gradient"])),
         ],
     ),
+    on_layers("src", &[UNTRUSTED]),
+    on_layers("src_in_range", &[UNTRUSTED]),
+    on_layers("mrc", &[("q", Kind::Count), UNTRUSTED]),
+    on_layers("topk", &[("k", Kind::Count), UNTRUSTED]),
+    on_layers("knn", &[("k", Kind::Count), UNTRUSTED]),
     Criterion { name: "accuracy", parameters: &[], observes_layers: false },
 ];
 

@@ -10,7 +10,9 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::parameters::suggest;
-use super::{Criterion, accuracy, cleanai, corner, importance, interaction, nearest, nlc, section, threshold, top_k};
+use super::{
+    Criterion, accuracy, cleanai, corner, importance, interaction, monitors, nearest, nlc, section, threshold, top_k,
+};
 
 pub use super::parameters::{
     Arguments, COMMON_PARAMETERS, CriterionDescription, ParameterDescription, ParameterKind, layers_of, neurons_of,
@@ -94,6 +96,11 @@ static BUILT_IN: &[CriterionRegistration] = &[
     CriterionRegistration { description: interaction::VS, build: interaction::build_vs },
     CriterionRegistration { description: interaction::VV, build: interaction::build_vv },
     CriterionRegistration { description: importance::IDC, build: importance::build },
+    CriterionRegistration { description: monitors::SRC, build: monitors::build },
+    CriterionRegistration { description: monitors::SRC_IN_RANGE, build: monitors::build },
+    CriterionRegistration { description: monitors::MRC, build: monitors::build },
+    CriterionRegistration { description: monitors::TOPK, build: monitors::build },
+    CriterionRegistration { description: monitors::KNN, build: monitors::build },
     CriterionRegistration { description: accuracy::ACCURACY, build: accuracy::build },
 ];
 

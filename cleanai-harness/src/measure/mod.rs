@@ -15,6 +15,8 @@ mod importance;
 #[cfg(feature = "torch")]
 mod job;
 #[cfg(feature = "torch")]
+mod monitor;
+#[cfg(feature = "torch")]
 mod needs;
 #[cfg(feature = "torch")]
 mod pass;
@@ -30,7 +32,7 @@ pub mod probe;
 mod profile;
 mod query;
 #[cfg(feature = "torch")]
-mod reader;
+pub(crate) mod reader;
 mod saturation;
 #[cfg(feature = "torch")]
 mod trace_store;
@@ -41,6 +43,8 @@ use std::collections::BTreeMap;
 pub use analyse::analyse;
 #[cfg(feature = "torch")]
 pub use explain::{Explanation, LayerRelevance, NeuronRelevance, Request, explain};
+#[cfg(feature = "torch")]
+pub use monitor::{ExportedMonitor, export_monitor};
 pub use per_input::{Ranked, RankedInput};
 #[cfg(feature = "torch")]
 pub use plan::{Plan, once};

@@ -1,10 +1,11 @@
-//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain` and `report` run it.
+//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain`, `monitor` and `report` run it.
 
 mod asked;
 mod explain;
 mod inspect;
 mod measure;
 mod model;
+mod monitor;
 mod report;
 
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ enum Command {
     Measure(measure::Measure),
     /// Writes heat maps of inputs: what their predicted class is seen by.
     Explain(explain::Explain),
+    /// Makes monitors for services.
+    Monitor(monitor::Monitor),
     /// Writes a PDF on a model and inputs drawn from a data set, without a test.
     Report(report::Report),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run(),
         Command::Measure(measure) => measure.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Monitor(monitor) => monitor.run(),
         Command::Report(report) => report.run(),
     };
     match done {

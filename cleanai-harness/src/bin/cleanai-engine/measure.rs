@@ -25,6 +25,9 @@ pub struct Measure {
     /// The profile inputs (usually the training set), for criteria that need ranges.
     #[arg(long, value_name = "DATA")]
     profile: Option<String>,
+    /// Inputs that must not be accepted, for monitors that name none themselves.
+    #[arg(long, value_name = "DATA")]
+    untrusted: Option<String>,
     /// Steps applied to each input, as in cleanai.toml: `["grayscale", { normalize = { mean = [0.5], std = [0.5] } }]`.
     #[arg(long, value_name = "TOML", default_value = "[]")]
     transform: String,
@@ -86,6 +89,7 @@ impl Measure {
             model: &self.model,
             data: &self.data,
             profile: self.profile.as_deref(),
+            untrusted: self.untrusted.as_deref(),
             transform: &self.transform,
             batch: self.batch,
             options: &self.options,

@@ -9,6 +9,7 @@ use super::importance;
 use super::layout::{
     AMBER, Align, BLACK, BLUE, BODY, Canvas, GREEN, GREY, HAIRLINE, Ink, LEFT, NOTE, Pen, RED, RIGHT, STRONG, pen,
 };
+use super::monitor;
 use super::table::{Cell, Column, head_height};
 use crate::criteria::{Direction, LayerFigures};
 use crate::declare::NeuronKind;
@@ -438,8 +439,10 @@ fn neurons(criterion: &str, default: NeuronKind) -> NeuronKind {
 
 /// What else a criterion reports, one line each; longer lists are in the JSON report.
 fn details(canvas: &mut Canvas, result: &CriterionResult) {
-    let drawn = importance::neurons(canvas, result);
-    let listed = result.details.iter().filter(|(name, _)| !drawn || *name != importance::DETAIL);
+    let important = importance::neurons(canvas, result).then_some(importance::DETAIL);
+    let monitored = monitor::tables(canvas, result).then_some(monitor::DETAIL);
+    let drawn = |name: &str| [important, monitored].contains(&Some(name));
+    let listed = result.details.iter().filter(|(name, _)| !drawn(name));
     let mut lines: Vec<(String, String)> =
         listed.map(|(name, value)| (name.replace('_', " "), text::detail(value))).collect();
     lines.extend(carriers(result));
