@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and the words that explain it.
 
 mod explain;
+mod monitor;
 mod select;
 
 use std::ffi::OsString;
@@ -11,6 +12,7 @@ use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand};
 
 pub use explain::Explain;
+pub use monitor::Monitor;
 pub use select::Select;
 
 const STYLES: Styles = Styles::styled()
@@ -69,6 +71,8 @@ pub enum Command {
     Explain(Explain),
     /// Choose the inputs that add most coverage, the fewest that keep it, or the most surprising, as a manifest
     Select(Select),
+    /// Make a monitor that tells a service which predictions not to trust
+    Monitor(Monitor),
     /// Write a PDF on a model and inputs drawn from a data set, with the tables of the CleanAI library
     Report(Report),
 }
@@ -132,6 +136,9 @@ pub struct Measure {
     /// The inputs whose neuron ranges kmnc, nbc and snac are measured against (the training set), written like --data
     #[arg(long, value_name = "DATA")]
     pub profile: Option<String>,
+    /// Inputs that monitors (src, mrc, topk, knn) must not accept, unless they name their own, written like --data
+    #[arg(long, value_name = "DATA")]
+    pub untrusted: Option<String>,
     /// The steps from a file to a model input, as in cleanai.toml: '[{ resize = [28, 28] }, "grayscale", "scale"]'
     #[arg(long, value_name = "TOML")]
     pub transform: Option<String>,
@@ -279,6 +286,7 @@ impl Measure {
         option(&mut words, "--model", Some(&self.model));
         option(&mut words, "--data", Some(&self.data));
         option(&mut words, "--profile", self.profile.as_ref());
+        option(&mut words, "--untrusted", self.untrusted.as_ref());
         option(&mut words, "--transform", self.transform.as_ref());
         option(&mut words, "--layers", self.layers.as_ref());
         option(&mut words, "--neurons", self.neurons.as_ref());

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Measure(measure) => run::engine(&measure.model, &measure.forward()),
         Command::Explain(explain) => run::engine(&explain.model, &explain.forward()),
         Command::Select(select) => run::engine(&select.model, &select.forward()),
+        Command::Monitor(monitor) => run::engine(monitor.model(), &monitor.forward()),
         Command::Report(report) => run::engine(&report.model, &report.forward()),
     };
     match result {

@@ -56,6 +56,7 @@ pub mod importance;
 pub mod kernel;
 pub mod measure;
 pub mod model;
+pub mod monitor;
 pub mod prelude;
 #[doc(hidden)]
 pub mod private;

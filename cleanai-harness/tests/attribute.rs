@@ -34,6 +34,7 @@ fn options(_: &Measurement) {}
     nac @ layer4.* >= 0.1, nac@"layer4.0.relu#2" >= 0.1, nac@layer4.0.1.relu >= 0.1, nac@class:ReLU >= 0.1, nac@[ab]*.{x,y}/relu >= 0.1,
     nac@"layer4/*" >= 0.1, nac@["a", "b"] >= 0.1, nac(layer = "penultimate", neurons = "unit")>=0.1,
     acme::own(a = [1, [-2.5, "x\"y\\z"]], b = true, c = 2..=4, d = -3) >= 0.1,
+    src(untrusted = "data/noise").auroc >= 0.95, mrc(q = 5, untrusted = "n.npz#0..9")@conv2 >= 0.9,
     acme::own(untrusted = "x").auroc >= 0.95, acme::own.auroc >= 0.5, acme::own@"conv2".auroc >= 0.95,
 )]
 fn grammar() {}
@@ -177,6 +178,8 @@ fn requirements_are_registered_in_canonical_text() {
             "nac(layers=[\"a\",\"b\"]) >= 0.1",
             "nac(layers=\"penultimate\",neurons=\"unit\") >= 0.1",
             "acme::own(a=[1,[-2.5,\"x\\\"y\\\\z\"]],b=true,c=2..=4,d=-3) >= 0.1",
+            "src(untrusted=\"data/noise\").auroc >= 0.95",
+            "mrc(layers=\"conv2\",q=5,untrusted=\"n.npz#0..9\") >= 0.9",
             "acme::own(untrusted=\"x\").auroc >= 0.95",
             "acme::own.auroc >= 0.5",
             "acme::own(layers=\"conv2\").auroc >= 0.95",

@@ -15,6 +15,8 @@ pub enum Kind {
     Neurons,
     /// One of these words, in quotes.
     Word(&'static [&'static str]),
+    /// A path in quotes.
+    Data,
     /// A range of integers of at least 2, `2..=4`.
     Range,
 }
@@ -41,6 +43,8 @@ const BUCKETS: (&str, Kind) = ("n", Kind::Count);
 const LOWER: (&str, Kind) = ("lower", Kind::Number);
 const UPPER: (&str, Kind) = ("upper", Kind::Number);
 const ON_SINGULAR: (&str, Kind) = ("on_singular", Kind::Word(&["error", "shrink"]));
+/// The inputs a monitor must not accept.
+const UNTRUSTED: (&str, Kind) = ("untrusted", Kind::Data);
 
 /// Every criterion without a namespace.
 pub const CRITERIA: &[Criterion] = &[
@@ -77,6 +81,11 @@ pub const CRITERIA: &[Criterion] = &[
     on_layers("lsc", &[BUCKETS, LOWER, UPPER, ON_SINGULAR]),
     on_layers("dsc", &[BUCKETS, LOWER, UPPER]),
     on_layers("mdsc", &[BUCKETS, LOWER, UPPER]),
+    on_layers("src", &[UNTRUSTED]),
+    on_layers("src_in_range", &[UNTRUSTED]),
+    on_layers("mrc", &[("q", Kind::Count), UNTRUSTED]),
+    on_layers("topk", &[("k", Kind::Count), UNTRUSTED]),
+    on_layers("knn", &[("k", Kind::Count), UNTRUSTED]),
     Criterion { name: "accuracy", parameters: &[], observes_layers: false },
     Criterion { name: "ece", parameters: &[], observes_layers: false },
     Criterion { name: "high_confidence", parameters: &[("threshold", Kind::Distance)], observes_layers: false },

@@ -117,6 +117,9 @@ impl Value {
                 ));
             }
             (Kind::Neurons, _) => "\"channel\" or \"unit\"",
+            (Kind::Data, Self::Text(text)) if !text.trim().is_empty() => return Ok(()),
+            (Kind::Data, Self::Text(_)) => return Err(Error::new(span, "no inputs are named")),
+            (Kind::Data, _) => "a path in quotes",
             (Kind::Word(words), Self::Text(text)) if words.contains(&text.as_str()) => return Ok(()),
             (Kind::Word(words), Self::Text(text)) => {
                 return Err(Error::new(span, format!("unknown {parameter} `{text}`; {}", did_you_mean(text, words))));

@@ -12,6 +12,8 @@ use crate::synthesis::Augmentation;
 pub struct DataTable {
     /// `profile`
     pub profile: Option<String>,
+    /// `untrusted`
+    pub untrusted: Option<String>,
     /// `test`
     pub test: String,
     /// `transform`
@@ -23,7 +25,7 @@ pub struct DataTable {
 }
 
 pub(super) fn read(value: Value<'_>) -> Result<DataTable> {
-    let mut table = Table::open(value, &["profile", "test", "transform", "on_bad_input", "augment"])?;
+    let mut table = Table::open(value, &["profile", "test", "untrusted", "transform", "on_bad_input", "augment"])?;
     let transform = match table.take("transform") {
         Some(steps) => steps.list()?.into_iter().map(Value::deserialize).collect::<Result<_>>()?,
         None => Vec::new(),
@@ -34,6 +36,7 @@ pub(super) fn read(value: Value<'_>) -> Result<DataTable> {
     };
     Ok(DataTable {
         profile: table.take("profile").map(|value| value.name().map(str::to_owned)).transpose()?,
+        untrusted: table.take("untrusted").map(|value| value.name().map(str::to_owned)).transpose()?,
         test: table.need("test", "\"data/test\"")?.name()?.to_owned(),
         transform,
         on_bad_input,

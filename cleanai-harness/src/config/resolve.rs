@@ -287,6 +287,7 @@ fn choice(name: &str, table: &DataTable, config: &Config) -> DataChoice {
     DataChoice {
         name: name.to_owned(),
         profile: table.profile.as_ref().map(location),
+        untrusted: table.untrusted.as_ref().map(location),
         test: location(&table.test),
         transform: table.transform.clone(),
         on_bad_input: table.on_bad_input,

@@ -46,6 +46,7 @@ device = "cuda:1"
 other = { path = 'b.pt2' }
 [data.digits]
 profile = "data/train"
+untrusted = "data/noise"
 test = "data/test#0..500"
 transform = ["grayscale", { normalize = { mean = [0.5], std = [0.5] } }]
 on_bad_input = "skip"
@@ -87,6 +88,7 @@ style = "cleanai"
         config.data["digits"],
         DataTable {
             profile: Some("data/train".into()),
+            untrusted: Some("data/noise".into()),
             test: "data/test#0..500".into(),
             transform: vec![TransformStep::Grayscale, TransformStep::Normalize { mean: vec![0.5], std: vec![0.5] }],
             on_bad_input: OnBadInput::Skip,

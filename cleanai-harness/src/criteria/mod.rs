@@ -15,6 +15,7 @@ mod exact_sum;
 mod gram;
 pub mod importance;
 pub mod interaction;
+pub mod monitors;
 mod most_active;
 pub mod nearest;
 pub mod nlc;
@@ -77,6 +78,8 @@ pub struct Needs {
     pub relevance: Option<RelevanceNeeds>,
     /// The activation traces of the profile set's inputs ([`LayerProfile::traces`]).
     pub traces: bool,
+    /// Those of the untrusted set's, where there is one ([`LayerProfile::untrusted`]).
+    pub untrusted: bool,
     /// Activation modules as layers, in the order in which they were registered, instead of the layers in execution order
     /// (CRITERIA section 4).
     pub modules: bool,
@@ -116,6 +119,9 @@ pub struct LayerProfile {
     /// The layer's activation traces; none unless [`Needs::traces`] was asked for. Without [`Needs::profile`] there are no ranges beside them.
     #[serde(skip)]
     pub traces: Option<LayerTraces>,
+    /// Those of the untrusted set; none unless [`Needs::untrusted`] was asked for and there is such a set.
+    #[serde(skip)]
+    pub untrusted: Option<LayerTraces>,
 }
 
 /// How much the outputs of a model are made of each neuron of a layer, over the profile inputs that are explained: those it classifies
@@ -206,6 +212,11 @@ pub trait Criterion: Send + Sync {
     /// Which way its value is better.
     fn direction(&self) -> Direction {
         Direction::HigherIsBetter
+    }
+
+    /// The untrusted set it names itself, a path as the user wrote it; with [`Needs::untrusted`] and none named it is that of the data.
+    fn untrusted(&self) -> Option<&str> {
+        None
     }
 
     /// Names of the inputs it is about, where it is about some only; the pass refuses names that the test set has not.

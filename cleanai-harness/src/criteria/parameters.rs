@@ -83,6 +83,8 @@ pub enum ParameterKind {
     Intervals,
     /// Two different names in quotes, or an empty list.
     TwoNames,
+    /// Inputs: a path like that of the test set, with an optional range.
+    Data,
     /// A layer selector, or a list of them.
     Layers,
     /// `"channel"` or `"unit"`.
@@ -113,6 +115,7 @@ impl fmt::Display for ParameterKind {
                     "a list of 1 to {MOST_INTERVALS} intervals like [[0, 0.1], [0.1, 0.2]], none from more to less"
                 )
             }
+            Self::Data => f.write_str("a path in quotes to an image folder, .npz, .npy or idx file"),
             Self::TwoNames => f.write_str("a list of two different names in quotes"),
             Self::Layers => f.write_str("a layer selector in quotes or a list of them"),
             Self::Neurons => f.write_str("\"channel\" or \"unit\""),
@@ -363,6 +366,7 @@ fn check_value(spec: &CriterionSpec, parameter: &ParameterDescription, value: &V
             from <= to && at_least <= *from && *to <= at_most
         }
         (ParameterKind::Intervals, value) => intervals(value).is_some(),
+        (ParameterKind::Data, Value::Text(path)) => !path.trim().is_empty(),
         (ParameterKind::TwoNames, value) => two_names(value).is_some(),
         // Looked at by `layers_of` and `neurons_of`, which say more.
         (ParameterKind::Layers | ParameterKind::Neurons, _) => true,

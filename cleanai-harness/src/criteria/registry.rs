@@ -11,8 +11,8 @@ use crate::{Error, ErrorKind, Result};
 
 use super::parameters::suggest;
 use super::{
-    Criterion, accuracy, cleanai, confidence, corner, importance, interaction, nearest, nlc, section, surprise,
-    threshold, top_k,
+    Criterion, accuracy, cleanai, confidence, corner, importance, interaction, monitors, nearest, nlc, section,
+    surprise, threshold, top_k,
 };
 
 pub use super::parameters::{
@@ -103,6 +103,11 @@ static BUILT_IN: &[CriterionRegistration] = &[
     CriterionRegistration { description: surprise::LSC, build: surprise::build_lsc },
     CriterionRegistration { description: surprise::DSC, build: surprise::build_dsc },
     CriterionRegistration { description: surprise::MDSC, build: surprise::build_mdsc },
+    CriterionRegistration { description: monitors::SRC, build: monitors::build },
+    CriterionRegistration { description: monitors::SRC_IN_RANGE, build: monitors::build },
+    CriterionRegistration { description: monitors::MRC, build: monitors::build },
+    CriterionRegistration { description: monitors::TOPK, build: monitors::build },
+    CriterionRegistration { description: monitors::KNN, build: monitors::build },
     CriterionRegistration { description: accuracy::ACCURACY, build: accuracy::build },
     CriterionRegistration { description: confidence::ECE, build: confidence::build_ece },
     CriterionRegistration { description: confidence::HIGH_CONFIDENCE, build: confidence::build_high_confidence },

@@ -106,10 +106,12 @@ fn profile_hash(profile: &[LayerProfile]) -> String {
         hash.update((column.len() as u64).to_le_bytes());
         column.iter().for_each(|value| hash.update(value.to_le_bytes()));
     }
-    for traces in profile.iter().filter_map(|layer| layer.traces.as_ref()) {
+    for traces in profile.iter().flat_map(|layer| [&layer.traces, &layer.untrusted]).flatten() {
         hash.update((traces.rows().len() as u64).to_le_bytes());
         traces.rows().iter().for_each(|value| hash.update(value.to_le_bytes()));
         traces.inputs().predicted.iter().for_each(|class| hash.update(class.to_le_bytes()));
+        traces.inputs().confidence.iter().for_each(|share| hash.update(share.to_le_bytes()));
+        traces.inputs().labels.iter().flatten().for_each(|label| hash.update(label.to_le_bytes()));
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

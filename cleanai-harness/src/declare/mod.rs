@@ -188,6 +188,8 @@ pub struct DataChoice {
     pub name: String,
     /// The inputs that give ranges, if there are any.
     pub profile: Option<DataLocation>,
+    /// Inputs that must not be accepted, for the monitors that name none themselves.
+    pub untrusted: Option<DataLocation>,
     /// The inputs that are judged.
     pub test: DataLocation,
     /// Steps applied to each input, in order.

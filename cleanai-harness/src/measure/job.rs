@@ -3,7 +3,8 @@
 use crate::criteria::Needs;
 use crate::data::DataSet;
 use crate::declare::{
-    CriterionSpec, DataChoice, Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite, Selector, StateChoice,
+    CriterionSpec, DataChoice, DataLocation, Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite, Selector,
+    StateChoice,
 };
 
 /// One criterion of a pass.
@@ -16,11 +17,16 @@ pub(super) struct Item {
     pub neurons: NeuronKind,
     /// Whether it must be measured; what only a report shows may be left out, with the reason.
     pub required: bool,
+    /// The untrusted set it looks at, if it looks at one.
+    pub untrusted: Option<DataLocation>,
 }
 
 impl Item {
     fn is(&self, other: &Self) -> bool {
-        self.spec == other.spec && self.layers == other.layers && self.neurons == other.neurons
+        self.spec == other.spec
+            && self.layers == other.layers
+            && self.neurons == other.neurons
+            && self.untrusted == other.untrusted
     }
 }
 

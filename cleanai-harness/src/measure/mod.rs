@@ -17,6 +17,8 @@ mod importance;
 #[cfg(feature = "torch")]
 mod job;
 #[cfg(feature = "torch")]
+mod monitor;
+#[cfg(feature = "torch")]
 mod needs;
 #[cfg(feature = "torch")]
 mod pass;
@@ -32,7 +34,7 @@ pub mod probe;
 mod profile;
 mod query;
 #[cfg(feature = "torch")]
-mod reader;
+pub(crate) mod reader;
 mod saturation;
 #[cfg(feature = "torch")]
 mod selection;
@@ -47,6 +49,8 @@ pub use analyse::analyse;
 pub use by_input::with_inputs;
 #[cfg(feature = "torch")]
 pub use explain::{Explanation, LayerRelevance, NeuronRelevance, Request, explain};
+#[cfg(feature = "torch")]
+pub use monitor::{ExportedMonitor, export_monitor};
 pub use per_input::{InputFacts, Ranked, RankedInput};
 #[cfg(feature = "torch")]
 pub use plan::{Plan, once};

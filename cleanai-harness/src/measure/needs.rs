@@ -24,6 +24,13 @@ pub(super) fn no_profile(item: &Item) -> Error {
         .with_help("give the training inputs: `profile = \"data/train\"` in the data's table, or `--profile`")
 }
 
+pub(super) fn no_logits(item: &Item, model: &Model) -> Error {
+    Error::new(
+        ErrorKind::Criterion,
+        format!("{} needs class scores, and {} has none in its output", item.text, model.path().display()),
+    )
+}
+
 /// Labels, logits and named inputs are asked for before anything runs.
 pub(super) fn check_needs(job: &Job, model: &Model, test: &DataSet) -> Result<()> {
     for item in &job.items {
@@ -38,10 +45,7 @@ pub(super) fn check_needs(job: &Job, model: &Model, test: &DataSet) -> Result<()
             .with_help("put images into one folder per class, or give an array `y` (npz) or a labels file (idx)"));
         }
         if item.needs.logits && !model.has_logits() {
-            return Err(Error::new(
-                ErrorKind::Criterion,
-                format!("{} needs class scores, and {} has none in its output", item.text, model.path().display()),
-            ));
+            return Err(no_logits(item, model));
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ use super::{CriterionResult, DataFacts, Measurement, ModelFacts, ReportFigures, 
 use crate::criteria::{BatchEnd, Start, State, registry};
 use crate::data::transform;
 use crate::data::{Batch, DataSet};
-use crate::declare::{Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite};
+use crate::declare::{DataLocation, Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite};
 use crate::model::{ActivationModule, LayerInfo, Model, Observed, constructor, tensor};
 use crate::{Error, ErrorKind, Result};
 
@@ -122,16 +122,10 @@ fn run_items(
         None => Some(open_profile(job)?),
         given => given,
     };
-    if let Some(profile) = profile_set.as_ref().filter(|profile| profile.shape() != test.shape()) {
-        let what = format!(
-            "after the transform a profile input has the shape {:?}, a test input {:?}",
-            profile.shape(),
-            test.shape()
-        );
-        return Err(
-            Error::new(ErrorKind::Data, what).with_help("add a resize to the transform, so that both are alike")
-        );
+    if let Some(profile) = &profile_set {
+        check_shape("a profile", profile, "test", &test)?;
     }
+    let untrusted_sets = open_untrusted(job, &test, "test")?;
     let layers = calibrate(&mut model, profile_set.as_ref(), &test, job.batch)?;
     augmenter.prepare(job, &model, &layers)?;
     let batch = model.fixed_batch().unwrap_or(job.batch);
@@ -139,10 +133,11 @@ fn run_items(
     let modules = model.activation_modules();
 
     let profile_started = Instant::now();
-    let profiles = match &profile_set {
+    let mut profiles = match &profile_set {
         Some(set) => profile::gather(job, &mut model, set, batch, &layers, &selected)?,
         None => Profiles::default(),
     };
+    profile::gather_untrusted(job, &mut model, &untrusted_sets, batch, &layers, &selected, &mut profiles)?;
     seconds.profile = if profile_set.is_some() { profile_started.elapsed().as_secs_f64() } else { 0.0 };
     let (profile_inputs, profile_skipped) =
         (profile_set.as_ref().map(|_| profiles.inputs), profile_set.as_ref().map(|_| profiles.skipped));
@@ -269,7 +264,7 @@ fn open(job: &Job, location: &crate::declare::DataLocation, role: &str) -> Resul
         .map_err(|error| error.context(format!("{role} data")))
 }
 
-fn open_profile(job: &Job) -> Result<DataSet> {
+pub(super) fn open_profile(job: &Job) -> Result<DataSet> {
     match &job.data.profile {
         Some(location) => open(job, location, "profile"),
         None => {
@@ -277,6 +272,30 @@ fn open_profile(job: &Job) -> Result<DataSet> {
             Err(wants.map_or_else(|| Error::new(ErrorKind::Configuration, "the data names no profile set"), no_profile))
         }
     }
+}
+
+/// The untrusted sets of the job's items, each once; their inputs are like those of the other set, a test or a profile set.
+pub(super) fn open_untrusted(job: &Job, other: &DataSet, role: &str) -> Result<Vec<(DataLocation, DataSet)>> {
+    let mut sets: Vec<(DataLocation, DataSet)> = Vec::new();
+    for location in job.items.iter().filter_map(|item| item.untrusted.as_ref()) {
+        if sets.iter().any(|(known, _)| known == location) {
+            continue;
+        }
+        let set = open(job, location, "untrusted")?;
+        check_shape("an untrusted", &set, role, other)?;
+        sets.push((location.clone(), set));
+    }
+    Ok(sets)
+}
+
+/// Whether the inputs of a set are like those of another.
+fn check_shape(own_role: &str, own: &DataSet, role: &str, other: &DataSet) -> Result<()> {
+    if own.shape() == other.shape() {
+        return Ok(());
+    }
+    let (own, other) = (own.shape(), other.shape());
+    let what = format!("after the transform {own_role} input has the shape {own:?}, a {role} input {other:?}");
+    Err(Error::new(ErrorKind::Data, what).with_help("add a resize to the transform, so that both are alike"))
 }
 
 /// Shapes of the layers, from the first inputs; from all of them where branches depend on the data.

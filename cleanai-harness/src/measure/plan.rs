@@ -9,7 +9,7 @@ use super::job::{Item, Items, Job, Sets};
 use super::pass::{self, Measured};
 use crate::criteria::registry;
 use crate::data::DataSet;
-use crate::declare::{CriterionSpec, Declaration, NeuronKind, Selector};
+use crate::declare::{CriterionSpec, DataLocation, Declaration, NeuronKind, Selector};
 use crate::{Error, ErrorKind, Result};
 
 /// The passes of a run and which declaration reads which.
@@ -118,7 +118,7 @@ fn add_items(job: &mut Job, declaration: &Declaration, specs: &[CriterionSpec]) 
 }
 
 /// The criteria of a declaration with the layers and neurons each looks at.
-fn items(declaration: &Declaration, specs: &[CriterionSpec], required: bool) -> Result<Vec<Item>> {
+pub(super) fn items(declaration: &Declaration, specs: &[CriterionSpec], required: bool) -> Result<Vec<Item>> {
     let by_text: BTreeMap<String, &CriterionSpec> = specs.iter().map(|spec| (spec.to_string(), spec)).collect();
     let mut items = Vec::new();
     for (text, spec) in by_text {
@@ -131,7 +131,11 @@ fn items(declaration: &Declaration, specs: &[CriterionSpec], required: bool) -> 
         };
         let layers = registry::layers_of(spec)?.or_else(|| criterion.default_layers()).unwrap_or(layers);
         let neurons = registry::neurons_of(spec)?.unwrap_or(neurons);
-        items.push(Item { text, needs, spec: spec.clone(), layers, neurons, required });
+        // Its own path starts where those of the data do.
+        let named = |path: &str| DataLocation { path: path.to_owned(), root: declaration.data.test.root.clone() };
+        let untrusted = criterion.untrusted().map(named).or_else(|| declaration.data.untrusted.clone());
+        let untrusted = untrusted.filter(|_| needs.untrusted);
+        items.push(Item { text, needs, spec: spec.clone(), layers, neurons, required, untrusted });
     }
     Ok(items)
 }

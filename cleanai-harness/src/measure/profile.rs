@@ -13,7 +13,7 @@ use crate::Result;
 use crate::criteria::profile::ProfileState;
 use crate::criteria::{LayerProfile, LayerTraces, Needs, TraceInputs};
 use crate::data::{DataSet, transform};
-use crate::declare::NeuronKind;
+use crate::declare::{DataLocation, NeuronKind};
 use crate::model::{self, LayerInfo, Model};
 
 /// What is gathered for the criteria that count the same neurons and ask for the same things.
@@ -42,6 +42,8 @@ type Traced = (usize, NeuronKind);
 pub(super) struct Profiles {
     parts: Vec<Part>,
     traces: BTreeMap<Traced, LayerTraces>,
+    /// Traces of the untrusted sets, by where they lie.
+    untrusted: Vec<(DataLocation, BTreeMap<Traced, LayerTraces>)>,
     /// Inputs it was made of.
     pub inputs: usize,
     /// Inputs left out because they could not be decoded.
@@ -55,12 +57,47 @@ impl Profiles {
     pub fn of(&self, item: &Item, layers: &[usize]) -> Option<Vec<LayerProfile>> {
         let part = self.parts.iter().find(|part| item.needs.profile && part.serves(item));
         let traced = |layer: &usize| self.traces.get(&(*layer, item.neurons)).filter(|_| item.needs.traces).cloned();
+        let untrusted = self.untrusted.iter().find(|(location, _)| Some(location) == item.untrusted.as_ref());
+        let untrusted = untrusted.map(|(_, traces)| traces);
         let of_layer = |layer: &usize| {
             let profile = part.and_then(|part| Some(part.profile[part.layers.binary_search(layer).ok()?].clone()));
-            LayerProfile { traces: traced(layer), ..profile.unwrap_or_default() }
+            let untrusted = untrusted.and_then(|traces| traces.get(&(*layer, item.neurons)).cloned());
+            LayerProfile { traces: traced(layer), untrusted, ..profile.unwrap_or_default() }
         };
         item.needs.reads_profile().then(|| layers.iter().map(of_layer).collect())
     }
+}
+
+/// Gathers the activation traces of the untrusted sets of a job, as those of its profile set are gathered.
+///
+/// # Errors
+/// As [`gather`].
+pub(super) fn gather_untrusted(
+    job: &Job,
+    model: &mut Model,
+    sets: &[(DataLocation, DataSet)],
+    batch: usize,
+    layers: &[LayerInfo],
+    selected: &[Vec<usize>],
+    profiles: &mut Profiles,
+) -> Result<()> {
+    for (location, set) in sets {
+        let looks = |(item, _): &(&Item, &Vec<usize>)| item.untrusted.as_ref() == Some(location);
+        let (items, selected): (Vec<Item>, Vec<Vec<usize>>) = job
+            .items
+            .iter()
+            .zip(selected)
+            .filter(looks)
+            .map(|(item, selected)| {
+                let needs = Needs { traces: true, ..Needs::default() };
+                (Item { needs, ..item.clone() }, selected.clone())
+            })
+            .unzip();
+        let gathered = gather(&Job { items, ..job.clone() }, model, set, batch, layers, &selected)?;
+        profiles.non_finite_skipped += gathered.non_finite_skipped;
+        profiles.untrusted.push((location.clone(), gathered.traces));
+    }
+    Ok(())
 }
 
 /// Gathers what the criteria of a job want to know of its profile set.

@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// Reused buffers for the values of the current layer.
 #[derive(Default)]
-pub(super) struct LayerReader {
+pub(crate) struct LayerReader {
     non_finite: NonFinite,
     skipped: u64,
     channels: Option<cpu::Channels>,
@@ -28,7 +28,7 @@ pub(super) struct LayerReader {
 
 /// Where a layer's output lies.
 #[derive(Clone, Copy)]
-pub(super) enum Output<'a> {
+pub(crate) enum Output<'a> {
     /// `inputs * shape` values in main memory, padding left out.
     Host(&'a [f32]),
     /// `[inputs, shape]` on another device, padding left out.
@@ -36,7 +36,7 @@ pub(super) enum Output<'a> {
 }
 
 /// The layer of one batch that criteria are looking at.
-pub(super) struct LayerRead<'a> {
+pub(crate) struct LayerRead<'a> {
     pub reader: &'a mut LayerReader,
     pub info: &'a LayerInfo,
     pub output: Output<'a>,

@@ -38,6 +38,16 @@ impl Model {
             .collect()
     }
 
+    /// A tensor as the model takes it under a name: of the right type, on its device.
+    ///
+    /// # Errors
+    /// If it cannot be converted.
+    pub(crate) fn fitting(&self, name: &str, tensor: &Tensor) -> Result<Tensor> {
+        let element = self.element_of(name, tensor.kind() == tch::Kind::Int64);
+        let made = tensor.f_to_kind(tensor::kind(element)).and_then(|tensor| tensor.f_to_device(self.device()));
+        made.map_err(|why| Error::new(ErrorKind::Data, format!("{name} cannot be converted for the model: {why}")))
+    }
+
     /// The element type of an input: what the table says, else the file, else whole numbers stay whole where a model takes several
     /// inputs, and all others are of the weights' type.
     pub(super) fn element_of(&self, name: &str, whole: bool) -> ElementType {

@@ -9,6 +9,7 @@ mod content;
 mod font;
 mod importance;
 mod layout;
+mod monitor;
 mod reliability;
 mod section;
 mod surprise;

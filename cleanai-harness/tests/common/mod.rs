@@ -66,6 +66,7 @@ pub fn declaration(root: &Path, case: &Case<'_>) -> Declaration {
         data: DataChoice {
             name: "data".into(),
             profile: case.profile.map(location),
+            untrusted: None,
             test: location(case.test),
             transform: transform::parse(case.transform).unwrap(),
             on_bad_input: OnBadInput::Fail,

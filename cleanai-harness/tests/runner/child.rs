@@ -122,6 +122,7 @@ fn declare(scenario: &Scenario, test: &TestIdentity) -> Result<Declaration> {
         data: DataChoice {
             name: "digits".into(),
             profile: None,
+            untrusted: None,
             test: DataLocation { path: "data/test".into(), root: scenario.root.clone() },
             transform: Vec::new(),
             on_bad_input: OnBadInput::Fail,

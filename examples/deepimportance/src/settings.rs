@@ -110,6 +110,7 @@ impl Network {
             data: DataChoice {
                 name: self.key.clone(),
                 profile: Some(location(&self.profile)),
+                untrusted: None,
                 test: location(&self.test),
                 transform: transform::parse(self.transform)?,
                 on_bad_input: OnBadInput::Fail,

@@ -17,6 +17,7 @@ pub struct Asked<'a> {
     pub model: &'a Path,
     pub data: &'a str,
     pub profile: Option<&'a str>,
+    pub untrusted: Option<&'a str>,
     pub transform: &'a str,
     pub batch: usize,
     pub options: &'a ModelArguments,
@@ -49,6 +50,7 @@ impl Asked<'_> {
             data: DataChoice {
                 name: self.data.to_owned(),
                 profile: self.profile.map(location),
+                untrusted: self.untrusted.map(location),
                 test: location(self.data),
                 transform: transform::parse(self.transform).map_err(|error| error.context("--transform"))?,
                 on_bad_input: OnBadInput::Fail,

@@ -113,6 +113,7 @@ impl Explain {
             model: &self.model,
             data: &self.data,
             profile: None,
+            untrusted: None,
             transform: &self.transform,
             batch: DEFAULT_BATCH,
             options: &self.options,

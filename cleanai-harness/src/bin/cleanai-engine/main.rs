@@ -1,4 +1,4 @@
-//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain` and `report` run it.
+//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain`, `monitor` and `report` run it.
 
 mod asked;
 mod explain;
@@ -6,6 +6,7 @@ mod inspect;
 mod measure;
 mod measuring;
 mod model;
+mod monitor;
 mod report;
 mod select;
 
@@ -36,6 +37,8 @@ enum Command {
     Explain(explain::Explain),
     /// Chooses the inputs that a criterion says most of, and writes them as a manifest.
     Select(select::Select),
+    /// Makes monitors for services.
+    Monitor(monitor::Monitor),
     /// Writes a PDF on a model and inputs drawn from a data set, without a test.
     Report(report::Report),
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Measure(measure) => measure.run(),
         Command::Explain(explain) => explain.run(),
         Command::Select(select) => select.run(),
+        Command::Monitor(monitor) => monitor.run(),
         Command::Report(report) => report.run(),
     };
     match done {

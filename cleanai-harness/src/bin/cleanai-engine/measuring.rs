@@ -21,6 +21,9 @@ pub struct Measuring {
     /// The profile inputs (usually the training set), for criteria that need ranges.
     #[arg(long, value_name = "DATA")]
     pub profile: Option<String>,
+    /// Inputs that must not be accepted, for monitors that name none themselves.
+    #[arg(long, value_name = "DATA")]
+    untrusted: Option<String>,
     /// Steps applied to each input, as in cleanai.toml: `["grayscale", { normalize = { mean = [0.5], std = [0.5] } }]`.
     #[arg(long, value_name = "TOML", default_value = "[]")]
     pub transform: String,
@@ -50,6 +53,7 @@ impl Measuring {
             model: &self.model,
             data: &self.data,
             profile: self.profile.as_deref(),
+            untrusted: self.untrusted.as_deref(),
             transform: &self.transform,
             batch: self.batch,
             options: &self.options,

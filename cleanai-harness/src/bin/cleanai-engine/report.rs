@@ -78,6 +78,7 @@ impl Report {
             model: &self.model,
             data: &self.data,
             profile: self.profile.as_deref(),
+            untrusted: None,
             transform: &self.transform,
             batch: self.batch,
             options: &self.options,

@@ -30,7 +30,7 @@ const LARGEST: &str = "what 99.9 % of the profile set's scores reach at most";
 #[test]
 fn unknown_names_get_the_nearest() {
     let known = "known are `nc`, `nac`, `kmnc`, `nbc`, `snac`, `tknc`, `tknp`, `cc`, `nlc`, `ss`, `sv`, `vs`, `vv`, \
-                 `idc`, `lsa`, `dsa`, `mdsa`, `lsc`, `dsc`, `mdsc`, `accuracy`, `ece`, `high_confidence`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
+                 `idc`, `lsa`, `dsa`, `mdsa`, `lsc`, `dsc`, `mdsc`, `src`, `src_in_range`, `mrc`, `topk`, `knn`, `accuracy`, `ece`, `high_confidence`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
                  `cleanai::vs`, `cleanai::vv`, `cleanai::tknc`, `cleanai::nbc`, `cleanai::mnc` and `test::inputs`";
     assert_eq!(refusal("kmcn"), format!("there is no criterion `kmcn`\n  help: did you mean `kmnc`? {known}"));
     assert!(refusal("acuracy").contains("did you mean `accuracy`?"));

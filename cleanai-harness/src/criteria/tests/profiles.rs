@@ -10,6 +10,7 @@ const ALL: Needs = Needs {
     mean_difference: true,
     profile: true,
     traces: false,
+    untrusted: false,
     labels: false,
     logits: false,
     modules: false,

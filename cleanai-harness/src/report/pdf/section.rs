@@ -9,6 +9,7 @@ use super::importance;
 use super::layout::{
     AMBER, Align, BLACK, BLUE, BODY, Canvas, GREEN, GREY, HAIRLINE, Ink, LEFT, NOTE, Pen, RED, RIGHT, STRONG, pen,
 };
+use super::monitor;
 use super::reliability;
 use super::surprise;
 use super::table::{Cell, Column, head_height};
@@ -443,6 +444,7 @@ fn details(canvas: &mut Canvas, result: &CriterionResult) {
     let drawn = [
         (importance::DETAIL, importance::neurons(canvas, result)),
         (surprise::DETAIL, surprise::classes(canvas, result)),
+        (monitor::DETAIL, monitor::tables(canvas, result)),
     ];
     let diagram = reliability::diagram(canvas, result);
     let listed = result

@@ -401,3 +401,44 @@ fn bins_that_are_no_bins_are_listed_as_before() {
         assert!(found.iter().any(|text| text == "bins:") && !found.iter().any(|text| text.starts_with("Reliability")));
     }
 }
+
+#[test]
+fn a_monitor_is_two_tables_and_a_sentence() {
+    let mut outcome = sample::important();
+    let criteria = &mut outcome.measurement.as_mut().unwrap().criteria;
+    let mut src = criteria["idc(m=6)"].clone();
+    src.pictures.clear();
+    src.details = serde_json::from_value(serde_json::json!({
+        "acceptance_rate": 0.986, "trusted_acceptance_rate": 0.9934, "untrusted_acceptance_rate": 0.25, "auroc": 0.99988,
+        "tpr_at_5_fpr": 1.0, "accuracy": 0.978, "accuracy_accepted": 0.98, "false_alarm_rate": 0.0066,
+        "monitor": {
+            "classes": [
+                { "class": 0, "trusted": 1840, "tau": 3.17, "inputs": 42 },
+                { "class": 1, "trusted": 1, "tau": null, "inputs": 7 },
+            ],
+            "layers": [
+                { "layer": "block1_relu", "in_range": 0.9805, "in_range_trusted": 0.989, "in_range_untrusted": 0.0 },
+                { "layer": "before_softmax", "in_range": 0.97, "in_range_trusted": 0.98, "in_range_untrusted": null },
+            ],
+        },
+    }))
+    .unwrap();
+    criteria.insert("src".into(), src);
+    let found = pages(&rendered(&[outcome])).concat();
+    let has = |wanted: &str| found.iter().any(|text| text.contains(wanted));
+    for text in [
+        "It accepts 98.60 % of the test inputs, 99.34 % of the trusted profile inputs",
+        "AUROC of 0.9999",
+        "Thresholds by class",
+        "1,840",
+        "3.1700",
+        "none: accepts nothing",
+        "Values in the range of the predicted class",
+        "98.05 %",
+        "98.90 %",
+        "false alarm rate:",
+    ] {
+        assert!(has(text), "{text:?} is not in {found:?}");
+    }
+    assert!(!has("monitor:"), "{found:?}");
+}
