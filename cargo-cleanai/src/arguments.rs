@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and the words that explain it.
 
+mod augment;
 mod explain;
 
 use std::ffi::OsString;
@@ -9,6 +10,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand};
 
+pub use augment::Augment;
 pub use explain::Explain;
 
 const STYLES: Styles = Styles::styled()
@@ -65,6 +67,8 @@ pub enum Command {
     Measure(Measure),
     /// Write heat maps of inputs: which pixels and neurons speak for the class a model predicts
     Explain(Explain),
+    /// Make adversarial and noisy inputs of a data set: pictures or arrays with a manifest
+    Augment(Augment),
     /// Write a PDF on a model and inputs drawn from a data set, with the tables of the CleanAI library
     Report(Report),
 }

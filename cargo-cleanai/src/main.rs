@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Inspect(inspect) => run::engine(&inspect.model, &inspect.forward()),
         Command::Measure(measure) => run::engine(&measure.model, &measure.forward()),
         Command::Explain(explain) => run::engine(&explain.model, &explain.forward()),
+        Command::Augment(augment) => run::engine(&augment.model, &augment.forward()),
         Command::Report(report) => run::engine(&report.model, &report.forward()),
     };
     match result {

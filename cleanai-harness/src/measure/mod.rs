@@ -33,6 +33,8 @@ mod query;
 mod reader;
 mod saturation;
 #[cfg(feature = "torch")]
+mod synthesise;
+#[cfg(feature = "torch")]
 mod trace_store;
 
 use std::collections::BTreeMap;
@@ -45,6 +47,8 @@ pub use per_input::{Ranked, RankedInput};
 #[cfg(feature = "torch")]
 pub use plan::{Plan, once};
 pub use query::{LayerValue, LayerValuesView};
+#[cfg(feature = "torch")]
+pub use synthesise::{Made, Synthesis};
 
 use crate::criteria::{Contribution, Direction, LabelFigures, LayerFigures, PerInput};
 use crate::declare::NeuronKind;

@@ -1,6 +1,7 @@
 //! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain` and `report` run it.
 
 mod asked;
+mod augment;
 mod explain;
 mod inspect;
 mod measure;
@@ -32,6 +33,8 @@ enum Command {
     Measure(measure::Measure),
     /// Writes heat maps of inputs: what their predicted class is seen by.
     Explain(explain::Explain),
+    /// Makes inputs of a data set by noise or an attack, as files with a manifest.
+    Augment(augment::Augment),
     /// Writes a PDF on a model and inputs drawn from a data set, without a test.
     Report(report::Report),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run(),
         Command::Measure(measure) => measure.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Augment(augment) => augment.run(),
         Command::Report(report) => report.run(),
     };
     match done {
