@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and the words that explain it.
 
+mod augment;
 mod explain;
 mod monitor;
 mod select;
@@ -11,6 +12,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand};
 
+pub use augment::Augment;
 pub use explain::Explain;
 pub use monitor::Monitor;
 pub use select::Select;
@@ -73,6 +75,8 @@ pub enum Command {
     Select(Select),
     /// Make a monitor that tells a service which predictions not to trust
     Monitor(Monitor),
+    /// Make adversarial and noisy inputs of a data set: pictures or arrays with a manifest
+    Augment(Augment),
     /// Write a PDF on a model and inputs drawn from a data set, with the tables of the CleanAI library
     Report(Report),
 }

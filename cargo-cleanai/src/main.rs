@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Explain(explain) => run::engine(&explain.model, &explain.forward()),
         Command::Select(select) => run::engine(&select.model, &select.forward()),
         Command::Monitor(monitor) => run::engine(monitor.model(), &monitor.forward()),
+        Command::Augment(augment) => run::engine(&augment.model, &augment.forward()),
         Command::Report(report) => run::engine(&report.model, &report.forward()),
     };
     match result {

@@ -96,7 +96,7 @@ fn shown(path: &Path) -> String {
     here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string()
 }
 
-/// `cargo cleanai inspect`, `measure`, `explain`, `select`, `monitor` and `report`: runs the engine, which is built or installed first.
+/// `cargo cleanai inspect`, `measure`, `explain`, `augment`, `select`, `monitor` and `report`: runs the engine, which is built or installed first.
 pub fn engine(model: &Path, words: &[OsString]) -> Result<u8> {
     if !model.exists() {
         return Err(Error::NoModel { path: model.into() });

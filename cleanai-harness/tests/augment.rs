@@ -10,7 +10,7 @@ use cleanai_harness::importance::{Explainer, Rules};
 use cleanai_harness::measure::probe::{self, Moment};
 use cleanai_harness::measure::{Augmented, Measurement, Plan, once};
 use cleanai_harness::model::Model;
-use cleanai_harness::synthesis::{Augmentation, Pixels};
+use cleanai_harness::synthesis::{PixelNoise, Pixels};
 use tch::Tensor;
 
 mod common;
@@ -24,14 +24,14 @@ const DIGITS: Case<'_> = Case {
     transform: "[\"grayscale\", \"scale\", { normalize = { mean = [0.5], std = [0.5] } }]",
 };
 
-fn digits(test: &str, augment: &[Augmentation]) -> Declaration {
+fn digits(test: &str, augment: &[PixelNoise]) -> Declaration {
     let mut declaration = common::declaration(&root().join("examples/digits"), &Case { test, ..DIGITS });
-    declaration.data.augment = augment.to_vec();
+    declaration.data.augment = augment.iter().cloned().map(Into::into).collect();
     declaration
 }
 
-fn relevant() -> Augmentation {
-    Augmentation { seed: 1, ..Augmentation::new(Pixels::Relevant(0.02)) }
+fn relevant() -> PixelNoise {
+    PixelNoise { seed: 1, ..PixelNoise::new(Pixels::Relevant(0.02)) }
 }
 
 fn measured(declaration: &Declaration, criteria: &[&str]) -> Measurement {
@@ -95,7 +95,7 @@ fn the_union_covers_what_the_test_set_does_and_more() {
 
 #[test]
 fn made_inputs_are_named_after_their_parents() {
-    let declaration = digits("data/test#0..3", &[relevant(), Augmentation::new(Pixels::All)]);
+    let declaration = digits("data/test#0..3", &[relevant(), PixelNoise::new(Pixels::All)]);
     let measured = measured(&declaration, &["kmnc(k=1000)"]);
     assert_eq!((measured.data.inputs, measured.data.augmented.len()), (9, 2));
     let result = measured.criterion("kmnc(k=1000)").unwrap();
@@ -113,7 +113,7 @@ fn made_inputs_are_named_after_their_parents() {
 
 #[test]
 fn batches_decide_nothing_and_labels_are_kept() {
-    let augment = [relevant(), Augmentation::new(Pixels::Random(0.02)), Augmentation::new(Pixels::All)];
+    let augment = [relevant(), PixelNoise::new(Pixels::Random(0.02)), PixelNoise::new(Pixels::All)];
     let mut declaration = digits("data/test#..50", &augment);
     let by_64 = seen(&declaration);
     assert_eq!(by_64.rows.len(), 200);
@@ -127,7 +127,7 @@ fn batches_decide_nothing_and_labels_are_kept() {
 
 #[test]
 fn noise_is_on_the_pixels_the_model_looks_at() {
-    let random = Augmentation { seed: 1, ..Augmentation::new(Pixels::Random(0.02)) };
+    let random = PixelNoise { seed: 1, ..PixelNoise::new(Pixels::Random(0.02)) };
     let seen = seen(&digits("data/test#..40", &[relevant(), random]));
     let (originals, made) = seen.rows.split_at(40);
     let pixels = originals[0].len();
@@ -169,7 +169,7 @@ fn augmented_data_has_a_pass_of_its_own() {
 #[test]
 fn says_what_is_in_the_way() {
     let refused = |declaration: &Declaration| once(declaration, &["nc".parse().unwrap()]).unwrap_err().to_string();
-    let narrow = Augmentation { range: [0.0, 0.5], ..Augmentation::new(Pixels::All) };
+    let narrow = PixelNoise { range: [0.0, 0.5], ..PixelNoise::new(Pixels::All) };
     let said = refused(&digits("data/test#..5", &[narrow]));
     assert!(said.starts_with("augment gaussian(std=0.3, seed=0, range=[0, 0.5]): input 0/"), "{said}");
     assert!(said.contains("lies outside -1 to 0, which the range [0.0, 0.5] is after the transform"), "{said}");

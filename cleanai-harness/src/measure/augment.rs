@@ -6,53 +6,130 @@ use super::Augmented;
 use super::importance::inputs_together;
 use super::job::Job;
 use super::pass::open_model;
+use crate::data::transform::TransformStep;
 use crate::data::{Batch, DataSet};
+use crate::declare::ModelChoice;
 use crate::importance::{Explainer, Rules};
-use crate::model::{LayerInfo, Model};
-use crate::synthesis::{Augmentation, Noise};
+use crate::model::{GradientModel, LayerInfo, Model};
+use crate::synthesis::{Attacker, Augmentation, Noise};
 use crate::{Error, ErrorKind, Result};
 
 /// Makes the inputs of one augmentation after the other. They are counted on from those of the test set.
 #[derive(Default)]
 pub(super) struct Augmenter {
-    noises: Vec<Noise>,
-    /// Where some augmentation is told by relevance.
-    explainer: Option<Explainer>,
-    /// Inputs explained together.
-    together: usize,
+    makers: Vec<Maker>,
     /// How often the test set has been run.
     runs: usize,
     /// How many inputs it has, once it has been run.
     originals: usize,
+    tools: Tools,
+}
+
+/// Makes the inputs of one augmentation.
+pub(super) struct Maker {
+    pub augmentation: Augmentation,
+    how: How,
+}
+
+enum How {
+    Noise(Noise),
+    Attack(Attacker),
+}
+
+/// The models that augmentations ask.
+#[derive(Default)]
+pub(super) struct Tools {
+    /// Where some augmentation is told by relevance.
+    explainer: Option<Explainer>,
+    /// Where some is an attack.
+    gradients: Option<GradientModel>,
+    /// Inputs explained together.
+    together: usize,
+}
+
+impl Maker {
+    /// # Errors
+    /// If the augmentation does not fit the inputs or the transform.
+    pub fn new(augmentation: &Augmentation, set: &DataSet, steps: &[TransformStep]) -> Result<Self> {
+        let how = match augmentation {
+            Augmentation::Noise(noise) => Noise::new(noise, set.fields(), steps).map(How::Noise),
+            Augmentation::Attack(attack) => Attacker::new(attack, set, steps).map(How::Attack),
+        };
+        let how = how.map_err(|error| error.context(format!("augment {augmentation}")))?;
+        Ok(Self { augmentation: augmentation.clone(), how })
+    }
+
+    /// Makes the inputs of a batch of those that are there.
+    pub fn make(&self, tools: &mut Tools, set: &DataSet, batch: &mut Batch) -> Result<()> {
+        let mut make = || match (&self.how, &mut tools.gradients) {
+            (How::Attack(attacker), Some(model)) => attacker.apply(model, batch, &|index| set.names(index)),
+            (How::Attack(_), None) => Err(Error::new(ErrorKind::Model, "there is no model to attack")),
+            (How::Noise(noise), _) => {
+                let relevance = match &mut tools.explainer {
+                    Some(explainer) if self.augmentation.needs_relevance() => {
+                        Some(relevance(explainer, batch, tools.together)?)
+                    }
+                    _ => None,
+                };
+                noise.apply(batch, relevance.as_deref(), |index| set.names(index))
+            }
+        };
+        make().map_err(|error| error.context(format!("augment {}", self.augmentation)))
+    }
+}
+
+impl Tools {
+    /// Opens the model once more, to be explained or attacked, where that is needed.
+    ///
+    /// # Errors
+    /// If the model cannot be opened again, has nothing to explain, or no gradient.
+    pub fn prepare(
+        &mut self,
+        makers: &mut [Maker],
+        choice: &ModelChoice,
+        model: &Model,
+        layers: &[LayerInfo],
+    ) -> Result<()> {
+        let open = || {
+            let mut own = open_model(choice)?;
+            own.take_calibration(model);
+            Ok(own)
+        };
+        let together = if model.fixed_batch().is_some() { usize::MAX } else { inputs_together(layers) };
+        self.together = together;
+        for Maker { augmentation, how } in makers {
+            let context = |error: Error| error.context(format!("augment {augmentation}"));
+            if augmentation.needs_relevance() && self.explainer.is_none() {
+                let explainer = open().and_then(|own| Explainer::new(own, Rules::default()));
+                self.explainer = Some(explainer.map_err(context)?);
+            }
+            if let How::Attack(attacker) = how {
+                attacker.at_most(together);
+                if self.gradients.is_none() {
+                    self.gradients = Some(open().and_then(GradientModel::new).map_err(context)?);
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Augmenter {
     /// # Errors
     /// If an augmentation does not fit the inputs or the transform.
     pub fn new(job: &Job, test: &DataSet) -> Result<Self> {
-        let noise = |augmentation: &Augmentation| {
-            Noise::new(augmentation, test.fields(), &job.data.transform)
-                .map_err(|error| error.context(format!("augment {augmentation}")))
-        };
-        let noises = job.data.augment.iter().map(noise).collect::<Result<Vec<_>>>()?;
-        Ok(Self { noises, ..Self::default() })
+        let all = job.data.augment.iter();
+        let makers =
+            all.map(|augmentation| Maker::new(augmentation, test, &job.data.transform)).collect::<Result<_>>()?;
+        Ok(Self { makers, ..Self::default() })
     }
 
-    /// Opens the model once more, to be explained, where that is needed.
+    /// Opens the model once more where that is needed.
     ///
     /// # Errors
-    /// If the model cannot be opened again, or has nothing to explain.
+    /// As [`Tools::prepare`].
     pub fn prepare(&mut self, job: &Job, model: &Model, layers: &[LayerInfo]) -> Result<()> {
-        let Some(noise) = self.noises.iter().find(|noise| noise.augmentation.needs_relevance()) else { return Ok(()) };
-        let open = || {
-            let mut own = open_model(&job.model)?;
-            own.take_calibration(model);
-            Explainer::new(own, Rules::default())
-        };
-        let explainer = open().map_err(|error| error.context(format!("augment {}", noise.augmentation)))?;
-        self.together = if model.fixed_batch().is_some() { usize::MAX } else { inputs_together(layers) };
-        self.explainer = Some(explainer);
-        Ok(())
+        self.tools.prepare(&mut self.makers, &job.model, model, layers)
     }
 
     /// Says that the test set, which has so many inputs, has been run; whether it is to be run again.
@@ -61,20 +138,13 @@ impl Augmenter {
             self.originals = originals;
         }
         self.runs += 1;
-        self.runs <= self.noises.len()
+        self.runs <= self.makers.len()
     }
 
     /// Makes the inputs of this run of those of a batch, which stay as they are in the first.
     pub fn change(&mut self, set: &DataSet, batch: &mut Batch) -> Result<()> {
-        let Some(noise) = self.runs.checked_sub(1).and_then(|at| self.noises.get(at)) else { return Ok(()) };
-        let context = |error: Error| error.context(format!("augment {}", noise.augmentation));
-        let relevance = match &mut self.explainer {
-            Some(explainer) if noise.augmentation.needs_relevance() => {
-                Some(relevance(explainer, batch, self.together).map_err(context)?)
-            }
-            _ => None,
-        };
-        noise.apply(batch, relevance.as_deref(), |index| set.names(index)).map_err(context)?;
+        let Some(maker) = self.runs.checked_sub(1).and_then(|at| self.makers.get(at)) else { return Ok(()) };
+        maker.make(&mut self.tools, set, batch)?;
         batch.first += self.runs * self.originals;
         Ok(())
     }
@@ -83,16 +153,16 @@ impl Augmenter {
     pub fn name(&self, set: &DataSet, index: usize) -> String {
         // In the first run the number of originals is not known yet, and every input is one.
         let made = index.checked_div(self.originals).and_then(|run| run.checked_sub(1));
-        match made.and_then(|at| self.noises.get(at)) {
-            Some(noise) => format!("{} + {}", set.names(index % self.originals), noise.augmentation),
+        match made.and_then(|at| self.makers.get(at)) {
+            Some(maker) => format!("{} + {}", set.names(index % self.originals), maker.augmentation),
             None => set.names(index),
         }
     }
 
     /// What was made, for the record.
     pub fn facts(&self) -> Vec<Augmented> {
-        let fact = |noise: &Noise| Augmented { how: noise.augmentation.to_string(), inputs: self.originals };
-        self.noises.iter().map(fact).collect()
+        let fact = |maker: &Maker| Augmented { how: maker.augmentation.to_string(), inputs: self.originals };
+        self.makers.iter().map(fact).collect()
     }
 }
 

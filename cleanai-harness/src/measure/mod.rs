@@ -39,6 +39,8 @@ mod saturation;
 #[cfg(feature = "torch")]
 mod selection;
 #[cfg(feature = "torch")]
+mod synthesise;
+#[cfg(feature = "torch")]
 mod trace_store;
 
 use std::collections::BTreeMap;
@@ -57,6 +59,8 @@ pub use plan::{Plan, once};
 pub use query::{LayerValue, LayerValuesView};
 #[cfg(feature = "torch")]
 pub use selection::{Chosen, Misclassified, Reached, Selection, Wanted, Why, select};
+#[cfg(feature = "torch")]
+pub use synthesise::{Made, Synthesis};
 
 use crate::criteria::{Contribution, Direction, LabelFigures, LayerFigures, PerInput};
 use crate::declare::NeuronKind;

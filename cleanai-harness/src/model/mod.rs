@@ -76,6 +76,8 @@ mod feed;
 #[cfg(feature = "torch")]
 mod file;
 #[cfg(feature = "torch")]
+mod gradient;
+#[cfg(feature = "torch")]
 pub mod graph;
 #[cfg(feature = "torch")]
 pub mod layers;
@@ -101,6 +103,8 @@ mod torchscript;
 
 #[cfg(feature = "torch")]
 pub use calibrate::{LeftOut, NamedTensors};
+#[cfg(feature = "torch")]
+pub use gradient::{Differentiable, GradientModel};
 pub use layer::LayerInfo;
 #[cfg(feature = "torch")]
 pub use modules::ActivationModule;

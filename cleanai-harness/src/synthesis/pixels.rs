@@ -102,6 +102,12 @@ impl Source {
         random
     }
 
+    /// Uniform numbers from 0 to 1, one place after the other.
+    pub fn uniform(&self) -> impl Iterator<Item = f64> + use<> {
+        let mut random = ChaCha8Rng::from_seed(self.0);
+        std::iter::repeat_with(move || (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64)
+    }
+
     /// The noise.
     fn normal(&self) -> Normal {
         Normal(ChaCha8Rng::from_seed(self.0))

@@ -1,6 +1,6 @@
 use super::noise::Noise;
 use super::pixels::{Grid, Source};
-use super::{Augmentation, Pixels};
+use super::{Augmentation, PixelNoise, Pixels};
 use crate::data::transform::{self, TransformStep};
 use crate::data::{Batch, Field, FieldInfo, Values};
 
@@ -33,7 +33,7 @@ fn steps(text: &str) -> Vec<TransformStep> {
     transform::parse(text).unwrap()
 }
 
-fn applied(augmentation: &Augmentation, mut batch: Batch, relevance: Option<&[f64]>) -> crate::Result<Vec<f32>> {
+fn applied(augmentation: &PixelNoise, mut batch: Batch, relevance: Option<&[f64]>) -> crate::Result<Vec<f32>> {
     let noise = Noise::new(augmentation, &[field(&batch.fields[0].shape)], &[])?;
     noise.apply(&mut batch, relevance, |index| format!("{index}.png"))?;
     Ok(values(&batch).to_vec())
@@ -138,7 +138,7 @@ fn the_noise_is_the_same_for_ever() {
 #[test]
 fn values_are_clipped_where_the_transform_takes_the_range() {
     let steps = steps("[\"scale\", { normalize = { mean = [0.5, 0.25], std = [0.5, 0.25] } }]");
-    let augmentation = Augmentation { std: 5.0, ..Augmentation::new(Pixels::All) };
+    let augmentation = PixelNoise { std: 5.0, ..PixelNoise::new(Pixels::All) };
     let noise = Noise::new(&augmentation, &[field(&[2, 3, 3])], &steps).unwrap();
     let mut batch = batch(&[2, 3, 3], 0, 4, 4);
     noise.apply(&mut batch, None, |_| String::new()).unwrap();
@@ -162,7 +162,7 @@ fn batches_decide_nothing() {
         (0..size * 48).map(|at| ((first + at / 48) * 13 + at % 48 * 5) as f64 % 11.0).collect()
     };
     for pixels in [Pixels::All, Pixels::Random(0.2), Pixels::Relevant(0.2)] {
-        let augmentation = Augmentation::new(pixels);
+        let augmentation = PixelNoise::new(pixels);
         let whole = applied(&augmentation, batch(&shape, 0, 10, 10), Some(&relevance(0, 10))).unwrap();
         for size in [1, 3, 7] {
             let mut parts = Vec::new();
@@ -179,29 +179,28 @@ fn batches_decide_nothing() {
                 );
                 parts.extend_from_slice(&made[..inputs * 48]);
             }
-            assert_eq!(parts, whole, "{augmentation}, {size} at a time");
+            assert_eq!(parts, whole, "{augmentation:?}, {size} at a time");
         }
-        let other =
-            applied(&Augmentation { seed: 1, ..augmentation }, batch(&shape, 0, 10, 10), Some(&relevance(0, 10)));
+        let other = applied(&PixelNoise { seed: 1, ..augmentation }, batch(&shape, 0, 10, 10), Some(&relevance(0, 10)));
         assert_ne!(other.unwrap(), whole);
     }
 }
 
 #[test]
 fn says_what_noise_cannot_be_added_to() {
-    let gaussian = Augmentation::new(Pixels::All);
-    let refused = |augmentation: &Augmentation, fields: &[FieldInfo], transform: &str| {
+    let gaussian = PixelNoise::new(Pixels::All);
+    let refused = |augmentation: &PixelNoise, fields: &[FieldInfo], transform: &str| {
         Noise::new(augmentation, fields, &steps(transform)).expect_err(transform).to_string()
     };
     let image = [field(&[3, 4, 4])];
     assert_eq!(
         refused(&gaussian, &[field(&[3]), FieldInfo { name: "mask".into(), ..field(&[2]) }], "[]"),
-        "an input has 2 fields (`x`, `mask`), and noise is for one
+        "an input has 2 fields (`x`, `mask`), and `gaussian` is for one
   help: leave out `augment` for this data"
     );
     assert_eq!(
         refused(&gaussian, &[FieldInfo { integer: true, ..field(&[3]) }], "[]"),
-        "the inputs are whole numbers, which noise would turn into others
+        "the inputs are whole numbers, which `gaussian` would turn into others
   help: save them as floats if they are quantities; leave out `augment` if they are indices"
     );
     assert_eq!(
@@ -210,15 +209,15 @@ fn says_what_noise_cannot_be_added_to() {
   help: put `normalize` last"
     );
     for (augmentation, what) in [
-        (Augmentation::new(Pixels::Random(0.0)), "`share` must be more than 0 and at most 1, not 0"),
-        (Augmentation::new(Pixels::Relevant(f64::NAN)), "`share` must be more than 0 and at most 1, not NaN"),
-        (Augmentation { std: f64::INFINITY, ..gaussian.clone() }, "`std` must be finite and more than 0, not inf"),
+        (PixelNoise::new(Pixels::Random(0.0)), "`share` must be more than 0 and at most 1, not 0"),
+        (PixelNoise::new(Pixels::Relevant(f64::NAN)), "`share` must be more than 0 and at most 1, not NaN"),
+        (PixelNoise { std: f64::INFINITY, ..gaussian.clone() }, "`std` must be finite and more than 0, not inf"),
         (
-            Augmentation { range: [1.0, 1.0], ..gaussian.clone() },
+            PixelNoise { range: [1.0, 1.0], ..gaussian.clone() },
             "`range` must be two finite numbers, the lower first, not [1.0, 1.0]",
         ),
         (
-            Augmentation { range: [0.0, 1e300], ..gaussian.clone() },
+            PixelNoise { range: [0.0, 1e300], ..gaussian.clone() },
             "`range` [0.0, 1e300] leaves no finite numbers between its ends in f32",
         ),
     ] {
@@ -232,10 +231,10 @@ fn says_what_noise_cannot_be_added_to() {
     assert_eq!(
         applied(&gaussian, outside.clone(), None).unwrap_err().to_string(),
         "input 9.png: the value 1.5 lies outside 0 to 1, which the range [0.0, 1.0] is after the transform
-  help: say where the data lies before it is normalised: `range = [LOW, HIGH]` beside `std`"
+  help: say where the data lies before it is normalised: `range = [LOW, HIGH]` in `gaussian`"
     );
-    applied(&Augmentation { range: [0.0, 2.0], ..gaussian }, outside, None).unwrap();
-    let relevant = Augmentation::new(Pixels::Relevant(0.5));
+    applied(&PixelNoise { range: [0.0, 2.0], ..gaussian }, outside, None).unwrap();
+    let relevant = PixelNoise::new(Pixels::Relevant(0.5));
     for relevance in [None, Some(&[0.0, 1.0, f64::NAN, 0.0, 0.0, 0.0, 0.0, 0.0][..])] {
         let said = applied(&relevant, batch(&[4], 0, 2, 2), relevance).unwrap_err().to_string();
         assert!(said.starts_with("input 0.png: the relevance of its pixels is not finite"), "{said}");
@@ -244,8 +243,8 @@ fn says_what_noise_cannot_be_added_to() {
 
 #[test]
 fn says_how_inputs_are_made() {
-    let texts =
-        [Pixels::Relevant(0.02), Pixels::Random(1.0), Pixels::All].map(|pixels| Augmentation::new(pixels).to_string());
+    let texts = [Pixels::Relevant(0.02), Pixels::Random(1.0), Pixels::All]
+        .map(|pixels| Augmentation::from(PixelNoise::new(pixels)).to_string());
     assert_eq!(
         texts,
         [
@@ -254,6 +253,6 @@ fn says_how_inputs_are_made() {
             "gaussian(std=0.3, seed=0)"
         ]
     );
-    let wide = Augmentation { range: [-1.5, 2.0], ..Augmentation::new(Pixels::All) };
-    assert_eq!(wide.to_string(), "gaussian(std=0.3, seed=0, range=[-1.5, 2])");
+    let wide = PixelNoise { range: [-1.5, 2.0], ..PixelNoise::new(Pixels::All) };
+    assert_eq!(Augmentation::from(wide).to_string(), "gaussian(std=0.3, seed=0, range=[-1.5, 2])");
 }

@@ -6,7 +6,7 @@ use cleanai_harness::declare::CriterionSpec;
 use cleanai_harness::importance::{Explainer, Rules};
 use cleanai_harness::measure::{self, Measurement};
 use cleanai_harness::model::{Model, Observed};
-use cleanai_harness::synthesis::{Augmentation, Pixels};
+use cleanai_harness::synthesis::{Augmentation, PixelNoise, Pixels};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -91,7 +91,7 @@ impl Study<'_> {
             original: original.figures.clone(),
         };
         for seed in 1..=self.arguments.seeds {
-            let augmented = |pixels: Pixels| vec![Augmentation { seed, ..Augmentation::new(pixels) }];
+            let augmented = |pixels: Pixels| vec![PixelNoise { seed, ..PixelNoise::new(pixels) }.into()];
             let random = self.measured(&format!("random-{seed}"), augmented(Pixels::Random(SHARE)))?;
             let relevant = self.measured(&format!("relevant-{seed}"), augmented(Pixels::Relevant(SHARE)))?;
             for layer in &mut answers.layers {

@@ -64,7 +64,7 @@ impl Explain {
         };
         let (mut inputs, mut without): (Vec<Value>, usize) = (Vec::new(), 0);
         let model = measure::explain(&self.declaration()?, &request, &mut |found| {
-            let file = found.picture.as_ref().map(|_| file_name(&found));
+            let file = found.picture.as_ref().map(|_| file_name(found.index, &found.name));
             let said = said(&found);
             match (&found.picture, &file) {
                 (Some(picture), Some(file)) => {
@@ -131,12 +131,12 @@ fn said(found: &Explanation) -> String {
     format!("{class} {:.4}{label}", found.logit)
 }
 
-/// `0007_cat_1.png` for `cat/1.jpg`.
-fn file_name(found: &Explanation) -> String {
+/// `0007_cat_1.png` for `cat/1.jpg`, input number 7.
+pub fn file_name(index: usize, name: &str) -> String {
     let endings = [".png", ".jpg", ".jpeg"];
-    let lower = found.name.to_ascii_lowercase();
+    let lower = name.to_ascii_lowercase();
     let ending = endings.iter().find(|ending| lower.ends_with(**ending)).map_or(0, |ending| ending.len());
     let plain = |it: char| if it.is_alphanumeric() || matches!(it, '-' | '_') { it } else { '_' };
-    let name: String = found.name[..found.name.len() - ending].chars().take(LONGEST).map(plain).collect();
-    format!("{:04}_{name}.png", found.index)
+    let name: String = name[..name.len() - ending].chars().take(LONGEST).map(plain).collect();
+    format!("{index:04}_{name}.png")
 }

@@ -1,6 +1,7 @@
-//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain`, `monitor` and `report` run it.
+//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain`, `augment`, `select`, `monitor` and `report` run it.
 
 mod asked;
+mod augment;
 mod explain;
 mod inspect;
 mod measure;
@@ -39,6 +40,8 @@ enum Command {
     Select(select::Select),
     /// Makes monitors for services.
     Monitor(monitor::Monitor),
+    /// Makes inputs of a data set by noise or an attack, as files with a manifest.
+    Augment(augment::Augment),
     /// Writes a PDF on a model and inputs drawn from a data set, without a test.
     Report(report::Report),
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Select(select) => select.run(),
         Command::Monitor(monitor) => monitor.run(),
+        Command::Augment(augment) => augment.run(),
         Command::Report(report) => report.run(),
     };
     match done {

@@ -143,11 +143,14 @@ unsafe extern "C" {
         program: *mut RawProgram,
         tokens: *const Token,
         count: usize,
+        gradients: c_int,
         observed: Sink,
         output: Sink,
         context: *mut c_void,
     ) -> *mut c_char;
     fn cleanai_program_calls(program: *mut RawProgram, description: *mut *mut c_char) -> *mut c_char;
+    fn cleanai_program_fix_weights(program: *mut RawProgram) -> *mut c_char;
+    fn cleanai_leads_to(computed: *const C_tensor, leaf: *const C_tensor, leads: *mut c_int) -> *mut c_char;
     fn cleanai_program_to_double(program: *mut RawProgram) -> *mut c_char;
     fn cleanai_program_tape(
         program: *mut RawProgram,
@@ -377,6 +380,14 @@ pub fn sole_doubles(tensor: &mut Tensor) -> Option<&mut [f64]> {
     Some(unsafe { std::slice::from_raw_parts_mut(values, tensor.numel()) })
 }
 
+/// Whether a tensor can be differentiated by a leaf: the way back leads through operators that have a derivative.
+pub fn leads_to(computed: &Tensor, leaf: &Tensor) -> Result<bool> {
+    let mut leads = 0;
+    // SAFETY: both tensors and the out-pointer are valid for the call.
+    check(unsafe { cleanai_leads_to(computed.as_ptr(), leaf.as_ptr(), &mut leads) })?;
+    Ok(leads != 0)
+}
+
 impl Program {
     /// Opens a TorchScript module in evaluation mode and gives its inlined `forward` with a description (JSON) of it.
     /// `device` is `None` for the CPU, else the index of a GPU. With `keep_state` a run goes on from the state the last one left.
@@ -530,6 +541,12 @@ impl Program {
         Ok(take(description))
     }
 
+    /// Weights take no gradients from now on.
+    pub fn fix_weights(&mut self) -> Result<()> {
+        // SAFETY: the program is ours alone; tensors of others are bound by another handle, not changed.
+        check(unsafe { cleanai_program_fix_weights(self.raw) })
+    }
+
     /// Weights, constants and runs are in double precision from now on.
     pub fn make_double(&mut self) -> Result<()> {
         // SAFETY: the program is ours alone.
@@ -566,9 +583,11 @@ impl Program {
     /// Runs the graph and gives its output tensors, flattened; every observed tensor goes to `observe` when it is computed.
     ///
     /// The tensor shares memory with the running graph: an in-place operator may change it later, so read or copy it at once.
+    /// With `gradients` what is handed over can be differentiated by the arguments.
     pub fn run(
         &mut self,
         arguments: &[Fed<&Tensor>],
+        gradients: bool,
         observe: &mut dyn FnMut(usize, Tensor) -> Result<()>,
     ) -> Result<Vec<Tensor>> {
         let (mut tokens, mut keys) = (Vec::new(), Vec::new());
@@ -579,7 +598,15 @@ impl Program {
         let context: *mut Run<'_> = &mut run;
         // SAFETY: tokens hold live tensors, and keys that `keys` owns; `context` outlives the call and only the two callbacks use it meanwhile.
         let result = check(unsafe {
-            cleanai_program_run(self.raw, tokens.as_ptr(), tokens.len(), on_observed, on_output, context.cast())
+            cleanai_program_run(
+                self.raw,
+                tokens.as_ptr(),
+                tokens.len(),
+                gradients.into(),
+                on_observed,
+                on_output,
+                context.cast(),
+            )
         });
         match run.stopped {
             Some(Stop::Panic(panic)) => resume_unwind(panic),

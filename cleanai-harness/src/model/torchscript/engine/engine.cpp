@@ -6,6 +6,7 @@
 #include <torch/version.h>
 
 #include "describe.hpp"
+#include "gradient.hpp"
 #include "lower.hpp"
 #include "program.hpp"
 #include "tape.hpp"
@@ -235,12 +236,13 @@ char* cleanai_program_observe(Program* program, const int64_t* wanted, size_t co
   });
 }
 
+// gradients: whether what is handed over can be differentiated by the tensors that are given.
 char* cleanai_program_run(
-    Program* program, const Given* tokens, size_t count, Sink observed, Sink output, void* context) {
+    Program* program, const Given* tokens, size_t count, int gradients, Sink observed, Sink output, void* context) {
   const Observing* outer = observing;
   char* error = guarded([&] {
     if (!program->fresh.isNone() && !program->keep_state) program->bound[0] = copy_state(program->fresh);
-    c10::InferenceMode inference(true);
+    c10::InferenceMode inference(gradients == 0);
     if (!program->code) program->code = std::make_unique<Code>(program->graph, "forward");
     Stack stack(program->bound.begin(), program->bound.end());
     stack_arguments(*program, tokens, count, stack);
@@ -255,6 +257,16 @@ char* cleanai_program_run(
   });
   observing = outer;
   return error;
+}
+
+// Weights take no gradients from now on: a way back leads to the arguments alone.
+char* cleanai_program_fix_weights(Program* program) {
+  return guarded([&] { fix_weights(*program); });
+}
+
+// Whether a way back from a tensor leads to a leaf.
+char* cleanai_leads_to(const at::Tensor* computed, const at::Tensor* leaf, int* leads) {
+  return guarded([&] { *leads = leads_to(*computed, *leaf) ? 1 : 0; });
 }
 
 // Weights, constants and runs are in double precision from now on.
