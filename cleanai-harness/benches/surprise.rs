@@ -78,7 +78,7 @@ impl Traces {
     fn compare(&self, word: &str, target: Option<f64>, rounds: usize) -> Outcome<()> {
         let (mut prototypes, mut owns) = (Samples::default(), Samples::default());
         let values: Vec<f32> = Vec::try_from(self.test.f_reshape([-1])?)?;
-        let mut prototype = || -> Outcome<Times> {
+        let prototype = || -> Outcome<Times> {
             let clocks = Clocks::start();
             match word {
                 "dsa" => drop(black_box(self.minima()?)),
@@ -87,7 +87,7 @@ impl Traces {
             }
             Ok(clocks.elapsed())
         };
-        let mut own = || -> Outcome<Times> { self.own(word, &values) };
+        let own = || -> Outcome<Times> { self.own(word, &values) };
         prototype()?;
         own()?;
         for round in 0..rounds {
