@@ -3,8 +3,9 @@
 //!
 //! The activation trace of an input is the values of all neurons of the selected layers, by default the one before the logits, side by side and
 //! rounded to f32. Inputs belong to the class the model predicts, in profile and test; labels make no difference. Test inputs wait until
-//! 1,024 consecutive ones are there (fewer of wide layers), which are scored together: so no more than those are held, and neither batches, nor threads,
-//! nor the parts that states are merged from change a score.
+//! 1,024 consecutive ones are there (fewer of wide layers), which are scored together: so no more than those are held, and neither batches, nor threads of ours,
+//! nor the parts that states are merged from change a score. With another number of libtorch's own threads `lsa` and `mdsa` may differ in their last places, as
+//! its products do; `dsa` does not.
 
 mod buckets;
 mod classes;
