@@ -59,6 +59,8 @@ pub struct Model {
     pub(super) fixed_batch: Option<usize>,
     pub(super) branches_on_data: bool,
     pub(super) logits: Option<ValueId>,
+    /// Whether what runs hand over can be differentiated by the inputs.
+    pub(super) gradients: bool,
     /// The batch axis of each input that has it elsewhere than in front, by the name it is fed by.
     pub(super) batch_axes: Vec<(String, i64)>,
 }
@@ -130,6 +132,7 @@ impl Model {
             logits,
             program,
             graph,
+            gradients: false,
             batch_axes: Vec::new(),
         };
         model.find_batch_axes();

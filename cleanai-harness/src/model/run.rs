@@ -138,9 +138,9 @@ impl Model {
         };
         let arguments = self.arguments(inputs)?;
         let mut observer_failed = false;
-        let result = self
-            .program
-            .run(&arguments, &mut |slot, tensor| observe(slot, tensor).inspect_err(|_| observer_failed = true));
+        let result = self.program.run(&arguments, self.gradients, &mut |slot, tensor| {
+            observe(slot, tensor).inspect_err(|_| observer_failed = true)
+        });
         if observer_failed { result } else { result.map_err(|error| self.explain_run(inputs, &error)) }
     }
 

@@ -88,6 +88,9 @@ type StepSink = extern "C" fn(
     count: usize,
 ) -> c_int;
 
+type ParameterSink =
+    extern "C" fn(context: *mut c_void, name: *const c_char, place: i64, tensor: *mut C_tensor) -> c_int;
+
 type Sink = extern "C" fn(context: *mut c_void, id: i64, tensor: *mut C_tensor) -> c_int;
 
 unsafe extern "C" {
@@ -143,11 +146,13 @@ unsafe extern "C" {
         program: *mut RawProgram,
         tokens: *const Token,
         count: usize,
+        gradients: c_int,
         observed: Sink,
         output: Sink,
         context: *mut c_void,
     ) -> *mut c_char;
     fn cleanai_program_calls(program: *mut RawProgram, description: *mut *mut c_char) -> *mut c_char;
+    fn cleanai_program_parameters(program: *mut RawProgram, sink: ParameterSink, context: *mut c_void) -> *mut c_char;
     fn cleanai_program_to_double(program: *mut RawProgram) -> *mut c_char;
     fn cleanai_program_tape(
         program: *mut RawProgram,
@@ -319,6 +324,27 @@ extern "C" fn on_step(
             .collect(),
     };
     steps.push(Step { observer: usize::try_from(id).unwrap_or(usize::MAX), computed, value, sources });
+    0
+}
+
+/// A parameter of a program.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name; empty where the program does not know it.
+    pub name: String,
+    /// Which of the bound inputs it is, or is part of.
+    pub place: usize,
+    /// What runs read.
+    pub tensor: Tensor,
+}
+
+extern "C" fn on_parameter(context: *mut c_void, name: *const c_char, place: i64, tensor: *mut C_tensor) -> c_int {
+    // SAFETY: `context` is the list that `Program::parameters` holds for the length of the call, and nothing else borrows it meanwhile.
+    let parameters = unsafe { &mut *context.cast::<Vec<Parameter>>() };
+    // SAFETY: the C++ side hands over a tensor made for us by `new`, and a NUL-terminated name that is valid as long as this call lasts.
+    let (tensor, name) = unsafe { (Tensor::from_ptr(tensor), CStr::from_ptr(name)) };
+    let Ok(place) = usize::try_from(place) else { return 1 };
+    parameters.push(Parameter { name: name.to_string_lossy().into_owned(), place, tensor });
     0
 }
 
@@ -517,6 +543,15 @@ impl Program {
         Ok(take(description))
     }
 
+    /// The parameters that runs read, not copies: of a module by their names, else those that are bound by their place.
+    pub fn parameters(&self) -> Result<Vec<Parameter>> {
+        let mut parameters: Vec<Parameter> = Vec::new();
+        let context: *mut Vec<Parameter> = &mut parameters;
+        // SAFETY: `context` outlives the call and only the callback uses it meanwhile.
+        check(unsafe { cleanai_program_parameters(self.raw, on_parameter, context.cast()) })?;
+        Ok(parameters)
+    }
+
     /// Weights, constants and runs are in double precision from now on.
     pub fn make_double(&mut self) -> Result<()> {
         // SAFETY: the program is ours alone.
@@ -553,9 +588,11 @@ impl Program {
     /// Runs the graph and gives its output tensors, flattened; every observed tensor goes to `observe` when it is computed.
     ///
     /// The tensor shares memory with the running graph: an in-place operator may change it later, so read or copy it at once.
+    /// With `gradients` what is handed over can be differentiated by the arguments.
     pub fn run(
         &mut self,
         arguments: &[Fed<&Tensor>],
+        gradients: bool,
         observe: &mut dyn FnMut(usize, Tensor) -> Result<()>,
     ) -> Result<Vec<Tensor>> {
         let (mut tokens, mut keys) = (Vec::new(), Vec::new());
@@ -566,7 +603,15 @@ impl Program {
         let context: *mut Run<'_> = &mut run;
         // SAFETY: tokens hold live tensors, and keys that `keys` owns; `context` outlives the call and only the two callbacks use it meanwhile.
         let result = check(unsafe {
-            cleanai_program_run(self.raw, tokens.as_ptr(), tokens.len(), on_observed, on_output, context.cast())
+            cleanai_program_run(
+                self.raw,
+                tokens.as_ptr(),
+                tokens.len(),
+                gradients.into(),
+                on_observed,
+                on_output,
+                context.cast(),
+            )
         });
         match run.stopped {
             Some(Stop::Panic(panic)) => resume_unwind(panic),

@@ -5,6 +5,8 @@
 
 #include <torch/version.h>
 
+#include <unordered_set>
+
 #include "describe.hpp"
 #include "lower.hpp"
 #include "program.hpp"
@@ -235,12 +237,13 @@ char* cleanai_program_observe(Program* program, const int64_t* wanted, size_t co
   });
 }
 
+// gradients: whether what is handed over can be differentiated by the tensors that are given.
 char* cleanai_program_run(
-    Program* program, const Given* tokens, size_t count, Sink observed, Sink output, void* context) {
+    Program* program, const Given* tokens, size_t count, int gradients, Sink observed, Sink output, void* context) {
   const Observing* outer = observing;
   char* error = guarded([&] {
     if (!program->fresh.isNone() && !program->keep_state) program->bound[0] = copy_state(program->fresh);
-    c10::InferenceMode inference(true);
+    c10::InferenceMode inference(gradients == 0);
     if (!program->code) program->code = std::make_unique<Code>(program->graph, "forward");
     Stack stack(program->bound.begin(), program->bound.end());
     stack_arguments(*program, tokens, count, stack);
@@ -255,6 +258,27 @@ char* cleanai_program_run(
   });
   observing = outer;
   return error;
+}
+
+// Hands over every parameter of the module by its name, or, where weights are bound by themselves, these without a name but under their place.
+// They are what runs read, not copies; one of several names is handed over once.
+char* cleanai_program_parameters(
+    Program* program, int (*sink)(void* context, const char* name, int64_t place, at::Tensor* tensor), void* context) {
+  return guarded([&] {
+    std::unordered_set<const c10::TensorImpl*> seen;
+    auto hand = [&](const std::string& name, int64_t place, const at::Tensor& tensor) {
+      if (!tensor.defined() || !seen.insert(tensor.unsafeGetTensorImpl()).second) return;
+      if (sink(context, name.c_str(), place, new at::Tensor(tensor)) != 0) throw std::runtime_error("cleanai: the caller stopped");
+    };
+    for (size_t place = 0; place < program->bound.size(); ++place) {
+      const c10::IValue& bound = program->bound[place];
+      if (bound.isTensor()) hand("", static_cast<int64_t>(place), bound.toTensor());
+      if (!bound.isObject()) continue;
+      for (const auto& parameter : Module(bound.toObject()).named_parameters()) {
+        hand(parameter.name, static_cast<int64_t>(place), parameter.value);
+      }
+    }
+  });
 }
 
 // Weights, constants and runs are in double precision from now on.
