@@ -64,6 +64,8 @@ pub mod report;
 pub mod runner;
 pub mod selection;
 pub mod synthesis;
+#[cfg(feature = "torch")]
+pub mod training;
 mod vectorise;
 
 /// Writes the `main` of a file of coverage tests: `cleanai_harness::main!();`.

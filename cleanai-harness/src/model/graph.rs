@@ -131,6 +131,8 @@ pub struct Graph {
     pub fixed_batch: Option<usize>,
     /// Buffers that a run changes; empty where the format does not tell (TorchScript).
     pub state: Vec<StateUpdate>,
+    /// Of the bound inputs in order, the name of each that is a parameter; empty where a module knows them (TorchScript).
+    pub weights: Vec<Option<String>>,
 }
 
 /// Who makes and who reads each value, and what depends on the data.

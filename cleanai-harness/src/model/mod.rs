@@ -88,6 +88,8 @@ mod modules;
 #[cfg(feature = "torch")]
 mod open;
 #[cfg(feature = "torch")]
+mod parameters;
+#[cfg(feature = "torch")]
 mod run;
 #[cfg(feature = "torch")]
 mod select;

@@ -33,6 +33,8 @@ pub struct Builder<'a> {
 struct Inputs {
     /// Value and name of each parameter, buffer and constant.
     bound: Vec<(String, String)>,
+    /// Of these, the name of each that is a parameter.
+    weights: Vec<Option<String>>,
     /// What `forward` is given.
     leaves: Vec<Leaf>,
     /// Number of scalar parameters.
@@ -70,6 +72,7 @@ pub fn build(archive: &mut Archive, mut model: ExportedModel, device: Option<usi
         input_shape: sizes.first().and_then(|sizes| sizes.get(1..)?.iter().copied().collect()),
         fixed_batch: inputs::fixed_batch(&sizes),
         state,
+        weights: inputs.weights,
     };
     Ok((builder.program, graph))
 }
@@ -96,6 +99,7 @@ impl Builder<'_> {
             inputs.elements.extend(element_of(tensor).filter(|element| !element.is_integer()));
             let id = self.program.input(Some(tensor)).map_err(|e| self.explain("weights", &e))?;
             self.define(value.clone(), id)?;
+            inputs.weights.push(is_parameter.then(|| target.clone()));
             inputs.bound.push((value, target));
         }
         for leaf in &inputs.leaves {

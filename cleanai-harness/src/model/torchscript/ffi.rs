@@ -88,6 +88,9 @@ type StepSink = extern "C" fn(
     count: usize,
 ) -> c_int;
 
+type ParameterSink =
+    extern "C" fn(context: *mut c_void, name: *const c_char, place: i64, tensor: *mut C_tensor) -> c_int;
+
 type Sink = extern "C" fn(context: *mut c_void, id: i64, tensor: *mut C_tensor) -> c_int;
 
 unsafe extern "C" {
@@ -151,6 +154,7 @@ unsafe extern "C" {
     fn cleanai_program_calls(program: *mut RawProgram, description: *mut *mut c_char) -> *mut c_char;
     fn cleanai_program_fix_weights(program: *mut RawProgram) -> *mut c_char;
     fn cleanai_leads_to(computed: *const C_tensor, leaf: *const C_tensor, leads: *mut c_int) -> *mut c_char;
+    fn cleanai_program_parameters(program: *mut RawProgram, sink: ParameterSink, context: *mut c_void) -> *mut c_char;
     fn cleanai_program_to_double(program: *mut RawProgram) -> *mut c_char;
     fn cleanai_program_tape(
         program: *mut RawProgram,
@@ -323,6 +327,27 @@ extern "C" fn on_step(
             .collect(),
     };
     steps.push(Step { observer: usize::try_from(id).unwrap_or(usize::MAX), computed, value, sources });
+    0
+}
+
+/// A parameter of a program.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name; empty where the program does not know it.
+    pub name: String,
+    /// Which of the bound inputs it is, or is part of.
+    pub place: usize,
+    /// What runs read.
+    pub tensor: Tensor,
+}
+
+extern "C" fn on_parameter(context: *mut c_void, name: *const c_char, place: i64, tensor: *mut C_tensor) -> c_int {
+    // SAFETY: `context` is the list that `Program::parameters` holds for the length of the call, and nothing else borrows it meanwhile.
+    let parameters = unsafe { &mut *context.cast::<Vec<Parameter>>() };
+    // SAFETY: the C++ side hands over a tensor made for us by `new`, and a NUL-terminated name that is valid as long as this call lasts.
+    let (tensor, name) = unsafe { (Tensor::from_ptr(tensor), CStr::from_ptr(name)) };
+    let Ok(place) = usize::try_from(place) else { return 1 };
+    parameters.push(Parameter { name: name.to_string_lossy().into_owned(), place, tensor });
     0
 }
 
@@ -545,6 +570,15 @@ impl Program {
     pub fn fix_weights(&mut self) -> Result<()> {
         // SAFETY: the program is ours alone; tensors of others are bound by another handle, not changed.
         check(unsafe { cleanai_program_fix_weights(self.raw) })
+    }
+
+    /// The parameters that runs read, not copies: of a module by their names, else those that are bound by their place.
+    pub fn parameters(&self) -> Result<Vec<Parameter>> {
+        let mut parameters: Vec<Parameter> = Vec::new();
+        let context: *mut Vec<Parameter> = &mut parameters;
+        // SAFETY: `context` outlives the call and only the callback uses it meanwhile.
+        check(unsafe { cleanai_program_parameters(self.raw, on_parameter, context.cast()) })?;
+        Ok(parameters)
     }
 
     /// Weights, constants and runs are in double precision from now on.

@@ -156,6 +156,8 @@ pub(super) fn trace(
         .zip(&weights)
         .filter_map(|(id, weight)| Some((*id, name(weight)?.rsplit_once('.')?.0.to_owned())))
         .collect();
+    let named = weights.iter().enumerate().map(|(at, weight)| name(weight).unwrap_or_else(|| format!("weight{at}")));
+    graph.weights = named.map(Some).collect();
     for node in &mut graph.nodes {
         if let Some(path) = node.inputs.iter().find_map(|input| paths.get(input)) {
             node.path.clone_from(path);
@@ -198,6 +200,7 @@ impl Description {
             input_shape: None,
             fixed_batch: None,
             state: Vec::new(),
+            weights: Vec::new(),
         };
         let flow = Flow::new(&graph);
         let looked_up: Vec<bool> = graph.inputs.iter().map(|input| flow.is_looked_up(*input)).collect();

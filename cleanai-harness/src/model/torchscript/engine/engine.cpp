@@ -5,6 +5,8 @@
 
 #include <torch/version.h>
 
+#include <unordered_set>
+
 #include "describe.hpp"
 #include "gradient.hpp"
 #include "lower.hpp"
@@ -267,6 +269,28 @@ char* cleanai_program_fix_weights(Program* program) {
 // Whether a way back from a tensor leads to a leaf.
 char* cleanai_leads_to(const at::Tensor* computed, const at::Tensor* leaf, int* leads) {
   return guarded([&] { *leads = leads_to(*computed, *leaf) ? 1 : 0; });
+  });
+}
+
+// Hands over every parameter of the module by its name, or, where weights are bound by themselves, these without a name but under their place.
+// They are what runs read, not copies; one of several names is handed over once.
+char* cleanai_program_parameters(
+    Program* program, int (*sink)(void* context, const char* name, int64_t place, at::Tensor* tensor), void* context) {
+  return guarded([&] {
+    std::unordered_set<const c10::TensorImpl*> seen;
+    auto hand = [&](const std::string& name, int64_t place, const at::Tensor& tensor) {
+      if (!tensor.defined() || !seen.insert(tensor.unsafeGetTensorImpl()).second) return;
+      if (sink(context, name.c_str(), place, new at::Tensor(tensor)) != 0) throw std::runtime_error("cleanai: the caller stopped");
+    };
+    for (size_t place = 0; place < program->bound.size(); ++place) {
+      const c10::IValue& bound = program->bound[place];
+      if (bound.isTensor()) hand("", static_cast<int64_t>(place), bound.toTensor());
+      if (!bound.isObject()) continue;
+      for (const auto& parameter : Module(bound.toObject()).named_parameters()) {
+        hand(parameter.name, static_cast<int64_t>(place), parameter.value);
+      }
+    }
+  });
 }
 
 // Weights, constants and runs are in double precision from now on.

@@ -90,8 +90,9 @@ void register_observe() {
             return;
           }
           if (observing == nullptr) return;
-          // Criteria read numbers: of a quantised tensor those it stands for.
-          auto* seen = new at::Tensor(x.is_quantized() ? x.dequantize() : x);
+          // Criteria read numbers: of a quantised tensor those it stands for. What is to be differentiated is kept, and must not be what later operators
+          // change in place.
+          auto* seen = new at::Tensor(x.is_quantized() ? x.dequantize() : at::GradMode::is_enabled() ? x.clone() : x);
           if (observing->sink(observing->context, id, seen) != 0) {
             throw std::runtime_error("cleanai: the observer stopped the run");
           }
