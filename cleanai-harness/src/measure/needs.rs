@@ -19,11 +19,9 @@ pub(super) fn select(model: &Model, item: &Item) -> Result<Vec<usize>> {
 }
 
 pub(super) fn no_profile(item: &Item) -> Error {
-    Error::new(
-        ErrorKind::Configuration,
-        format!("{} needs ranges from a profile set, and the data names none", item.text),
-    )
-    .with_help("give the training inputs: `profile = \"data/train\"` in the data's table, or `--profile`")
+    let what = if item.needs.profile { "ranges from" } else { "the activation traces of" };
+    Error::new(ErrorKind::Configuration, format!("{} needs {what} a profile set, and the data names none", item.text))
+        .with_help("give the training inputs: `profile = \"data/train\"` in the data's table, or `--profile`")
 }
 
 pub(super) fn no_logits(item: &Item, model: &Model) -> Error {

@@ -24,11 +24,12 @@ fn needed(name: &str) -> String {
 
 /// A default in words.
 const MEAN_DIFFERENCE: &str = "the neuron's mean difference between profile inputs";
+const UNTRUSTED: &str = "the data's untrusted inputs, if it has any";
 
 #[test]
 fn unknown_names_get_the_nearest() {
     let known = "known are `nc`, `nac`, `kmnc`, `nbc`, `snac`, `tknc`, `tknp`, `cc`, `nlc`, `ss`, `sv`, `vs`, `vv`, \
-                 `idc`, `accuracy`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
+                 `idc`, `src`, `src_in_range`, `mrc`, `topk`, `knn`, `accuracy`, `cleanai::nc`, `cleanai::tc`, `cleanai::sign`, `cleanai::value`, `cleanai::ss`, `cleanai::sv`, \
                  `cleanai::vs`, `cleanai::vv`, `cleanai::tknc`, `cleanai::nbc`, `cleanai::mnc` and `test::inputs`";
     assert_eq!(refusal("kmcn"), format!("there is no criterion `kmcn`\n  help: did you mean `kmnc`? {known}"));
     assert!(refusal("acuracy").contains("did you mean `accuracy`?"));
@@ -191,7 +192,7 @@ fn descriptions_tell_what_is_accepted() {
         // A described default is a value one may write, and writing it changes nothing but the name.
         for ParameterDescription { name, kind, default_text, .. } in description.parameters {
             let text = match (kind, default_text) {
-                (_, None) | (_, Some(MEAN_DIFFERENCE)) => continue,
+                (_, None) | (_, Some(MEAN_DIFFERENCE)) | (ParameterKind::Data, _) => continue,
                 (ParameterKind::Choice(_), Some(word)) => format!("{}({name}=\"{word}\")", description.name),
                 (_, Some(value)) => format!("{}({name}={value})", description.name),
             };
@@ -229,6 +230,14 @@ fn descriptions_tell_what_is_accepted() {
         ("idc", "zeros", "keep"),
         ("idc", "task", "classification"),
         ("idc", "fallback", "none"),
+        ("src", "untrusted", UNTRUSTED),
+        ("src_in_range", "untrusted", UNTRUSTED),
+        ("mrc", "q", "10"),
+        ("mrc", "untrusted", UNTRUSTED),
+        ("topk", "k", "3"),
+        ("topk", "untrusted", UNTRUSTED),
+        ("knn", "k", "1"),
+        ("knn", "untrusted", UNTRUSTED),
         ("cleanai::tc", "threshold", "0.75"),
         ("cleanai::sign", "inputs", "[]"),
         ("cleanai::value", "threshold", "0.75"),
@@ -428,6 +437,7 @@ fn the_attribute_knows_the_same_criteria() {
             ParameterKind::Layers => names::Kind::Layers,
             ParameterKind::Neurons => names::Kind::Neurons,
             ParameterKind::Choice(words) => names::Kind::Word(words),
+            ParameterKind::Data => names::Kind::Data,
             ParameterKind::Range { at_least: 2, .. } => names::Kind::Range,
             other => panic!("the attribute has no word for {other}"),
         };

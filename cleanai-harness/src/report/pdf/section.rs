@@ -439,10 +439,9 @@ fn neurons(criterion: &str, default: NeuronKind) -> NeuronKind {
 
 /// What else a criterion reports, one line each; longer lists are in the JSON report.
 fn details(canvas: &mut Canvas, result: &CriterionResult) {
-    let important = importance::neurons(canvas, result).then_some(importance::DETAIL);
-    let monitored = monitor::tables(canvas, result).then_some(monitor::DETAIL);
-    let drawn = |name: &str| [important, monitored].contains(&Some(name));
-    let listed = result.details.iter().filter(|(name, _)| !drawn(name));
+    let drawn =
+        [(importance::DETAIL, importance::neurons(canvas, result)), (monitor::DETAIL, monitor::tables(canvas, result))];
+    let listed = result.details.iter().filter(|(name, _)| !drawn.contains(&(name.as_str(), true)));
     let mut lines: Vec<(String, String)> =
         listed.map(|(name, value)| (name.replace('_', " "), text::detail(value))).collect();
     lines.extend(carriers(result));
