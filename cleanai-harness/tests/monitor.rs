@@ -5,11 +5,12 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cleanai_harness::declare::{CriterionSpec, DataLocation, Declaration};
+use cleanai_harness::declare::{CriterionSpec, DataLocation, Declaration, ModelSource};
 use cleanai_harness::measure::{self, Measurement};
+use cleanai_harness::model::Model;
 use cleanai_harness::monitor::file::MonitorFile;
 use cleanai_harness::monitor::{Decision, Monitor};
-use common::{Case, declaration, fixture, root};
+use common::{Case, declaration, root};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -230,8 +231,7 @@ fn what_does_not_fit_is_refused() {
 
     // Another model.
     let other = digits().join("models/lenet5.pt2");
-    let hash =
-        |path: &Path| cleanai_harness::model::Model::open(path, Default::default()).unwrap().sha256()[..12].to_owned();
+    let hash = |path: &Path| Model::open(path, Default::default()).unwrap().sha256()[..12].to_owned();
     assert_eq!(
         refused(&other),
         format!(
@@ -286,6 +286,17 @@ fn what_does_not_fit_is_refused() {
     assert!(monitor.check(&zeros(&[1, 28, 28])).is_ok());
 }
 
+/// A model whose output does not depend on its input.
+#[cleanai_harness::model]
+fn scoreless(device: Device) -> cleanai_harness::Result<Model> {
+    let example = Tensor::zeros([2, 1, 28, 28], (Kind::Float, device));
+    let forward = |x: &Tensor| {
+        drop(x.relu());
+        Tensor::ones([2, 3], (Kind::Float, device))
+    };
+    Model::from_fn(forward, &example)
+}
+
 #[test]
 fn what_cannot_be_a_monitor_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -293,11 +304,11 @@ fn what_cannot_be_a_monitor_is_refused() {
         text(&measure::export_monitor(declaration, &spec("src")).unwrap_err(), folder.path())
     };
     // A model without logits.
-    let without = declaration(
-        &fixture("kinds"),
-        &Case { model: "constant.pt", profile: Some("nothing.npz"), test: "nothing.npz", transform: "[]" },
-    );
-    assert_eq!(refused(&without), "src needs class scores, and fixtures/kinds/constant.pt has none in its output");
+    let mut without = digits_declaration("scoreless");
+    without.model.source = ModelSource::Function("scoreless".into());
+    let scoreless = "src needs class scores, and scoreless has none in its output";
+    assert_eq!(refused(&without), scoreless);
+    assert_eq!(measure::once(&without, &[spec("src")]).unwrap_err().to_string(), scoreless);
     // Profile inputs without labels.
     let images = folder.path().join("inputs.npy");
     let npy = |shape: &str, count: usize| {
@@ -341,7 +352,7 @@ fn what_cannot_be_a_monitor_is_refused() {
     declaration.data.profile = None;
     assert_eq!(
         measure::once(&declaration, &[spec("src")]).unwrap_err().what(),
-        "src needs ranges from a profile set, and the data names none"
+        "src needs the activation traces of a profile set, and the data names none"
     );
     let mut declaration = digits_declaration("models/lenet5.pt");
     declaration.data.untrusted = Some(location("data/nose"));

@@ -162,7 +162,7 @@ fn check_mnist(golden_name: &str, stem: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inverted.npy");
     inverted(&data, &path);
-    check(golden_name, stem, &MNIST, Some(&path), 10);
+    check(golden_name, stem, &MNIST, Some(&path), 11);
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn needed(name: &str) -> String {
 const MEAN_DIFFERENCE: &str = "the neuron's mean difference between profile inputs";
 const SMALLEST: &str = "the smallest score of the profile set";
 const LARGEST: &str = "what 99.9 % of the profile set's scores reach at most";
+const UNTRUSTED: &str = "the data's untrusted inputs, if it has any";
 
 #[test]
 fn unknown_names_get_the_nearest() {
@@ -193,7 +194,7 @@ fn descriptions_tell_what_is_accepted() {
         // A described default is a value one may write, and writing it changes nothing but the name.
         for ParameterDescription { name, kind, default_text, .. } in description.parameters {
             let text = match (kind, default_text) {
-                (_, None) | (_, Some(MEAN_DIFFERENCE | SMALLEST | LARGEST)) => continue,
+                (_, None) | (_, Some(MEAN_DIFFERENCE | SMALLEST | LARGEST)) | (ParameterKind::Data, _) => continue,
                 (ParameterKind::Choice(_), Some(word)) => format!("{}({name}=\"{word}\")", description.name),
                 (_, Some(value)) => format!("{}({name}={value})", description.name),
             };
@@ -242,6 +243,14 @@ fn descriptions_tell_what_is_accepted() {
         ("mdsc", "n", "1000"),
         ("mdsc", "lower", SMALLEST),
         ("mdsc", "upper", LARGEST),
+        ("src", "untrusted", UNTRUSTED),
+        ("src_in_range", "untrusted", UNTRUSTED),
+        ("mrc", "q", "10"),
+        ("mrc", "untrusted", UNTRUSTED),
+        ("topk", "k", "3"),
+        ("topk", "untrusted", UNTRUSTED),
+        ("knn", "k", "1"),
+        ("knn", "untrusted", UNTRUSTED),
         ("high_confidence", "threshold", "0.9"),
         ("cleanai::tc", "threshold", "0.75"),
         ("cleanai::sign", "inputs", "[]"),
@@ -442,6 +451,7 @@ fn the_attribute_knows_the_same_criteria() {
             ParameterKind::Layers => names::Kind::Layers,
             ParameterKind::Neurons => names::Kind::Neurons,
             ParameterKind::Choice(words) => names::Kind::Word(words),
+            ParameterKind::Data => names::Kind::Data,
             ParameterKind::Range { at_least: 2, .. } => names::Kind::Range,
             other => panic!("the attribute has no word for {other}"),
         };

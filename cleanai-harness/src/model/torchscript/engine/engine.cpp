@@ -269,7 +269,6 @@ char* cleanai_program_fix_weights(Program* program) {
 // Whether a way back from a tensor leads to a leaf.
 char* cleanai_leads_to(const at::Tensor* computed, const at::Tensor* leaf, int* leads) {
   return guarded([&] { *leads = leads_to(*computed, *leaf) ? 1 : 0; });
-  });
 }
 
 // Hands over every parameter of the module by its name, or, where weights are bound by themselves, these without a name but under their place.
