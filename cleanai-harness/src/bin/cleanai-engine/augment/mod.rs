@@ -103,6 +103,7 @@ impl Augment {
         let asked = Asked {
             model: &self.model,
             data: &self.data,
+            untrusted: None,
             profile: None,
             transform: &self.transform,
             batch: self.batch,
