@@ -130,14 +130,11 @@ fn few<T: Number>(row: &[T], peak: impl Fn(usize) -> Option<T>, list: &mut [u32]
             }
             let end = values.len().min(at + STRIDE);
             for (offset, &value) in values[at..end].iter().enumerate() {
-                if count < places {
-                    if value.is_nan() {
-                        continue;
-                    }
-                    count += 1;
-                } else if !(value > best[places - 1].0) {
+                let enters = if count < places { !value.is_nan() } else { value > best[places - 1].0 };
+                if !enters {
                     continue;
                 }
+                count = places.min(count + 1);
                 let mut place = count - 1;
                 while place > 0 && best[place - 1].0 < value {
                     best[place] = best[place - 1];

@@ -204,6 +204,9 @@ pub fn units(raw: &[f32], inputs: usize, units: usize, read: &mut Units) -> usiz
     read.cleared.iter().filter(|value| value.is_nan()).count()
 }
 
+/// Smallest and largest values of units, and the peaks of their blocks, to be filled.
+type Extremes<'a> = ((&'a mut [f32], &'a mut [f32]), &'a mut [f32]);
+
 /// Ranges of units and inputs, NaN passed over; whether everything is finite.
 fn extremes(raw: &[f32], inputs: usize, units: usize, Units { low, high, ranges, peaks, .. }: &mut Units) -> bool {
     low.clear();
@@ -218,7 +221,7 @@ fn extremes(raw: &[f32], inputs: usize, units: usize, Units { low, high, ranges,
         return true;
     }
     let task = (TASK / inputs).next_multiple_of(COLUMNS);
-    let part = |(index, ((low, high), peaks)): (usize, ((&mut [f32], &mut [f32]), &mut [f32]))| {
+    let part = |(index, ((low, high), peaks)): (usize, Extremes<'_>)| {
         let mut found = vec![NO_RANGE; inputs];
         let mut finite = true;
         let blocks = low.chunks_mut(COLUMNS).zip(high.chunks_mut(COLUMNS)).zip(peaks.chunks_mut(inputs));
