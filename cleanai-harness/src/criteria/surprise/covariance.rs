@@ -56,11 +56,22 @@ pub(super) struct Covariance {
 }
 
 impl Covariance {
-    /// Of rows that are differences from their mean, divided by `divisor`. Sums run in the order of the rows.
+    /// Of rows that are differences from their mean, divided by `divisor`. Sums run in the order of the rows, and those of 64 rows are added without loss: what
+    /// rounding leaves of small eigenvalues is what surprise is made of.
     pub fn of(centred: &[f64], width: usize, divisor: f64) -> Self {
-        let mut products = Gram::new(width);
-        centred.chunks(ROWS * width).for_each(|rows| products.add(rows, width));
-        let mut matrix = products.matrix(width);
+        let mut matrix = vec![0.0; width * width];
+        let mut lost = vec![0.0; width * width];
+        for rows in centred.chunks(ROWS * width) {
+            let mut products = Gram::new(width);
+            products.add(rows, width);
+            // Kahan's summation.
+            for ((sum, lost), product) in matrix.iter_mut().zip(&mut lost).zip(products.matrix(width)) {
+                let product = product - *lost;
+                let next = *sum + product;
+                *lost = (next - *sum) - product;
+                *sum = next;
+            }
+        }
         matrix.iter_mut().for_each(|entry| *entry /= divisor);
         Self { matrix, width }
     }
