@@ -1,5 +1,6 @@
 //! What lies at a place: image files, or arrays, and their labels.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -149,10 +150,10 @@ impl Inputs {
     }
 
     /// The file or folder an input lies in, and what a manifest adds to its path: an image's own, or an array's position.
-    pub(super) fn place(&self, candidate: usize) -> (&Path, String) {
+    pub(super) fn place(&self, candidate: usize) -> (Cow<'_, Path>, String) {
         match self {
-            Self::Images { folder, .. } => (folder.root(), format!("/{}", folder.name(candidate))),
-            Self::Arrays { array, first, path, .. } => (path, format!("{array}[{}]", first + candidate)),
+            Self::Images { folder, .. } => folder.place(candidate),
+            Self::Arrays { array, first, path, .. } => (path.into(), format!("{array}[{}]", first + candidate)),
             Self::Listed(listed) => {
                 let (source, row) = listed.places[candidate];
                 listed.sources[source].place(row)

@@ -1,5 +1,6 @@
 //! Folders of PNG and JPEG images, with labels from the names of their sub-folders.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Cursor;
@@ -64,9 +65,16 @@ impl ImageFolder {
         Self { root: root.to_owned(), names, labels: None, classes: None }
     }
 
-    /// The folder that names start from.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
+    /// A folder that an image lies in, and its path below that, after a `/`.
+    pub(crate) fn place(&self, index: usize) -> (Cow<'_, Path>, String) {
+        let name = &self.names[index];
+        match name.rsplit_once('/') {
+            // A path that is listed may lead upwards first.
+            Some((folder, file)) if name.split('/').any(|part| part == "..") => {
+                (self.root.join(folder).into(), format!("/{file}"))
+            }
+            _ => (self.root.as_path().into(), format!("/{name}")),
+        }
     }
 
     /// How many images.

@@ -18,6 +18,7 @@ pub mod transform;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -337,7 +338,7 @@ impl DataSet {
     }
 
     /// The file or folder a candidate lies in, and what a manifest adds to its path.
-    fn place(&self, candidate: usize) -> (&Path, String) {
+    fn place(&self, candidate: usize) -> (Cow<'_, Path>, String) {
         self.set.inputs.place(self.set.place(candidate))
     }
 

@@ -94,7 +94,7 @@ fn said(selection: &Selection, count: Option<u32>) -> Vec<String> {
             lines.push(match *at_least == number {
                 true => "No fewer do.".to_owned(),
                 false => format!(
-                    "No subset of fewer than {at_least} does. (Greedy choice alone guarantees {factor:.1} times the fewest.)"
+                    "No subset of fewer than {at_least} does. (Greedy choice by itself promises at most {factor:.1} times the fewest.)"
                 ),
             });
         }
@@ -111,7 +111,7 @@ fn said(selection: &Selection, count: Option<u32>) -> Vec<String> {
     }
     if let Some(wrong) = misclassified {
         lines.push(format!(
-            "{} of them are misclassified, {}; of all inputs {}",
+            "misclassified: {} of these {number}, {}; of all {inputs} inputs {}",
             wrong.chosen,
             percent(wrong.chosen as u64, number as u64),
             percent(wrong.all as u64, *inputs as u64)

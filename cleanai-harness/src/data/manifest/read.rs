@@ -191,7 +191,8 @@ impl<'a> Inside<'a> {
 
     /// Where a row's input lies; that it is there.
     fn find(&mut self, row: &Row) -> Result<Found> {
-        let text = &row.input;
+        // `./1.png` is `1.png`.
+        let text = row.input.trim_start_matches("./");
         if text.is_empty() {
             return Err(wrong(format!("the column `{INPUT}` is empty")));
         }
@@ -209,8 +210,8 @@ impl<'a> Inside<'a> {
         };
         let Some((number, digits)) = array else {
             self.check_image(text)?;
-            self.once((text.clone(), 0), row.line)?;
-            self.images.push(text.clone());
+            self.once((text.to_owned(), 0), row.line)?;
+            self.images.push(text.to_owned());
             return Ok(Found::Image(self.images.len() - 1));
         };
         let position: usize = digits.parse().map_err(|_| wrong(format!("the position [{digits}] is too large")))?;

@@ -26,7 +26,10 @@ pub(in crate::data) fn text(
     for (row, input) in inputs.iter().enumerate() {
         let candidate = set.candidate(*input);
         let (source, suffix) = set.place(candidate);
-        let mut fields = vec![format!("{}{suffix}", paths.to(source)?)];
+        let mut fields = vec![match paths.to(&source)? {
+            "" => suffix.trim_start_matches('/').to_owned(),
+            path => format!("{path}{suffix}"),
+        }];
         if let Some(label) = labels.map(|labels| labels[candidate]) {
             fields.push(label.to_string());
             fields.extend(classes.map(|_| set.class(label).unwrap_or_default().to_owned()));
@@ -49,6 +52,7 @@ impl Paths {
         Ok(Self { folder: plain(folder)?, known: HashMap::new() })
     }
 
+    /// The path to one of them; empty for the folder itself.
     fn to(&mut self, source: &Path) -> Result<&str> {
         if !self.known.contains_key(source) {
             let found = self.find(source)?;
@@ -71,7 +75,7 @@ impl Paths {
             Error::new(ErrorKind::Data, format!("the path {} is not UTF-8, which a manifest is", found.display()))
                 .with_help("rename it")
         })?;
-        Ok(if text.is_empty() { ".".to_owned() } else { text.to_owned() })
+        Ok(text.to_owned())
     }
 }
 
