@@ -23,6 +23,10 @@ fn open(path: &Path) -> Model {
     Model::open(path, DeviceChoice::Cpu).unwrap_or_else(|error| panic!("{error}"))
 }
 
+fn number(tensor: &Tensor) -> f64 {
+    tensor.double_value(&[])
+}
+
 /// Numbers that differ from place to place.
 fn input(shape: &[i64]) -> Tensor {
     let count = shape.iter().product::<i64>();
@@ -238,4 +242,79 @@ fn a_parameter_of_two_names_is_trained_once_and_two_that_share_values_are_refuse
     let error = TrainableModel::new(model, &[("x", &x)], &store.root()).unwrap_err();
     assert!(error.what().contains("share their values"), "{error}");
     assert!(store.is_empty());
+}
+
+struct Net {
+    conv: nn::Conv2D,
+    hidden: nn::Linear,
+    out: nn::Linear,
+}
+
+impl Net {
+    fn new(path: &nn::Path<'_>) -> Self {
+        Self {
+            conv: nn::conv2d(path / "conv", 2, 3, 3, Default::default()),
+            hidden: nn::linear(path / "hidden", 3 * 4 * 4, 5, Default::default()),
+            out: nn::linear(path / "out", 5, 3, Default::default()),
+        }
+    }
+
+    fn forward(&self, x: &Tensor) -> (Tensor, Vec<Tensor>) {
+        let map = self.conv.forward(x).tanh();
+        let hidden = self.hidden.forward(&map.flatten(1, -1)).tanh();
+        let logits = self.out.forward(&hidden) * 8.0;
+        (logits.shallow_clone(), vec![map, hidden, logits])
+    }
+}
+
+#[test]
+fn the_gradient_is_that_of_differences() {
+    tch::manual_seed(7);
+    let mut store = nn::VarStore::new(Device::Cpu);
+    let net = Net::new(&store.root());
+    store.double();
+    let options = (Kind::Double, Device::Cpu);
+    let seen = Tensor::randn([200, 2, 6, 6], options);
+    let (logits, layers) = net.forward(&seen);
+    let mut ranges = TrustedRanges::new(3).unwrap();
+    ranges.observe(&logits, &logits.argmax(1, false), &layers).unwrap();
+    assert!(ranges.trusted().iter().all(|inputs| *inputs >= 5), "{:?}", ranges.trusted());
+    // Inputs far from those, under labels that are not what is predicted: much is outside, above and below.
+    let inputs = Tensor::randn([12, 2, 6, 6], options) * 4.0;
+    let wanted = Tensor::arange(12, (Kind::Int64, Device::Cpu)).remainder(3);
+    let loss = ConfidenceLoss::new(0.7, ranges).unwrap();
+    let value = || {
+        let (logits, layers) = net.forward(&inputs);
+        loss.of(&logits, &wanted, &layers).unwrap()
+    };
+    let (_, layers) = net.forward(&inputs);
+    let penalty = loss.penalty(&wanted, &layers).unwrap();
+    assert!(number(&penalty) > 0.02, "{}", number(&penalty));
+    value().backward();
+    let mut largest: f64 = 0.0;
+    for variable in store.trainable_variables() {
+        let gradient = variable.grad().view(-1);
+        for at in 0..variable.numel() as i64 {
+            const STEP: f64 = 1e-6;
+            let moved = |by: f64| {
+                tch::no_grad(|| {
+                    let mut place = variable.view(-1).get(at);
+                    let _ = place.g_add_scalar_(by);
+                    let value = number(&value());
+                    let _ = place.g_sub_scalar_(by);
+                    value
+                })
+            };
+            let difference = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+            let own = gradient.double_value(&[at]);
+            assert!((own - difference).abs() <= 1e-6 * (1.0 + own.abs()), "{own} against {difference}");
+            largest = largest.max(own.abs());
+        }
+    }
+    assert!(largest > 0.1, "there is something to compare: {largest}");
+    // The penalty has a gradient of its own.
+    store.trainable_variables().iter_mut().for_each(|variable| variable.zero_grad());
+    loss.penalty(&wanted, &net.forward(&inputs).1).unwrap().backward();
+    let norm = |variable: &Tensor| number(&variable.grad().square().sum(Kind::Double));
+    assert!(store.trainable_variables().iter().map(norm).sum::<f64>() > 1e-6);
 }
