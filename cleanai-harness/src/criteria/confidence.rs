@@ -11,7 +11,9 @@ use crate::{Error, ErrorKind, Result};
 use super::accuracy::largest;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::{Scope, share};
-use super::{BatchEnd, Criterion, Direction, Figures, LabelFigures, LayerValues, Needs, PerInput, Start, State};
+use super::{
+    BatchEnd, Criterion, Direction, Figures, LabelFigures, LayerValues, Needs, OfInputs, PerInput, Start, State,
+};
 
 /// Where bins of confidence begin and end: `[0, 0.2)`, `[0.2, 0.4)`, ..., and `[0.9, 1]`.
 pub const EDGES: [f64; 7] = [0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0];
@@ -108,6 +110,10 @@ impl Criterion for Confidence {
 
     fn needs(&self) -> Needs {
         Needs { labels: self.asked == Asked::CalibrationError, logits: true, ..Needs::default() }
+    }
+
+    fn of_inputs(&self) -> OfInputs {
+        OfInputs::Scores
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {

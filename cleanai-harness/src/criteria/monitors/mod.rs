@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
-use super::{Criterion, Direction, LayerTraces, Needs, Start, State};
+use super::{Criterion, Direction, LayerTraces, Needs, OfInputs, Start, State};
 use crate::declare::{CriterionSpec, Value};
 use crate::monitor::{Calibration, Method};
 use crate::{Error, ErrorKind, Result};
@@ -217,6 +217,13 @@ impl Criterion for Monitored {
 
     fn needs(&self) -> Needs {
         Needs { traces: true, untrusted: true, logits: true, ..Needs::default() }
+    }
+
+    fn of_inputs(&self) -> OfInputs {
+        match self.spec.name == SRC_IN_RANGE.name {
+            true => OfInputs::Nothing,
+            false => OfInputs::Scores,
+        }
     }
 
     fn untrusted(&self) -> Option<&str> {

@@ -23,7 +23,7 @@ mod tests;
 
 use super::registry::{Arguments, CriterionDescription};
 use super::scope::Scope;
-use super::{Criterion, Needs, Start, State};
+use super::{Criterion, Needs, OfInputs, Start, State};
 use crate::declare::{CriterionSpec, Selector};
 use crate::{Error, ErrorKind, Result};
 use buckets::{Buckets, bounds_of};
@@ -130,6 +130,10 @@ impl Criterion for Surprise {
 
     fn needs(&self) -> Needs {
         Needs { traces: true, logits: true, ..Needs::default() }
+    }
+
+    fn of_inputs(&self) -> OfInputs {
+        OfInputs::Scores
     }
 
     fn default_layers(&self) -> Option<Selector> {
