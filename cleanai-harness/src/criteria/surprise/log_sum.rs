@@ -73,7 +73,7 @@ fn exponential(power: f64) -> f64 {
     /// Added to a number, leaves its nearest integer in the lowest bits.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     // The logarithm of 2 in two parts: the first has so few digits that its multiples are exact.
-    const LN_2_HIGH: f64 = 0.693_147_180_369_123_816_49;
+    const LN_2_HIGH: f64 = 0.693_147_180_369_123_8;
     const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
     let power = if power < -700.0 { -700.0 } else { power };
     let shifted = power * std::f64::consts::LOG2_E + ROUND;

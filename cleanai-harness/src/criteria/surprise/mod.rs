@@ -185,6 +185,9 @@ impl Surprise {
     }
 }
 
+/// The scores of traces that are all of one class; none of a class that the profile has not.
+type OfClass<'a> = &'a dyn Fn(u32, &[f32]) -> Option<Vec<f64>>;
+
 /// What gives scores.
 enum Scores {
     Likelihood(Likelihood),
@@ -222,7 +225,7 @@ impl Scores {
     /// The scores of traces whose classes ascend; NaN of a class that the profile has not.
     fn of(&self, classes: &[u32], rows: &[f32]) -> Vec<f64> {
         let width = rows.len().checked_div(classes.len()).unwrap_or(0);
-        let by_class = |of_class: &dyn Fn(u32, &[f32]) -> Option<Vec<f64>>| {
+        let by_class = |of_class: OfClass<'_>| {
             let mut rest = rows;
             let scores = classes.chunk_by(PartialEq::eq).flat_map(|same| {
                 let (own, next) = rest.split_at(same.len() * width);
