@@ -91,7 +91,7 @@ fn known_digits_are_accepted_and_inverted_ones_are_not() {
     let (of_known, of_inverted) = (ask(&monitor, &known), ask(&monitor, &inverted));
     eprintln!("accepted: {} of {} digits, {} inverted", accepted(&of_known), known.len(), accepted(&of_inverted));
     assert!(accepted(&of_known) * 10 >= known.len() * 9, "{} of {}", accepted(&of_known), known.len());
-    assert!(accepted(&of_inverted) * 20 <= known.len(), "{} of {}", accepted(&of_inverted), known.len());
+    assert!(accepted(&of_inverted) * 10 <= known.len(), "{} of {}", accepted(&of_inverted), known.len());
     for decision in of_known.iter().chain(&of_inverted) {
         assert_eq!(decision.accepted, decision.confidence >= 0.5, "{decision:?}");
         assert_eq!(decision.worst_layers.is_empty(), decision.eta == 0.0, "{decision:?}");
