@@ -10,7 +10,7 @@ use cleanai_harness::importance::{Explainer, Rules};
 use cleanai_harness::measure::probe::{self, Moment};
 use cleanai_harness::measure::{Augmented, Measurement, Plan, once};
 use cleanai_harness::model::Model;
-use cleanai_harness::synthesis::{PixelNoise, Pixels};
+use cleanai_harness::synthesis::{Attack, Fgsm, Method, PixelNoise, Pixels, Target};
 use tch::Tensor;
 
 mod common;
@@ -153,6 +153,40 @@ fn noise_is_on_the_pixels_the_model_looks_at() {
         order.sort_by(|a, b| (relevance[*b] as f32).total_cmp(&(relevance[*a] as f32)).then(a.cmp(b)));
         assert!(changed.iter().all(|pixel| order[..count].contains(pixel)), "{changed:?}, {:?}", &order[..count]);
     }
+}
+
+#[test]
+fn attacks_are_measured_with_the_test_set() {
+    let mut declaration = digits("data/test#..60", &[]);
+    let attack = Attack::new(Method::Fgsm(Fgsm::default()));
+    declaration.data.augment = vec![attack.clone().into(), PixelNoise::new(Pixels::All).into()];
+    let before = measured(&digits("data/test#..60", &[]), &["accuracy"]);
+    let union = measured(&declaration, &["accuracy", "nc(threshold=0.25)"]);
+    let value = |measured: &Measurement| measured.criterion("accuracy").unwrap().value.unwrap();
+    assert_eq!(union.data.inputs, 180);
+    assert_eq!(union.data.augmented[0], Augmented { how: "fgsm(eps=0.3, norm=\"inf\")".into(), inputs: 60 });
+    // All attacks succeed on a model that has not met any.
+    assert!(value(&before) > 0.95 && value(&union) < 0.67, "{}, {}", value(&before), value(&union));
+
+    // What is measured is what the attack makes, after the originals.
+    let Seen { rows, labels } = seen(&declaration);
+    assert_eq!((rows.len(), &labels[..60]), (180, &labels[60..120]));
+    for (made, own) in rows[60..120].iter().zip(&rows[..60]) {
+        let largest = made.iter().zip(own).map(|(made, own)| (made - own).abs()).fold(0.0, f32::max);
+        assert!((largest - 0.6).abs() < 1e-6 && made.iter().all(|value| (-1.0..=1.0).contains(value)), "{largest}");
+    }
+
+    // Each in a pass of its own batches, and where the model cannot be attacked.
+    declaration.batch = 7;
+    let parts = seen(&declaration).rows;
+    let differ = changed(&parts[60..120], &rows[60..120]).iter().map(Vec::len).sum::<usize>();
+    assert!(differ < 60, "rounding turns a sign at most: {differ}");
+    declaration.data.augment = vec![Attack { target: Some(Target::Number(10)), ..attack }.into()];
+    let said = once(&declaration, &["nc".parse().unwrap()]).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "augment fgsm(eps=0.3, norm=\"inf\", target=10): `target` is 10, but the model has 10 classes, numbered from 0"
+    );
 }
 
 #[test]

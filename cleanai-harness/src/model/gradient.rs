@@ -39,14 +39,15 @@ pub struct GradientModel {
 #[derive(Debug)]
 pub struct Differentiable {
     input: Tensor,
+    /// As they were computed from the input.
+    computed: Tensor,
     logits: Tensor,
-    values: Tensor,
 }
 
 impl Differentiable {
     /// The logits, (inputs, classes), apart from what they were computed from.
     pub fn logits(&self) -> &Tensor {
-        &self.values
+        &self.logits
     }
 }
 
@@ -96,9 +97,9 @@ impl GradientModel {
     /// If the model cannot run on them, or does not give one logit for each of two classes or more.
     pub fn run(&mut self, inputs: &Tensor) -> Result<Differentiable> {
         let leaf = inputs.f_detach()?.f_set_requires_grad(true)?;
-        let logits = with_grad(|| self.raw(&leaf, true))?;
-        let values = logits.f_detach()?;
-        Ok(Differentiable { input: leaf, logits, values })
+        let computed = with_grad(|| self.raw(&leaf, true))?;
+        let logits = computed.f_detach()?;
+        Ok(Differentiable { input: leaf, computed, logits })
     }
 
     /// The logits of inputs, (inputs, classes), by a run that is not kept.
@@ -116,11 +117,11 @@ impl GradientModel {
     /// If some operator has no gradient; it is named.
     pub fn gradient(&mut self, run: &Differentiable, cotangent: &Tensor, keep: bool) -> Result<Tensor> {
         if !self.leads {
-            self.leads = leads_to(&run.logits, &run.input)?;
+            self.leads = leads_to(&run.computed, &run.input)?;
         }
         let product = if self.leads {
-            let cotangent = cotangent.f_to_kind(run.logits.f_kind()?)?;
-            vector_jacobian(&run.logits, &cotangent, &[&run.input], keep, false).map(|mut products| products.pop())
+            let cotangent = cotangent.f_to_kind(run.computed.f_kind()?)?;
+            vector_jacobian(&run.computed, &cotangent, &[&run.input], keep, false).map(|mut products| products.pop())
         } else {
             Ok(None)
         };

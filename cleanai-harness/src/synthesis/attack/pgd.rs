@@ -3,9 +3,8 @@
 #[cfg(feature = "torch")]
 use tch::Tensor;
 
-use super::Bim;
 #[cfg(feature = "torch")]
-use super::subject::Subject;
+use super::{Bim, subject::Subject};
 #[cfg(feature = "torch")]
 use crate::Result;
 use crate::synthesis::parameters::{Field, Within};
@@ -13,7 +12,7 @@ use crate::synthesis::parameters::{Field, Within};
 use crate::synthesis::pixels::Source;
 
 /// Projected gradient descent of Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks" (ICLR 2018), in the largest norm: as
-/// [`Bim`] from a start drawn for each input, every value within `eps` of the original at even odds, and clipped. The defaults are the paper's for MNIST. As
+/// [`Bim`](super::Bim) from a start drawn for each input, every value within `eps` of the original at even odds, and clipped. The defaults are the paper's for MNIST. As
 /// torchattacks' `PGD` and foolbox's `LinfProjectedGradientDescentAttack`, whose starts are others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pgd {
