@@ -102,24 +102,31 @@ fn run(arguments: &Arguments) -> Outcome<ExitCode> {
 
 fn heading(networks: &[Network], arguments: &Arguments) -> String {
     let names: Vec<&str> = networks.iter().map(|network| network.name.as_str()).collect();
-    let mut text = format!(
-        "# DeepImportance: {}\n\nData: {}. {} profile",
-        names.join(", "),
+    let (studied, attacked) = (arguments.asks(&[1, 2, 5]), arguments.asks(&[3, 4]));
+    let mut data = format!(
+        "Data: {}. {} profile inputs at most",
         networks.first().map_or("none", |network| network.data.as_str()),
-        arguments.profile,
+        arguments.profile
     );
-    if arguments.asks(&[1, 2, 5]) {
-        text += &format!(
-            " and {} test inputs at most, {} seeds (mean ± standard deviation over them)",
+    let questions: Vec<String> = arguments.questions.iter().map(u8::to_string).collect();
+    let mut command = format!("--questions {} --profile {}", questions.join(","), arguments.profile);
+    if !arguments.networks.is_empty() {
+        command += &format!(" --networks {}", arguments.networks.join(","));
+    }
+    if studied {
+        data += &format!(
+            "; {} test inputs at most, {} seeds (mean ± standard deviation over them)",
             arguments.test, arguments.seeds
         );
+        command += &format!(" --test {} --seeds {}", arguments.test, arguments.seeds);
     }
-    if arguments.asks(&[3, 4]) {
-        let beside = if arguments.asks(&[1, 2, 5]) { "; " } else { " and " };
-        text += &format!("{beside}{} test inputs at most for RQ3 and RQ4, each attacked", arguments.inputs);
+    if attacked {
+        data += &format!("; for RQ3 and RQ4 {} test inputs at most, each attacked", arguments.inputs);
+        command += &format!(" --inputs {}", arguments.inputs);
     }
-    text + &format!(
-        ". CleanAI {}, libtorch {}.\n",
+    format!(
+        "# DeepImportance: {}\n\n{data}. CleanAI {}, libtorch {}. Made by `cargo run -p deepimportance -- {command}`.\n",
+        names.join(", "),
         env!("CARGO_PKG_VERSION"),
         cleanai_harness::model::libtorch_version(),
     )

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use clap::builder::RangedU64ValueParser;
 use cleanai_harness::data::{DataSet, transform};
 use cleanai_harness::declare::{
     BaselinePolicy, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, NeuronKind, NonFinite,
@@ -25,17 +26,21 @@ pub struct Arguments {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..1000))]
     pub seeds: u64,
     /// Inputs of the profile set at most
-    #[arg(long, default_value_t = 60_000)]
+    #[arg(long, default_value_t = 60_000, value_parser = at_least_one())]
     pub profile: usize,
     /// Inputs of the test set at most, in questions 1, 2 and 5
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 10_000, value_parser = at_least_one())]
     pub test: usize,
     /// Inputs of the test set at most that are attacked, in questions 3 and 4: the budget of the attacks
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = at_least_one())]
     pub inputs: usize,
     /// Where results go, and from where a stopped run goes on
     #[arg(long, default_value = "target/deepimportance")]
     pub out: PathBuf,
+}
+
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }
 
 /// A network with its data.

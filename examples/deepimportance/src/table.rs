@@ -113,10 +113,10 @@ pub fn together(arguments: &Arguments, networks: &[Vec<Figures>]) -> String {
     _ = write!(
         text,
         "U_O is the first inputs of the test set. The others hold it and as many inputs made of it, by {}: noise as in RQ2, of attacks the parameters the paper's authors name, \
-         what is made clipped to the data's range.\n\n\
-         The figures of the paper's Table 4 were not to be had, so they do not stand here; only `idc` of U_O, as in RQ2, does, measured there on the whole test \
-         set. What the paper concludes can be compared: that `idc` rises with adversarial inputs (RQ3), and that it goes along with other criteria, \
-         a positive correlation (RQ4).\n",
+         what is made clipped to the data's range. Inputs more surprising than the last bucket of `lsc` or `dsc` cover nothing.\n\n\
+         The figures of the paper's Table 4 are not reproduced here: they were not available. Only `idc` of U_O is, as in RQ2; it was measured there on the \
+         whole test set, which covers more than its first inputs. What the paper concludes can be compared: that `idc` rises with adversarial inputs (RQ3), and \
+         that it goes along with other criteria, a positive correlation (RQ4).\n",
         added.join(", ")
     );
     if arguments.asks(&[4]) {
