@@ -2,16 +2,21 @@
 //!
 //!     cargo run -p deepimportance                     # LeNet-1, -4 and -5 on MNIST where CLEANAI_DATA has them, else the digits of examples/digits
 //!     cargo run -p deepimportance -- --seeds 2 --profile 2000 --test 500 --out results
+//!     cargo run -p deepimportance -- --questions 3,4 --profile 10000 --inputs 500
 //!
-//! It answers three of the paper's questions, for every seed, and writes mean and standard deviation as Markdown:
+//! It answers the paper's questions and writes the answers as Markdown, where seeds are drawn anew with mean and standard deviation:
 //!
 //! - RQ1: do the important neurons move more than others when the relevant pixels of an input are disturbed?
 //! - RQ2: does coverage rise more by inputs that differ in what matters (U_O + U_DI: noise on relevant pixels) than by others (U_O + U_S: on random ones)?
+//! - RQ3: does coverage rise by adversarial inputs (FGSM, BIM, JSMA, CW)? `--inputs` limits how many are made.
+//! - RQ4: do criteria order these sets as each other does? (Spearman's rank correlation)
 //! - RQ5: how does importance-driven coverage differ from layer to layer?
 //!
 //! Every step leaves a file; started again it goes on where it was stopped. `results.md` is what it wrote for the LeNets of DeepXplore on all of MNIST, in 23
 //! minutes on two cores that were busy otherwise (9 minutes of CPU).
 
+mod correlation;
+mod effectiveness;
 mod published;
 mod settings;
 mod store;
@@ -24,6 +29,7 @@ use std::process::{Command, ExitCode};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use effectiveness::Effectiveness;
 use settings::{Arguments, Network};
 use store::Store;
 use study::Study;
@@ -56,14 +62,34 @@ fn with_cache(arguments: &Arguments) -> Outcome<Option<ExitCode>> {
 }
 
 fn run(arguments: &Arguments) -> Outcome<ExitCode> {
-    let networks = settings::networks(arguments)?;
-    let store = Store::new(&arguments.out, arguments)?;
-    let progress = ProgressBar::new(networks.len() as u64 * Study::steps(arguments.seeds));
+    let (studied, attacked) = (arguments.asks(&[1, 2, 5]), arguments.asks(&[3, 4]));
+    let networks = settings::networks(arguments, arguments.test)?;
+    let limited = settings::networks(arguments, arguments.inputs)?;
+    let store = |setting: String| Store::new(&arguments.out, &setting);
+    let steps = if studied { Study::steps(arguments.seeds) } else { 0 };
+    let steps = steps + if attacked { Effectiveness::STEPS } else { 0 };
+    let progress = ProgressBar::new(networks.len() as u64 * steps);
     progress.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed_precise} {msg}")?);
     let mut text = heading(&networks, arguments);
-    for network in &networks {
-        let study = Study { network, arguments, store: &store, progress: &progress };
-        text += &table::section(network, &study.run()?);
+    let mut all = Vec::new();
+    for (network, limited) in networks.iter().zip(&limited) {
+        let answers = if studied {
+            let store = store(format!("profile{}-test{}", arguments.profile, arguments.test))?;
+            Some(Study { network, arguments, store: &store, progress: &progress }.run()?)
+        } else {
+            None
+        };
+        let sets = if attacked {
+            let store = store(format!("profile{}-inputs{}", arguments.profile, arguments.inputs))?;
+            Effectiveness { network: limited, store: &store, progress: &progress }.run()?
+        } else {
+            Vec::new()
+        };
+        text += &table::section(network, arguments, answers.as_ref(), &sets);
+        all.push(sets);
+    }
+    if attacked {
+        text += &table::together(arguments, &all);
     }
     progress.finish_and_clear();
     let path = arguments.out.join("results.md");
@@ -76,14 +102,31 @@ fn run(arguments: &Arguments) -> Outcome<ExitCode> {
 
 fn heading(networks: &[Network], arguments: &Arguments) -> String {
     let names: Vec<&str> = networks.iter().map(|network| network.name.as_str()).collect();
-    format!(
-        "# DeepImportance: {}\n\nData: {}. {} profile and {} test inputs at most, {} seeds (mean ± standard deviation over them). \
-         CleanAI {}, libtorch {}.\n",
-        names.join(", "),
+    let (studied, attacked) = (arguments.asks(&[1, 2, 5]), arguments.asks(&[3, 4]));
+    let mut data = format!(
+        "Data: {}. {} profile inputs at most",
         networks.first().map_or("none", |network| network.data.as_str()),
-        arguments.profile,
-        arguments.test,
-        arguments.seeds,
+        arguments.profile
+    );
+    let questions: Vec<String> = arguments.questions.iter().map(u8::to_string).collect();
+    let mut command = format!("--questions {} --profile {}", questions.join(","), arguments.profile);
+    if !arguments.networks.is_empty() {
+        command += &format!(" --networks {}", arguments.networks.join(","));
+    }
+    if studied {
+        data += &format!(
+            "; {} test inputs at most, {} seeds (mean ± standard deviation over them)",
+            arguments.test, arguments.seeds
+        );
+        command += &format!(" --test {} --seeds {}", arguments.test, arguments.seeds);
+    }
+    if attacked {
+        data += &format!("; for RQ3 and RQ4 {} test inputs at most, each attacked", arguments.inputs);
+        command += &format!(" --inputs {}", arguments.inputs);
+    }
+    format!(
+        "# DeepImportance: {}\n\n{data}. CleanAI {}, libtorch {}. Made by `cargo run -p deepimportance -- {command}`.\n",
+        names.join(", "),
         env!("CARGO_PKG_VERSION"),
         cleanai_harness::model::libtorch_version(),
     )

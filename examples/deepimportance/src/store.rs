@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Outcome;
-use crate::settings::Arguments;
 
 /// Results of one setting.
 pub struct Store {
@@ -15,9 +14,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// The results of these numbers of inputs; others lie elsewhere.
-    pub fn new(out: &Path, arguments: &Arguments) -> Outcome<Self> {
-        let folder = out.join(format!("profile{}-test{}", arguments.profile, arguments.test));
+    /// The results of this setting; those of others lie elsewhere.
+    pub fn new(out: &Path, setting: &str) -> Outcome<Self> {
+        let folder = out.join(setting);
         fs::create_dir_all(&folder).map_err(|why| format!("cannot make {}: {why}", folder.display()))?;
         Ok(Self { folder })
     }

@@ -218,10 +218,10 @@ pub fn by_layer(layer: &str, important: usize) -> String {
     format!("idc(m={important}, layer={layer:?})")
 }
 
-fn specs(texts: &[String]) -> Outcome<Vec<CriterionSpec>> {
+pub fn specs(texts: &[String]) -> Outcome<Vec<CriterionSpec>> {
     texts.iter().map(|text| Ok(text.parse()?)).collect()
 }
 
-fn figure(measurement: &Measurement, spec: &CriterionSpec) -> Option<f64> {
+pub fn figure(measurement: &Measurement, spec: &CriterionSpec) -> Option<f64> {
     measurement.criteria.get(&spec.to_string()).and_then(|result| result.value)
 }
