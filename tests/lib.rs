@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 
 use tempfile::TempDir;
 
@@ -105,6 +105,16 @@ fn tool(name: &str, version: &str) -> PathBuf {
     tools.join("bin")
 }
 
+/// Has cargo fetch what the lock file names, once: the projects are built without a network, and `cargo metadata`, which nextest and insta
+/// ask, wants the packages of all platforms.
+fn fetch() {
+    static FETCHING: Once = Once::new();
+    FETCHING.call_once(|| {
+        let status = Command::new("cargo").args(["fetch", "--locked", "--quiet"]).current_dir(workspace()).status();
+        assert!(status.expect("cargo runs").success(), "the packages of Cargo.lock cannot be fetched");
+    });
+}
+
 fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder can be made");
     for entry in fs::read_dir(from).expect("the example's data can be listed") {
@@ -121,6 +131,7 @@ fn copy_tree(from: &Path, to: &Path) {
 impl Project {
     /// A project of this package name; names differ between tests, because they share a target folder.
     pub fn new(name: &str) -> Self {
+        fetch();
         let project = Self { name: name.to_owned(), folder: TempDir::with_prefix(name).expect("a temporary folder") };
         let harness = workspace().join("cleanai-harness");
         project.write(

@@ -142,8 +142,8 @@ impl Sections {
         let mut all = 0;
         for (own, layer) in costs.iter_mut().zip(offsets.windows(2)) {
             let mut shared = 0;
-            for neuron in layer[0]..layer[1] {
-                let (value, low, high) = (row[neuron], self.ranges.low[neuron], self.ranges.high[neuron]);
+            for (neuron, &value) in row.iter().enumerate().take(layer[1]).skip(layer[0]) {
+                let (low, high) = (self.ranges.low[neuron], self.ranges.high[neuron]);
                 if value >= low && value <= high {
                     shared += u64::from(self.counts[neuron * sections + section(value, low, high, sections)]);
                 }

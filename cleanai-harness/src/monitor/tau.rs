@@ -27,7 +27,8 @@ pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
 /// ```
 /// use cleanai_harness::monitor::youden;
 ///
-/// assert_eq!(youden(&[0.0, 1.0, 2.0], &[2.0, 5.0, 9.0]), Some(2.0));
+/// // One of three trusted inputs lies above 1, all untrusted ones do; up to 2 it is none and two of three.
+/// assert_eq!(youden(&[0.0, 1.0, 2.0], &[2.0, 5.0, 9.0]), Some(1.0));
 /// assert_eq!(youden(&[1.0, 1.0], &[0.5, 0.5]), Some(1.0));
 /// ```
 pub fn youden(trusted: &[f64], untrusted: &[f64]) -> Option<f64> {

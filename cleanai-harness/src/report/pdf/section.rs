@@ -447,10 +447,8 @@ fn details(canvas: &mut Canvas, result: &CriterionResult) {
         (monitor::DETAIL, monitor::tables(canvas, result)),
     ];
     let diagram = reliability::diagram(canvas, result);
-    let listed = result
-        .details
-        .iter()
-        .filter(|(name, _)| !drawn.contains(&(name.as_str(), true)) && !(diagram && reliability::is_part(name)));
+    let is_drawn = |name: &str| drawn.contains(&(name, true)) || (diagram && reliability::is_part(name));
+    let listed = result.details.iter().filter(|(name, _)| !is_drawn(name));
     let mut lines: Vec<(String, String)> =
         listed.map(|(name, value)| (name.replace('_', " "), text::detail(value))).collect();
     lines.extend(carriers(result));
