@@ -5,7 +5,7 @@ use tch::{Device, Tensor};
 use super::Augmented;
 use super::importance::inputs_together;
 use super::job::Job;
-use super::pass::open_model;
+use super::open::open_model;
 use crate::data::transform::TransformStep;
 use crate::data::{Batch, DataSet};
 use crate::declare::ModelChoice;

@@ -4,7 +4,8 @@ use tch::Tensor;
 
 use super::importance::{by_neuron, numbers};
 use super::needs::no_input;
-use super::pass::{calibrate, class_name, open_model};
+use super::open::open_model;
+use super::pass::{calibrate, class_name};
 use super::{ModelFacts, Picture};
 use crate::data::{Batch, DataSet, Values};
 use crate::declare::{Declaration, Selector};

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::job::Job;
-use super::pass::open_model;
+use super::open::open_model;
 use crate::criteria::{LayerImportance, LayerValues};
 use crate::declare::NeuronKind;
 use crate::importance::{Explained, Explainer, RelevanceNeeds};

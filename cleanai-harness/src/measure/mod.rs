@@ -21,6 +21,8 @@ mod monitor;
 #[cfg(feature = "torch")]
 mod needs;
 #[cfg(feature = "torch")]
+mod open;
+#[cfg(feature = "torch")]
 mod pass;
 mod per_input;
 #[cfg(feature = "torch")]

@@ -2,7 +2,8 @@
 
 use super::job::Job;
 use super::needs::{no_logits, select};
-use super::pass::{calibrate, open_model, open_profile, open_untrusted};
+use super::open::{open_model, open_profile, open_untrusted};
+use super::pass::calibrate;
 use super::plan::items;
 use super::profile;
 use crate::criteria::{LayerTraces, monitors};

@@ -10,6 +10,7 @@ use super::by_input::{ByInput, Items as CoveredByInput};
 use super::classes::{Classes, by_label};
 use super::job::{Item, Items, Job, Sets};
 use super::needs::{check_needs, no_profile, select};
+use super::open::{check_shape, open, open_model, open_profile, open_untrusted};
 use super::per_input::Ranked;
 use super::pictures;
 use super::probe::{self, Moment};
@@ -20,8 +21,8 @@ use super::{CriterionResult, DataFacts, Measurement, ModelFacts, ReportFigures, 
 use crate::criteria::{BatchEnd, Start, State, registry};
 use crate::data::transform;
 use crate::data::{Batch, DataSet};
-use crate::declare::{DataLocation, Declaration, ModelChoice, ModelSource, NeuronKind, NonFinite};
-use crate::model::{ActivationModule, LayerInfo, Model, Observed, constructor, tensor};
+use crate::declare::{Declaration, NeuronKind, NonFinite};
+use crate::model::{ActivationModule, LayerInfo, Model, Observed, tensor};
 use crate::{Error, ErrorKind, Result};
 
 /// What a pass gives.
@@ -205,13 +206,6 @@ fn run_items(
     })
 }
 
-pub(super) fn open_model(choice: &ModelChoice) -> Result<Model> {
-    match &choice.source {
-        ModelSource::File(path) => Model::open_with(path, &choice.options),
-        ModelSource::Function(name) => constructor::build(name, &choice.options),
-    }
-}
-
 fn result(
     item: &Item,
     Running { state, classes }: &Running,
@@ -257,45 +251,6 @@ fn result(
 /// What the class of a label, or of a logit, is called.
 pub(super) fn class_name(set: &DataSet, label: i64) -> String {
     set.class(label).map_or_else(|| label.to_string(), str::to_owned)
-}
-
-fn open(job: &Job, location: &crate::declare::DataLocation, role: &str) -> Result<DataSet> {
-    DataSet::open(location, &job.data.transform, job.data.on_bad_input)
-        .map_err(|error| error.context(format!("{role} data")))
-}
-
-pub(super) fn open_profile(job: &Job) -> Result<DataSet> {
-    match &job.data.profile {
-        Some(location) => open(job, location, "profile"),
-        None => {
-            let wants = job.items.iter().find(|item| item.needs.reads_profile());
-            Err(wants.map_or_else(|| Error::new(ErrorKind::Configuration, "the data names no profile set"), no_profile))
-        }
-    }
-}
-
-/// The untrusted sets of the job's items, each once; their inputs are like those of the other set, a test or a profile set.
-pub(super) fn open_untrusted(job: &Job, other: &DataSet, role: &str) -> Result<Vec<(DataLocation, DataSet)>> {
-    let mut sets: Vec<(DataLocation, DataSet)> = Vec::new();
-    for location in job.items.iter().filter_map(|item| item.untrusted.as_ref()) {
-        if sets.iter().any(|(known, _)| known == location) {
-            continue;
-        }
-        let set = open(job, location, "untrusted")?;
-        check_shape("an untrusted", &set, role, other)?;
-        sets.push((location.clone(), set));
-    }
-    Ok(sets)
-}
-
-/// Whether the inputs of a set are like those of another.
-fn check_shape(own_role: &str, own: &DataSet, role: &str, other: &DataSet) -> Result<()> {
-    if own.shape() == other.shape() {
-        return Ok(());
-    }
-    let (own, other) = (own.shape(), other.shape());
-    let what = format!("after the transform {own_role} input has the shape {own:?}, a {role} input {other:?}");
-    Err(Error::new(ErrorKind::Data, what).with_help("add a resize to the transform, so that both are alike"))
 }
 
 /// Shapes of the layers, from the first inputs; from all of them where branches depend on the data.

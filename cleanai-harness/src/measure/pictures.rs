@@ -3,7 +3,7 @@
 use super::CriterionResult;
 use super::explain::each;
 use super::job::Job;
-use super::pass::open_model;
+use super::open::open_model;
 use super::saturation::by_covered;
 use crate::Result;
 use crate::data::DataSet;

@@ -3,7 +3,8 @@
 use tch::Tensor;
 
 use super::augment::{Maker, Tools};
-use super::pass::{calibrate, class_name, open_model};
+use super::open::open_model;
+use super::pass::{calibrate, class_name};
 use crate::data::transform::{self, TransformStep};
 use crate::data::{Batch, DataSet, Values};
 use crate::declare::Declaration;
