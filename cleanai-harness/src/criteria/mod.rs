@@ -304,6 +304,9 @@ pub struct Figures {
     /// How much each input was the first to cover, in the order of the data, those left out that covered nothing new; their running
     /// sum is the saturation curve. Empty for criteria that do not count, and where there are too many items to keep it.
     pub contributions: Vec<Contribution>,
+    /// Which neurons are covered, a table for each layer, for criteria whose items belong to neurons; empty for others, and where there are
+    /// more than 65,536 neurons.
+    pub neurons: Vec<CoveredNeurons>,
     /// What it says of single inputs; nothing for criteria that speak of all together. [`Criterion::of_inputs`] announces it.
     pub per_input: PerInput,
     /// The figures of the inputs of each label by themselves, for criteria that can tell without being started once for each
@@ -311,6 +314,15 @@ pub struct Figures {
     pub classes: BTreeMap<i64, LabelFigures>,
     /// Whatever else the criterion reports, by name.
     pub details: BTreeMap<String, serde_json::Value>,
+}
+
+/// Which neurons of a layer are covered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CoveredNeurons {
+    /// By neuron: how many of its items are covered (itself, its corners, its sections).
+    pub covered: Vec<u32>,
+    /// By neuron: index of the input that covered the first of them; `None` where none is covered or it is not known.
+    pub first: Vec<Option<u32>>,
 }
 
 /// What a criterion says of single inputs: a table, a row for each input it says something of.

@@ -240,6 +240,7 @@ impl Rules {
                     observed: finite(new),
                     tolerance,
                     change: change(old, new, tolerance, direction),
+                    explanation: None,
                 }
             })
             .collect()

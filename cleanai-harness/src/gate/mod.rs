@@ -4,6 +4,7 @@
 //! [`snapshot`] lets `insta` keep that text, so that `cargo insta review` is how a baseline changes.
 
 pub mod baseline;
+mod explanation;
 pub(crate) mod quiet;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -11,6 +12,8 @@ pub mod snapshot;
 pub mod thresholds;
 
 use std::path::PathBuf;
+
+pub use explanation::{Explanation, GoneInput, GoneInputs, NeuronChange, NeuronChanges, PartChange};
 
 use crate::criteria::LayerFigures;
 use crate::declare::Comparison;
@@ -24,8 +27,14 @@ pub struct RequirementVerdict {
     pub criterion: String,
     /// The comparison.
     pub comparison: Comparison,
-    /// The bound.
-    pub bound: f64,
+    /// The bound; `None` where it is told by a baseline or another model that is not there.
+    pub bound: Option<f64>,
+    /// Where the bound comes from, if it is no plain number: `baseline - 0.01`, `against`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound_text: Option<String>,
+    /// What the model it is compared with reaches, where it is compared with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<f64>,
     /// What was observed; `None` where there was nothing to cover (fails).
     pub observed: Option<f64>,
     /// What the baseline holds.
@@ -71,6 +80,9 @@ pub struct FigureChange {
     pub tolerance: f64,
     /// The verdict on it.
     pub change: Change,
+    /// What lies behind it; only where it is worse or better than the baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Explanation>,
 }
 
 /// The whole baseline's verdict.

@@ -51,6 +51,7 @@ pub(crate) fn value(value: f64) -> CriterionResult {
         classes: BTreeMap::new(),
         contributions: Vec::new(),
         leading: Vec::new(),
+        neurons: Vec::new(),
         ranked: None,
         per_input: Default::default(),
         pictures: Vec::new(),

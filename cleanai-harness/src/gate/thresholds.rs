@@ -39,7 +39,9 @@ fn judge_one(
     RequirementVerdict {
         requirement: requirement.to_string(),
         comparison,
-        bound: requirement.bound,
+        bound: Some(requirement.bound),
+        bound_text: None,
+        against: None,
         observed,
         baseline: baseline.and_then(|baseline| baseline.get(&key)).and_then(|line| line.value),
         holds: observed.is_some_and(|observed| comparison.holds(observed, requirement.bound)),

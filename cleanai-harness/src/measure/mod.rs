@@ -64,7 +64,7 @@ pub use selection::{Chosen, Misclassified, Reached, Selection, Wanted, Why, sele
 #[cfg(feature = "torch")]
 pub use synthesise::{Made, Synthesis};
 
-use crate::criteria::{Contribution, Direction, LabelFigures, LayerFigures, PerInput};
+use crate::criteria::{Contribution, CoveredNeurons, Direction, LabelFigures, LayerFigures, PerInput};
 use crate::declare::NeuronKind;
 use crate::importance::Picture;
 use crate::model::LayerInfo;
@@ -186,6 +186,9 @@ pub struct CriterionResult {
     /// The inputs that covered most of what none before them had, at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leading: Vec<LeadingInput>,
+    /// Which neurons are covered, by layer; empty where the criterion does not count neurons, or there are too many to tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub neurons: Vec<CoveredNeurons>,
     /// The inputs at both ends of what the criterion says of single inputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranked: Option<Ranked>,

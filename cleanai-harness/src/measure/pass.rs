@@ -241,6 +241,7 @@ fn result(
         ranked: Ranked::of(&figures.per_input, name),
         per_input: figures.per_input,
         leading: leading(&figures.contributions, name),
+        neurons: figures.neurons,
         pictures: Vec::new(),
         contributions: figures.contributions,
         details: figures.details,

@@ -140,6 +140,7 @@ mod tests {
             classes: BTreeMap::new(),
             contributions: Vec::new(),
             leading: Vec::new(),
+            neurons: Vec::new(),
             ranked: None,
             per_input: Default::default(),
             pictures: Vec::new(),

@@ -57,6 +57,7 @@ mod tests {
             classes: BTreeMap::new(),
             contributions: contributions.iter().map(|&(input, covered)| Contribution { input, covered }).collect(),
             leading: Vec::new(),
+            neurons: Vec::new(),
             ranked: None,
             per_input: Default::default(),
             pictures: Vec::new(),

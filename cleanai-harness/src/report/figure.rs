@@ -54,7 +54,10 @@ pub(crate) fn delta(observed: Option<f64>, baseline: Option<f64>, style: Style) 
 
 /// What was observed, with enough digits to stand to the bound as the number itself does: `0.24998` beside `>= 0.25`.
 pub(crate) fn observed(verdict: &RequirementVerdict, style: Style) -> String {
-    verdict.observed.map_or_else(|| "-".to_string(), |observed| apart(observed, verdict.bound, style, DECIMALS))
+    match (verdict.observed, verdict.bound) {
+        (Some(observed), Some(bound)) => apart(observed, bound, style, DECIMALS),
+        (observed, _) => value(observed, style),
+    }
 }
 
 /// `observed` with at least `decimals` digits, and more until it compares with `bound` as the number itself does.
@@ -83,6 +86,16 @@ pub(crate) fn pair(observed: f64, bound: f64, style: Style) -> (String, String) 
 pub(crate) fn bound_text(bound: f64) -> String {
     let plain = bound == 0.0 || (1e-6..1e15).contains(&bound.abs());
     if plain { format!("{bound}") } else { format!("{bound:e}") }
+}
+
+/// What is required, with its sign: `>= 0.25`, `>= 0.8281 (baseline - 0.01)`, `>= baseline` where that is not known.
+pub(crate) fn required(verdict: &RequirementVerdict) -> String {
+    let sign = sign(verdict.comparison);
+    match (verdict.bound, &verdict.bound_text) {
+        (Some(bound), Some(text)) => format!("{sign} {} ({text})", bound_text(bound)),
+        (Some(bound), None) => format!("{sign} {}", bound_text(bound)),
+        (None, text) => format!("{sign} {}", text.as_deref().unwrap_or("-")),
+    }
 }
 
 /// A number with all its digits, as JUnit properties hold it.

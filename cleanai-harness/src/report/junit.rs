@@ -87,7 +87,7 @@ fn properties(outcome: &Outcome) -> Vec<(String, String)> {
     let mut properties = Vec::new();
     let mut add = |name: String, value: String| properties.push((name, value));
     for verdict in &outcome.requirements {
-        let bound = format!("{} {}", figure::sign(verdict.comparison), figure::bound_text(verdict.bound));
+        let bound = figure::required(verdict);
         add(format!("threshold.{}", figure::label(verdict)), bound);
         if let Some(passing) = verdict.passing_bound.filter(|_| !verdict.holds) {
             add(format!("passing_threshold.{}", figure::label(verdict)), figure::bound_text(passing));

@@ -109,8 +109,10 @@ pub(crate) fn requirement_failure(verdict: &RequirementVerdict, style: Style) ->
             format!("{label} is {}, not a finite number", figure::value(Some(observed), style))
         }
         (None, Some(observed)) => {
-            let (observed, bound) = figure::pair(observed, verdict.bound, style);
-            format!("{label} {observed} {} {bound}", figure::opposite(verdict.comparison))
+            let Some(bound) = verdict.bound else { return format!("{label}: there is nothing to compare it with") };
+            let (observed, bound) = figure::pair(observed, bound, style);
+            let origin = verdict.bound_text.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
+            format!("{label} {observed} {} {bound}{origin}", figure::opposite(verdict.comparison))
         }
     }
 }

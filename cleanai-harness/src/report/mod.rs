@@ -6,6 +6,7 @@
 
 pub mod cleanai;
 mod date;
+mod explanation;
 mod figure;
 pub mod file;
 pub mod fragment;
@@ -56,8 +57,20 @@ pub struct Outcome {
     pub body: Option<String>,
     /// Why it could not be measured.
     pub error: Option<Error>,
+    /// Commands that a reader can copy; none where the runner does not know them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<Commands>,
     /// Start, seconds since the Unix epoch.
     pub started: u64,
     /// Wall-clock seconds.
     pub seconds: f64,
+}
+
+/// Commands that go with a test.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Commands {
+    /// Runs this test alone: `cargo test -p digits-example --test coverage -- --exact lenet5`.
+    pub rerun: String,
+    /// Accepts what changed, where there is something to accept: `cargo insta accept --snapshot "..."`.
+    pub accept: Option<String>,
 }

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Outcome, Status};
+use super::{Commands, Outcome, Status};
 use crate::criteria::{Direction, LayerFigures};
 use crate::declare::{Comparison, NeuronKind, TestIdentity};
-use crate::gate::{BaselineStatus, BaselineVerdict, Change, FigureChange, RequirementVerdict};
+use crate::gate::{
+    BaselineStatus, BaselineVerdict, Change, Explanation, FigureChange, GoneInput, GoneInputs, NeuronChange,
+    NeuronChanges, PartChange, RequirementVerdict,
+};
 #[cfg(feature = "pdf")]
 use crate::importance::Picture;
 use crate::measure::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
@@ -48,6 +51,7 @@ fn ratios(layers: Vec<LayerFigures>) -> CriterionResult {
         classes: BTreeMap::new(),
         contributions: Vec::new(),
         leading: Vec::new(),
+        neurons: Vec::new(),
         ranked: None,
         per_input: Default::default(),
         pictures: Vec::new(),
@@ -148,7 +152,9 @@ pub(crate) fn requirement(
         requirement: format!("{criterion} {} {bound}", super::figure::sign(comparison)),
         criterion: criterion.into(),
         comparison,
-        bound,
+        bound: Some(bound),
+        bound_text: None,
+        against: None,
         observed,
         baseline,
         holds,
@@ -159,7 +165,7 @@ pub(crate) fn requirement(
 }
 
 fn change(criterion: &str, baseline: Option<f64>, observed: Option<f64>, change: Change) -> FigureChange {
-    FigureChange { criterion: criterion.into(), baseline, observed, tolerance: 0.002, change }
+    FigureChange { criterion: criterion.into(), baseline, observed, tolerance: 0.002, change, explanation: None }
 }
 
 /// All requirements hold, the baseline is unchanged; `nc` and `tknp` are measured without a requirement.
@@ -200,6 +206,10 @@ pub(crate) fn passed() -> Outcome {
         },
         body: None,
         error: None,
+        commands: Some(Commands {
+            rerun: "cargo test -p digits --test coverage -- --exact lenet5_digits".into(),
+            accept: None,
+        }),
         started: 1_795_317_247,
         seconds: 0.8345,
     }
@@ -243,9 +253,83 @@ pub(crate) fn regression() -> Outcome {
         let figure = baseline.changes.iter_mut().find(|figure| figure.criterion == criterion).unwrap();
         (figure.baseline, figure.change) = (Some(change), verdict);
     }
+    for figure in baseline.changes.iter_mut().filter(|figure| figure.change == Change::Regressed) {
+        figure.explanation = Some(if figure.criterion == "accuracy" { lost_answers() } else { lost_sections() });
+    }
     outcome.requirements[0].baseline = Some(0.2785);
     outcome.requirements[2].baseline = Some(0.988);
+    outcome.commands = Some(Commands {
+        rerun: "cargo test -p digits --test coverage -- --exact lenet5_regressed".into(),
+        accept: Some(
+            "cargo insta accept --snapshot examples/digits/tests/snapshots/coverage__lenet5_regressed.snap".into(),
+        ),
+    });
     outcome
+}
+
+/// What lies behind a fall of `accuracy`: no neurons, and a baseline that tells of its classes alone.
+fn lost_answers() -> Explanation {
+    let classes = vec![PartChange {
+        name: "3".into(),
+        baseline: Some(0.98),
+        observed: Some(0.94),
+        baseline_covered: Some(49),
+        covered: Some(47),
+        total: Some(50),
+        baseline_inputs: Some(50),
+        inputs: Some(50),
+    }];
+    Explanation { classes, ..Explanation::default() }
+}
+
+/// What lies behind a fall of `kmnc`: two layers, a class whose inputs are gone, neurons and inputs.
+fn lost_sections() -> Explanation {
+    let layer = |name: &str, before: u64, now: u64, total: u64| PartChange {
+        name: name.into(),
+        baseline: Some(before as f64 / total as f64),
+        observed: Some(now as f64 / total as f64),
+        baseline_covered: Some(before),
+        covered: Some(now),
+        total: Some(total),
+        ..PartChange::default()
+    };
+    let neuron = |layer: &str, neuron, baseline, observed, first: &str, gone| NeuronChange {
+        layer: layer.into(),
+        neuron,
+        baseline,
+        observed,
+        first: Some(first.into()),
+        gone,
+    };
+    let mut seven = layer("7", 21_204, 0, 230_000);
+    (seven.observed, seven.baseline_inputs, seven.inputs) = (None, Some(50), Some(0));
+    Explanation {
+        layers: vec![layer("fc.fc1_relu", 31_420, 27_980, 117_000), layer("fc.fc2_relu", 21_866, 19_713, 81_000)],
+        classes: vec![seven, layer("3", 20_000, 19_880, 230_000)],
+        lost: NeuronChanges {
+            neurons: 118,
+            items: 5_701,
+            largest: vec![
+                neuron("fc.fc1_relu", 17, 412, 96, "7/0031.png", true),
+                neuron("fc.fc1_relu", 90, 230, 0, "7/0144.png", true),
+                neuron("fc.fc2_relu", 4, 301, 188, "1/0007.png", false),
+            ],
+        },
+        gained: NeuronChanges {
+            neurons: 3,
+            items: 8,
+            largest: vec![neuron("block1_relu", 2, 300, 305, "0/0030.png", false)],
+        },
+        gone: GoneInputs {
+            inputs: 47,
+            items: 5_512,
+            largest: vec![
+                GoneInput { name: "7/0031.png".into(), covered: 640 },
+                GoneInput { name: "7/0144.png".into(), covered: 402 },
+            ],
+        },
+        unknown: None,
+    }
 }
 
 /// The first run on a developer's machine.

@@ -9,6 +9,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Color, Effects, Style as Ink};
 use grid::{Cell, Grid};
 
+use super::explanation::{self, Section};
 use super::figure::{self, Style};
 use super::{Outcome, Status, message, text};
 use crate::criteria::LayerFigures;
@@ -68,6 +69,7 @@ pub fn render(outcome: &Outcome) -> String {
             block.labelled("help", CYAN, help);
         }
     }
+    commands(&mut block, outcome);
     block.text
 }
 
@@ -223,7 +225,7 @@ fn table(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
             Cell::new(PLAIN, figure::label(verdict)),
             Cell::new(ink.bold(), &figure::observed(verdict, style)),
             bar(share, ink),
-            Cell::new(PLAIN, &format!("{} {}", figure::sign(verdict.comparison), figure::bound_text(verdict.bound))),
+            Cell::new(PLAIN, &figure::required(verdict)),
         ];
         if compared {
             let change = change_of(figure::label(verdict)).map(|change| change.change);
@@ -270,6 +272,38 @@ fn table(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
         block.line(&[(DIM, "  no criterion was required or measured".into())]);
     } else {
         block.grid(&grid, 2);
+    }
+}
+
+/// One table of what lies behind a figure.
+fn table_of(block: &mut Block, section: &Section) {
+    let mut grid = Grid::new(section.columns[0]);
+    for (index, column) in section.columns.iter().enumerate().skip(1) {
+        if section.words.contains(&index) {
+            grid.left(column)
+        } else {
+            grid.right(column)
+        };
+    }
+    for row in &section.rows {
+        grid.row(row.iter().map(|cell| Cell::new(PLAIN, cell)).collect());
+    }
+    block.line(&[(PLAIN, format!("      {}", section.title))]);
+    block.grid(&grid, 8);
+    if let Some(more) = &section.more {
+        block.line(&[(DIM, format!("        {more}"))]);
+    }
+}
+
+/// The commands that a reader of a failure can copy, each on a line of its own.
+fn commands(block: &mut Block, outcome: &Outcome) {
+    let Some(commands) = outcome.commands.as_ref().filter(|_| outcome.status != Status::Passed) else { return };
+    let mut line = |label: &str, command: &str| {
+        block.line(&[(CYAN.bold(), format!("  {label:<6}  ")), (PLAIN, text::line(command).into_owned())]);
+    };
+    line("rerun", &commands.rerun);
+    if let Some(accept) = &commands.accept {
+        line("accept", accept);
     }
 }
 
@@ -386,6 +420,14 @@ fn baseline(block: &mut Block, outcome: &Outcome) {
             }
         }
     }
+    for (change, sections) in explanation::explained(outcome) {
+        block.line(&[(BOLD, format!("    {}", text::line(&change.criterion)))]);
+        sections.iter().for_each(|section| table_of(block, section));
+    }
+    let unknown = verdict.changes.iter().find_map(explanation::unknown);
+    if let Some(why) = unknown {
+        block.labelled("  note", YELLOW, why);
+    }
     if let Some(next) = message::next_step(verdict) {
         // A command stays on one line, so that it can be copied.
         for line in text::lines(&next) {
@@ -407,7 +449,8 @@ mod tests {
         let text = plain(&render(outcome));
         for line in text.lines() {
             assert_eq!(line, line.trim_end());
-            assert!(text::width(line) <= WIDTH, "{} columns: {line}", text::width(line));
+            let command = line.starts_with("  rerun  ") || line.starts_with("  accept ");
+            assert!(command || text::width(line) <= WIDTH, "{} columns: {line}", text::width(line));
         }
         text
     }

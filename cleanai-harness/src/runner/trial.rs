@@ -26,6 +26,7 @@ pub(super) fn run(test: &Test, declared: &Result<(usize, Declaration)>, measure:
         baseline: not_reached(),
         body: None,
         error: None,
+        commands: None,
         started,
         seconds: 0.0,
     };

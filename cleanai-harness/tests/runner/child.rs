@@ -157,6 +157,7 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
         classes: Default::default(),
         contributions: Vec::new(),
         leading: Vec::new(),
+        neurons: Vec::new(),
         ranked: None,
         per_input: Default::default(),
         pictures: Vec::new(),

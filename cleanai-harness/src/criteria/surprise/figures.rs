@@ -129,6 +129,7 @@ pub(super) fn of(
         total: own.total,
         layers,
         contributions: buckets.map(|buckets| contributions(scored, buckets)).unwrap_or_default(),
+        neurons: Vec::new(),
         per_input: per_input(scores.kind(), scored),
         classes: labels.into_iter().map(|(label, tally)| (label, tally.figures(buckets))).collect(),
         details,

@@ -213,7 +213,7 @@ fn verdicts(canvas: &mut Canvas, outcome: &Outcome) {
                 Cell::text(figure::label(verdict)),
                 Cell::with(STRONG, figure::observed(verdict, style)),
                 Cell::Bar(verdict.observed.filter(|_| ratio), ink),
-                Cell::text(format!("{} {}", figure::sign(verdict.comparison), figure::bound_text(verdict.bound))),
+                Cell::text(figure::required(verdict)),
                 Cell::text(figure::value(verdict.baseline, style)),
                 Cell::with(delta, figure::delta(verdict.observed, verdict.baseline, style)),
                 Cell::with(pen(Face::Bold, 8.5, ink), message::verdict_word(verdict.holds)),
