@@ -7,7 +7,7 @@ use crate::declare::nearest::did_you_mean;
 use crate::declare::{BaselinePolicy, CriterionSpec, OnImprovement};
 
 pub(super) fn read(value: Value<'_>) -> Result<BaselinePolicy> {
-    let mut table = Table::open(value, &["tolerance", "on_improvement", "enabled"])?;
+    let mut table = Table::open(value, &["tolerance", "on_improvement", "enabled", "by"])?;
     let mut policy = BaselinePolicy::default();
     match table.take("tolerance") {
         None => {}
@@ -24,7 +24,21 @@ pub(super) fn read(value: Value<'_>) -> Result<BaselinePolicy> {
     if let Some(value) = table.take("enabled") {
         policy.enabled = value.needed_boolean()?;
     }
+    if let Some(value) = table.take("by") {
+        let words = value.list()?;
+        let by = words.iter().map(|word| word.word(&[("device", By::Device), ("libtorch", By::Libtorch)]));
+        let by = by.collect::<Result<Vec<_>>>()?;
+        policy.by_device = by.contains(&By::Device);
+        policy.by_libtorch = by.contains(&By::Libtorch);
+    }
     Ok(policy)
+}
+
+/// What has baselines of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Device,
+    Libtorch,
 }
 
 /// `{ default = 0.002, "kmnc(k=1000)" = 0.01, nc = 0.0 }`

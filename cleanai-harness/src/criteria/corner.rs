@@ -6,7 +6,7 @@ use crate::Result;
 use crate::declare::CriterionSpec;
 
 use super::columns::{Bounds, End, mark_extremes};
-use super::coverage::{Coverage, contributions, take_covered};
+use super::coverage::{Coverage, contributions, covered_neurons, take_covered};
 use super::ranges::same_numbers;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
 use super::scope::Scope;
@@ -229,6 +229,7 @@ impl State for CornerState {
         });
         let mut figures = self.scope.shares(counts);
         figures.contributions = contributions(self.both());
+        figures.neurons = covered_neurons(&self.scope.neurons, &[&self.upper, &self.lower]);
         let unknown: u64 = self.layers.iter().map(|layer| layer.unknown).sum();
         figures.details.insert("unknown_neurons".to_owned(), unknown.into());
         if !self.lower.is_empty() {

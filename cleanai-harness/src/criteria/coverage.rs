@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Contribution;
 use super::bit_set::BitSet;
+use super::{Contribution, CoveredNeurons};
 
 /// Work on fewer values than this is not worth spreading over threads.
 pub(crate) const PARALLEL_FROM: usize = 100_000;
@@ -146,6 +146,27 @@ impl Coverage {
         start + self.items() as u64
     }
 
+    /// Adds what is covered to a table of the layer's neurons, each of which has as many items in a row.
+    fn add_to(&self, table: &mut CoveredNeurons) {
+        let neurons = table.covered.len();
+        let stride = self.items().checked_div(neurons).unwrap_or(0);
+        if stride == 0 {
+            return;
+        }
+        if stride.is_multiple_of(64) {
+            let words = self.words().chunks_exact(stride / 64);
+            for (covered, words) in table.covered.iter_mut().zip(words) {
+                *covered += words.iter().map(|word| word.count_ones()).sum::<u32>();
+            }
+        } else {
+            (0..self.items()).filter(|item| self.has(*item)).for_each(|item| table.covered[item / stride] += 1);
+        }
+        for cover in self.firsts.iter().flatten() {
+            let first = &mut table.first[cover.item as usize / stride];
+            *first = Some(first.map_or(cover.input, |other: u32| other.min(cover.input)));
+        }
+    }
+
     /// Whether this could be the coverage of so many items: bits and first covers agree. For what was read from a file.
     pub(crate) fn is_sound(&self, items: usize) -> bool {
         self.covered.is_sound(items)
@@ -213,4 +234,20 @@ pub(crate) fn contributions<'a>(coverage: impl IntoIterator<Item = &'a Coverage>
         }
     }
     counts.into_iter().map(|(input, covered)| Contribution { input: input.into(), covered }).collect()
+}
+
+/// Neurons, over all layers, of which it is told which are covered; of more only how many.
+const MOST_NEURONS: usize = 1 << 16;
+
+/// Which neurons of each layer are covered, of layers that have so many; several coverages of one layer add up. Nothing where there are too many.
+pub(crate) fn covered_neurons(neurons: &[usize], coverage: &[&[Coverage]]) -> Vec<CoveredNeurons> {
+    if neurons.iter().sum::<usize>() > MOST_NEURONS {
+        return Vec::new();
+    }
+    let table = |(layer, neurons): (usize, &usize)| {
+        let mut table = CoveredNeurons { covered: vec![0; *neurons], first: vec![None; *neurons] };
+        coverage.iter().filter_map(|layers| layers.get(layer)).for_each(|coverage| coverage.add_to(&mut table));
+        table
+    };
+    neurons.iter().enumerate().map(table).collect()
 }

@@ -3,7 +3,7 @@
 use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
-use super::coverage::{Coverage, contributions};
+use super::coverage::{Coverage, contributions, covered_neurons};
 use super::{Figures, LayerFigures, LayerProfile, Start, State};
 
 /// Whose a state is and what it was started with; states merge only if these agree.
@@ -126,7 +126,11 @@ impl Scope {
     /// The figures of coverage, of `totals` items each.
     pub(crate) fn covered(&self, coverage: &[Coverage], totals: &[usize]) -> Figures {
         let counts = coverage.iter().zip(totals).map(|(coverage, total)| (coverage.count(), *total as u64));
-        Figures { contributions: contributions(coverage), ..self.shares(counts) }
+        Figures {
+            contributions: contributions(coverage),
+            neurons: covered_neurons(&self.neurons, &[coverage]),
+            ..self.shares(counts)
+        }
     }
 
     /// What a state knows, in bytes. Numbers and bits are written as they are, so that equal states have equal bytes.

@@ -211,6 +211,10 @@ pub struct BaselinePolicy {
     pub on_improvement: OnImprovement,
     /// False turns the baseline off: thresholds only.
     pub enabled: bool,
+    /// Whether measurements on a GPU have a baseline of their own (`lenet5@cuda.snap`).
+    pub by_device: bool,
+    /// Whether every release of libtorch has one (`lenet5@libtorch-2.13.snap`). Where such a file lies it is used in any case.
+    pub by_libtorch: bool,
 }
 
 impl Default for BaselinePolicy {
@@ -220,6 +224,8 @@ impl Default for BaselinePolicy {
             per_criterion: Default::default(),
             on_improvement: OnImprovement::Ignore,
             enabled: true,
+            by_device: true,
+            by_libtorch: false,
         }
     }
 }

@@ -1,174 +1,33 @@
-//! The baseline: a text of one figure per line, its parser, and the comparison with tolerance.
+//! The baseline: its text ([`BaselineText`]), and the comparison with tolerance ([`Rules`]).
 //!
 //! ```text
 //! accuracy: 0.983333  354/360
 //! kmnc(k=1000): 0.254191  58464/230000
+//!   relu1: 0.338667  2032/6000
+//!   relu2: 0.251464  56432/224000
 //! nbc: none
 //! ```
 //!
 //! Lines are sorted by criterion, values have six decimals, `none` stands where there was nothing to cover, and
-//! `covered/total` follow where the criterion counts. The text is what `cargo insta review` shows, so it stays small,
-//! stable and readable as a diff.
+//! `covered/total` follow where the criterion counts. The layers of a criterion that has several stand below it, in execution order; they
+//! are there for the reader and for explanations, and are not compared. The text is what `cargo insta review` shows, so it stays
+//! small, stable and readable as a diff.
 
-use std::borrow::Cow;
+mod text;
+
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
+
+pub(in crate::gate) use text::figure_key;
+pub use text::{BaselineLine, BaselineText};
+use text::{line_key, rounded};
 
 use crate::criteria::Direction;
 use crate::declare::{BaselinePolicy, Comparison, Requirement};
-use crate::gate::{BaselineStatus, Change, FigureChange, thresholds};
+use crate::gate::{BaselineStatus, Change, FigureChange};
 use crate::measure::Measurement;
-use crate::{Error, ErrorKind};
-
-/// Decimals of a stored value.
-const DECIMALS: usize = 6;
 
 /// Half a unit of the last decimal: stored values are whole units, so this decides "at tolerance" exactly.
 const HALF_UNIT: f64 = 0.5e-6;
-
-/// One line of a baseline.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BaselineLine {
-    /// The value, rounded to six decimals; `None` where there was nothing to cover.
-    pub value: Option<f64>,
-    /// Covered and total, for criteria that count. Shown to the reviewer, not compared.
-    pub counts: Option<(u64, u64)>,
-}
-
-/// A baseline: figures by criterion. `Display` writes the text, `FromStr` reads it.
-///
-/// ```
-/// use cleanai_harness::gate::baseline::BaselineText;
-/// let text = "accuracy: 0.983333  354/360\nnc: 0.750000\n";
-/// let baseline: BaselineText = text.parse()?;
-/// assert_eq!(baseline.get("nc").unwrap().value, Some(0.75));
-/// assert_eq!(baseline.to_string(), text);
-/// # Ok::<(), cleanai_harness::Error>(())
-/// ```
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BaselineText {
-    lines: BTreeMap<String, BaselineLine>,
-}
-
-impl BaselineText {
-    /// The text of a measurement: a line per criterion, and one per further figure that a requirement names (`src.auroc`).
-    pub fn of(measurement: &Measurement, requirements: &[Requirement]) -> Self {
-        let mut lines = BTreeMap::new();
-        for (criterion, result) in &measurement.criteria {
-            let line = BaselineLine { value: result.value.map(rounded), counts: result.covered.zip(result.total) };
-            lines.insert(line_key(criterion).into_owned(), line);
-        }
-        for requirement in requirements {
-            let Some(figure) = &requirement.figure else { continue };
-            let criterion = requirement.criterion.to_string();
-            let value = measurement.criteria.get(&criterion).and_then(|it| thresholds::numeric_detail(it, figure));
-            let line = BaselineLine { value: value.map(rounded), counts: None };
-            lines.insert(line_key(&figure_key(&criterion, Some(figure))).into_owned(), line);
-        }
-        Self { lines }
-    }
-
-    /// The line of a criterion's canonical text, or of `criterion.figure`.
-    pub fn get(&self, key: &str) -> Option<&BaselineLine> {
-        self.lines.get(line_key(key).as_ref())
-    }
-
-    /// The figures that are NaN or infinite.
-    pub fn not_finite(&self) -> impl Iterator<Item = &str> {
-        self.lines.iter().filter(|(_, line)| !line.is_finite()).map(|(key, _)| key.as_str())
-    }
-}
-
-impl BaselineLine {
-    fn is_finite(&self) -> bool {
-        self.value.is_none_or(f64::is_finite)
-    }
-}
-
-/// The key of a figure: the criterion itself, or `criterion.figure`.
-pub(crate) fn figure_key(criterion: &str, figure: Option<&str>) -> String {
-    match figure {
-        Some(figure) => format!("{criterion}.{figure}"),
-        None => criterion.to_owned(),
-    }
-}
-
-/// A key as it stands in the text: on one line whatever a string parameter holds.
-fn line_key(key: &str) -> Cow<'_, str> {
-    if !key.contains(char::is_control) {
-        return Cow::Borrowed(key);
-    }
-    Cow::Owned(key.chars().fold(String::new(), |mut text, character| {
-        if character.is_control() {
-            text.extend(character.escape_default())
-        } else {
-            text.push(character)
-        }
-        text
-    }))
-}
-
-/// A value as it is stored; the same for what is observed, so that both are compared alike.
-fn rounded(value: f64) -> f64 {
-    let stored: f64 = format!("{value:.DECIMALS$}").parse().unwrap_or(value);
-    // A tiny negative number is stored as 0.000000, not -0.000000.
-    if stored == 0.0 { 0.0 } else { stored }
-}
-
-impl fmt::Display for BaselineText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (key, line) in &self.lines {
-            match line.value {
-                Some(value) => write!(f, "{key}: {value:.DECIMALS$}")?,
-                None => write!(f, "{key}: none")?,
-            }
-            match line.counts {
-                Some((covered, total)) => writeln!(f, "  {covered}/{total}")?,
-                None => writeln!(f)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for BaselineText {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let mut lines = BTreeMap::new();
-        for (index, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
-            let garbled = |why: &str| {
-                let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-                Error::new(ErrorKind::Io, format!("line {} of the baseline {why}: `{shown}`", index + 1))
-            };
-            let (key, line) = parse_line(text).ok_or_else(|| garbled("is not `criterion: value  covered/total`"))?;
-            if lines.insert(key.to_owned(), line).is_some() {
-                return Err(garbled("repeats a criterion"));
-            }
-        }
-        Ok(Self { lines })
-    }
-}
-
-fn parse_line(text: &str) -> Option<(&str, BaselineLine)> {
-    // A string parameter may hold `: `, a value never does.
-    let (key, figures) = text.trim_end().rsplit_once(": ")?;
-    let mut words = figures.split_whitespace();
-    let value = match words.next()? {
-        "none" => None,
-        number => Some(number.parse().ok()?),
-    };
-    let counts = match words.next() {
-        Some(word) => {
-            let (covered, total) = word.split_once('/')?;
-            Some((covered.parse().ok()?, total.parse().ok()?))
-        }
-        None => None,
-    };
-    let complete = words.next().is_none() && !key.is_empty() && key.trim() == key;
-    complete.then_some((key, BaselineLine { value, counts }))
-}
 
 /// How figures are compared: tolerance and direction of each.
 #[derive(Debug, Clone, Default)]

@@ -4,12 +4,15 @@
 //! [`snapshot`] lets `insta` keep that text, so that `cargo insta review` is how a baseline changes.
 
 pub mod baseline;
+mod covered;
+mod explain;
 mod explanation;
 pub(crate) mod quiet;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod snapshot;
 pub mod thresholds;
+pub(crate) mod unreferenced;
 
 use std::path::PathBuf;
 

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{env, fs, io};
 
-use crate::declare::{NeuronKind, OnImprovement, Requirement};
+use crate::declare::{BaselinePolicy, NeuronKind, OnImprovement, Requirement};
 use crate::gate::baseline::{self, BaselineText, Rules};
-use crate::gate::{BaselineStatus, BaselineVerdict, FigureChange, quiet};
-use crate::measure::Measurement;
+use crate::gate::covered::{self, Covered};
+use crate::gate::{BaselineStatus, BaselineVerdict, FigureChange, explain, quiet};
+use crate::measure::{Measurement, Settings};
 use crate::{Error, ErrorKind, Result};
 
 /// A baseline holds a line per criterion; anything larger is another file.
@@ -90,7 +91,7 @@ pub fn workspace_root(manifest_dir: &Path, file: &str) -> PathBuf {
 pub struct Gate<'a> {
     site: Site<'a>,
     root: PathBuf,
-    suffix: Option<&'static str>,
+    suffix: Option<String>,
     file: PathBuf,
     stored: Stored,
     observed: Arc<BaselineText>,
@@ -99,7 +100,8 @@ pub struct Gate<'a> {
 
 impl<'a> Gate<'a> {
     /// Reads the baseline of a test. `root` is `insta`'s workspace root. Measurements on a GPU have a baseline of their own
-    /// (`name@cuda.snap`), because their figures differ in the last digits.
+    /// (`name@cuda.snap`), because their figures differ in the last digits, and so have those by a release of libtorch
+    /// (`name@libtorch-2.13.snap`, `name@cuda-libtorch-2.13.snap`) where the policy says so or such a file lies there.
     pub fn open(
         site: Site<'a>,
         root: &Path,
@@ -107,8 +109,8 @@ impl<'a> Gate<'a> {
         requirements: &[Requirement],
         measurement: &Measurement,
     ) -> Self {
-        let suffix = measurement.settings.device.starts_with("cuda").then_some("cuda");
-        let file = snapshot_file(&site, root, suffix);
+        let suffix = suffix(&site, root, rules.policy(), &measurement.settings);
+        let file = snapshot_file(&site, root, suffix.as_deref());
         let observed = Arc::new(BaselineText::of(measurement, requirements));
         let root = root.to_path_buf();
         let stored = if rules.policy().enabled { read(&file) } else { Stored::Missing };
@@ -126,6 +128,39 @@ impl<'a> Gate<'a> {
     /// # Errors
     /// If `insta` fails for another reason than the comparison: an invalid setting of its own, a file it cannot write.
     pub fn verdict(
+        &self,
+        holds: bool,
+        measurement: &Measurement,
+        requirements: &[Requirement],
+    ) -> Result<BaselineVerdict> {
+        // Before anything is written, which may replace it.
+        let then = self.then(measurement);
+        let mut verdict = self.compared(holds, measurement, requirements)?;
+        if let Some(baseline) = self.stored.text() {
+            explain::explain(&mut verdict.changes, baseline, &then, measurement);
+        }
+        Ok(verdict)
+    }
+
+    /// What stood behind the baseline, or why that is not known.
+    fn then(&self, measurement: &Measurement) -> explain::Then {
+        if !matches!(
+            self.stored_status(),
+            BaselineStatus::Regressed | BaselineStatus::Improved | BaselineStatus::CriteriaChanged
+        ) {
+            return Err(None);
+        }
+        match covered::named_in(&self.file) {
+            Some(digest) => Covered::read(&self.file, &digest).map_err(Some),
+            None if Covered::of(measurement).is_empty() => Err(None),
+            None => Err(Some(
+                "neurons, classes and inputs of this baseline are not known: it was accepted before they were kept"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    fn compared(
         &self,
         holds: bool,
         measurement: &Measurement,
@@ -194,14 +229,15 @@ impl<'a> Gate<'a> {
     /// Runs the user's assertion with our comparator and reads off what became of it.
     fn assert(&self, measurement: &Measurement, requirements: &[Requirement]) -> Result<BaselineVerdict> {
         let text = self.observed.to_string();
+        let covered = Some(Covered::of(measurement)).filter(|covered| !covered.is_empty());
         let (existed, before) = (self.file.exists(), body_of(&self.file));
         let seen = Arc::new(Mutex::new(None));
         let tap = Tap { observed: self.observed.clone(), rules: self.rules.clone(), seen: seen.clone() };
         let mut settings = insta::Settings::new();
         settings.set_comparator(Box::new(tap));
         settings.set_omit_expression(true);
-        settings.set_info(&info(measurement, requirements));
-        if let Some(suffix) = self.suffix {
+        settings.set_info(&info(measurement, requirements, covered.as_ref()));
+        if let Some(suffix) = &self.suffix {
             settings.set_snapshot_suffix(suffix);
         }
         let panicked = quiet::catch(|| settings.bind(|| (self.site.assert)(self.site.name, &text))).err();
@@ -228,14 +264,37 @@ impl<'a> Gate<'a> {
                 && body_of(&self.file).as_deref() == Some(text.trim_end()),
             pending: body_of(&pending).as_deref() == Some(text.trim_end()),
         };
+        let kept = self.keep(covered.as_ref(), after.pending || after.rewritten);
+        let next = self.next(&after, seen.as_ref());
         Ok(BaselineVerdict {
             status,
             fails: after.fails,
             file: Some(self.shown(&self.file)),
-            next: self.next(&after, seen.as_ref()),
+            next: match (next, kept) {
+                (next, Ok(())) => next,
+                (next, Err(why)) => {
+                    let why = format!(
+                        "what the baseline covers could not be kept, so that a later fall is explained less: {}",
+                        why.what()
+                    );
+                    Some(next.map_or_else(|| why.clone(), |next| format!("{next}\n{why}")))
+                }
+            },
             pending: after.pending.then(|| self.shown(&pending)),
             changes: seen.map(|it| it.changes).unwrap_or_default(),
         })
+    }
+
+    /// Keeps what stands behind a snapshot that was written, beside it, and removes what no snapshot names any more.
+    fn keep(&self, covered: Option<&Covered>, written: bool) -> Result<()> {
+        if let Some(covered) = covered.filter(|_| written) {
+            covered.write(&self.file)?;
+        }
+        if why_nothing_is_written().is_none() {
+            let named = [&self.file, &self.pending_file()].map(|file| covered::named_in(file));
+            covered::tidy(&self.file, &named.into_iter().flatten().collect::<Vec<_>>());
+        }
+        Ok(())
     }
 
     /// What to do next, in one line; what is the matter stands beside it in every report.
@@ -255,7 +314,7 @@ impl<'a> Gate<'a> {
             }
             (true, _) => format!("accept the figures with `cargo insta review` and commit {shown}"),
             (false, _) => {
-                let why = why_nothing_was_written();
+                let why = why_nothing_is_written().unwrap_or("insta's settings");
                 format!(
                     "nothing was written ({why}): run `cargo insta test --review` on your machine and commit {shown}"
                 )
@@ -309,22 +368,22 @@ struct Aftermath {
     pending: bool,
 }
 
-/// Why `insta` left no pending snapshot, as its own rules have it.
-fn why_nothing_was_written() -> &'static str {
+/// Why `insta` writes nothing, as its own rules have it; `None` where it writes.
+pub(crate) fn why_nothing_is_written() -> Option<&'static str> {
     let ci = match env::var("CI").as_deref() {
         Ok("" | "0" | "false") => false,
         Ok(_) => true,
         Err(_) => env::var_os("TF_BUILD").is_some(),
     };
     match env::var("INSTA_UPDATE").as_deref() {
-        Ok("no") => "INSTA_UPDATE=no",
-        Err(_) | Ok("" | "auto") if ci => "CI",
-        _ => "insta's settings",
+        Ok("no") => Some("INSTA_UPDATE=no"),
+        Err(_) | Ok("" | "auto") if ci => Some("CI"),
+        _ => None,
     }
 }
 
 /// Facts that say what a baseline was measured on. Nothing volatile: it would change on every accept.
-fn info(measurement: &Measurement, requirements: &[Requirement]) -> Info {
+fn info(measurement: &Measurement, requirements: &[Requirement], covered: Option<&Covered>) -> Info {
     let Measurement { model, data, settings, .. } = measurement;
     let text = |text: &str| Fact::Text(text.to_owned());
     let count = |count: usize| Fact::Count(i64::try_from(count).unwrap_or(i64::MAX));
@@ -354,6 +413,7 @@ fn info(measurement: &Measurement, requirements: &[Requirement]) -> Info {
         ("cleanai", text(&settings.cleanai)),
         ("require", Fact::Texts(requirements.iter().map(ToString::to_string).collect())),
     ]);
+    facts.extend(covered.map(|covered| ("covered", Fact::Text(covered.digest()))));
     Info(facts)
 }
 
@@ -440,8 +500,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What the name of a baseline ends with, after an `@`: the device and the release of libtorch, where each has its own.
+fn suffix(site: &Site<'_>, root: &Path, policy: &BaselinePolicy, settings: &Settings) -> Option<String> {
+    let device = (policy.by_device && settings.device.starts_with("cuda")).then_some("cuda");
+    let release: Vec<&str> = settings.libtorch.split('.').take(2).collect();
+    let release = format!("libtorch-{}", release.join("."));
+    let with_release = device.map_or_else(|| release.clone(), |device| format!("{device}-{release}"));
+    let has_own = policy.by_libtorch || snapshot_file(site, root, Some(&with_release)).exists();
+    if has_own { Some(with_release) } else { device.map(str::to_owned) }
+}
+
 /// Where `insta` keeps the snapshot.
-fn snapshot_file(site: &Site<'_>, root: &Path, suffix: Option<&str>) -> PathBuf {
+pub(super) fn snapshot_file(site: &Site<'_>, root: &Path, suffix: Option<&str>) -> PathBuf {
     let module = site.module_path.replace("::", "__");
     let suffix = suffix.map(|suffix| format!("@{suffix}")).unwrap_or_default();
     let folder = Path::new(site.file).parent().unwrap_or(Path::new(""));
@@ -469,12 +539,28 @@ fn read(file: &Path) -> Stored {
 
 /// The text of a snapshot file, without its header; `None` if there is no such file or it is none of insta's.
 fn body_of(file: &Path) -> Option<String> {
+    Some(parts(file)?.1)
+}
+
+/// The header of a snapshot file: its metadata in YAML.
+pub(super) fn header_of(file: &Path) -> Option<String> {
+    Some(parts(file)?.0)
+}
+
+/// Header and text of a snapshot file.
+fn parts(file: &Path) -> Option<(String, String)> {
     fs::metadata(file).ok().filter(|facts| facts.len() <= LARGEST_FILE)?;
     let text = fs::read_to_string(file).ok()?;
     let mut lines = text.lines();
     if lines.next()?.trim_end() != "---" {
         return None;
     }
-    lines.by_ref().find(|line| line.trim_end() == "---")?;
-    Some(lines.collect::<Vec<_>>().join("\n").trim_end().to_owned())
+    let mut header = Vec::new();
+    loop {
+        match lines.next()? {
+            line if line.trim_end() == "---" => break,
+            line => header.push(line),
+        }
+    }
+    Some((header.join("\n"), lines.collect::<Vec<_>>().join("\n").trim_end().to_owned()))
 }

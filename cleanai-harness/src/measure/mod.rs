@@ -46,6 +46,7 @@ mod synthesise;
 mod trace_store;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[cfg(feature = "torch")]
 pub use analyse::analyse;
@@ -87,6 +88,9 @@ pub struct Measurement {
     pub report: Option<ReportFigures>,
     /// Wall-clock seconds.
     pub seconds: Seconds,
+    /// What each test input is called, by its index; not part of the record's JSON form.
+    #[serde(skip)]
+    pub names: Arc<Vec<String>>,
 }
 
 /// Figures that were measured for the report alone.

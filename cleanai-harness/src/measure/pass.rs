@@ -1,6 +1,7 @@
 //! One pass: the profile set through the model into ranges, then the test set into the criteria, each layer read once while it is hot.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tch::{Device, Tensor};
@@ -36,6 +37,8 @@ pub(super) struct Measured {
     /// One per item; an error where one that is not required could not be measured.
     results: Vec<Result<CriterionResult>>,
     seconds: Seconds,
+    /// What each test input is called.
+    names: Arc<Vec<String>>,
 }
 
 impl Measured {
@@ -69,6 +72,7 @@ impl Measured {
             criteria: criteria.collect::<Result<BTreeMap<_, _>>>()?,
             report: (!items.report.is_empty()).then_some(report),
             seconds: self.seconds,
+            names: Arc::clone(&self.names),
         })
     }
 }
@@ -203,6 +207,7 @@ fn run_items(
         non_finite_skipped: profiles.non_finite_skipped + watch.reader.skipped(),
         results,
         seconds,
+        names: Arc::new((0..watch.inputs).map(|input| augmenter.name(&test, input)).collect()),
     })
 }
 

@@ -193,6 +193,7 @@ mod tests {
             ]),
             report: None,
             seconds: Seconds::default(),
+            names: Default::default(),
         }
     }
 

@@ -83,7 +83,7 @@ fn parts(title: &str, what: &'static str, parts: &[PartChange], style: Style) ->
         columns,
         words: Vec::new(),
         rows: parts.iter().take(ROWS).map(row).collect(),
-        more: more(parts.len() as u64),
+        more: more(parts.len() as u64, parts.len()),
     })
 }
 
@@ -112,7 +112,7 @@ fn neurons(what: &str, changes: &NeuronChanges) -> Option<Section> {
         columns: vec!["layer", "neuron", "baseline", "observed", "first covered by"],
         words: vec![4],
         rows: changes.largest.iter().take(ROWS).map(row).collect(),
-        more: more(changes.neurons),
+        more: more(changes.neurons, changes.largest.len()),
     })
 }
 
@@ -133,12 +133,13 @@ fn gone(explanation: &Explanation) -> Option<Section> {
             .take(ROWS)
             .map(|input| vec![text::line(&input.name).into_owned(), text::grouped(input.covered)])
             .collect(),
-        more: more(gone.inputs),
+        more: more(gone.inputs, gone.largest.len()),
     })
 }
 
-fn more(all: u64) -> Option<String> {
-    let left = all.saturating_sub(ROWS as u64);
+/// What a table of all leaves out, of which so many are listed in the record.
+fn more(all: u64, listed: usize) -> Option<String> {
+    let left = all.saturating_sub(listed.min(ROWS) as u64);
     (left > 0).then(|| format!("and {} more", text::grouped(left)))
 }
 
@@ -171,7 +172,7 @@ mod tests {
         let sections = &explained[1].1;
         assert_eq!(sections[1].rows[0], ["7", "0.0922", "-", "-", "21,204 -> 0", "50 -> 0"]);
         assert_eq!(sections[3].rows[1], ["fc.fc1_relu", "90", "230", "0", "7/0144.png (gone)"]);
-        assert_eq!(sections[3].more.as_deref(), Some("and 113 more"));
+        assert_eq!(sections[3].more.as_deref(), Some("and 115 more"));
         for section in sections {
             assert!(section.rows.iter().all(|row| row.len() == section.columns.len()));
         }

@@ -131,6 +131,7 @@ pub(crate) fn measurement() -> Measurement {
         criteria: criteria(),
         report: None,
         seconds: Seconds { load: 0.041, decode: 0.012, profile: 0.62, forward: 0.118, criteria: 0.009, total: 0.8123 },
+        names: Default::default(),
     }
 }
 
@@ -303,9 +304,11 @@ fn lost_sections() -> Explanation {
     };
     let mut seven = layer("7", 21_204, 0, 230_000);
     (seven.observed, seven.baseline_inputs, seven.inputs) = (None, Some(50), Some(0));
+    let mut three = layer("3", 20_000, 19_880, 230_000);
+    (three.baseline_inputs, three.inputs) = (Some(50), Some(49));
     Explanation {
         layers: vec![layer("fc.fc1_relu", 31_420, 27_980, 117_000), layer("fc.fc2_relu", 21_866, 19_713, 81_000)],
-        classes: vec![seven, layer("3", 20_000, 19_880, 230_000)],
+        classes: vec![seven, three],
         lost: NeuronChanges {
             neurons: 118,
             items: 5_701,

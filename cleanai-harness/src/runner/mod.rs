@@ -7,6 +7,7 @@
 //! cannot be written.
 
 mod arguments;
+mod leftovers;
 mod places;
 #[cfg(feature = "torch")]
 pub(crate) mod registered;
@@ -118,6 +119,8 @@ pub fn run(parts: Parts, arguments: impl IntoIterator<Item = OsString>) -> ExitC
 const FAILED: u8 = 101;
 const CONFIGURATION: u8 = 2;
 
+const WARNING: anstyle::Style = anstyle::AnsiColor::Yellow.on_default().bold();
+
 fn print_error(error: &Error) {
     let style = anstyle::AnsiColor::Red.on_default().bold();
     anstream::eprintln!("{style}error{style:#}: {error}");
@@ -163,6 +166,11 @@ fn run_tests(parts: Parts, invocation: &Invocation) -> Result<u8> {
     if !reports.places().nextest {
         let written: Vec<(&str, &Path)> = written.iter().map(|(name, path)| (*name, path.as_path())).collect();
         output.block(&(reporters.summary)(&outcomes, &written))?;
+    }
+    if arguments.filter.is_none() && arguments.skip.is_empty() && !reports.places().nextest {
+        for line in leftovers::lines(&shared.tests, &outcomes, &shared.root) {
+            output.block(&format!("{WARNING}warning{WARNING:#}: {line}"))?;
+        }
     }
     errors.iter().for_each(print_error);
     Ok(match (conclusion.has_failed(), errors.is_empty()) {

@@ -1,14 +1,15 @@
 //! One test: measure, judge, compare; always an [`Outcome`], never a panic.
 
+use std::env;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::declare::Declaration;
+use crate::declare::{Declaration, TestIdentity};
 use crate::gate::baseline::Rules;
 use crate::gate::snapshot::{Gate, Site};
 use crate::gate::{BaselineStatus, BaselineVerdict, quiet, thresholds};
 use crate::measure::Measurement;
-use crate::report::{Outcome, Status};
+use crate::report::{Commands, Outcome, Status};
 use crate::{Error, ErrorKind, Result};
 
 use super::{Measure, Test};
@@ -39,8 +40,31 @@ pub(super) fn run(test: &Test, declared: &Result<(usize, Declaration)>, measure:
         Ok(false) => outcome.status = Status::Failed,
         Err(error) => outcome.error = Some(error),
     }
+    outcome.commands = Some(commands(&test.identity, &outcome));
     outcome.seconds = clock.elapsed().as_secs_f64();
     outcome
+}
+
+/// The commands that a reader of a failure copies.
+fn commands(test: &TestIdentity, outcome: &Outcome) -> Commands {
+    let TestIdentity { name, package, target, .. } = test;
+    let nextest = env::var_os("NEXTEST").is_some_and(|it| it == "1");
+    let rerun = match nextest {
+        true => format!("cargo nextest run -p {package} --test {target} -E 'test(={name})'"),
+        false => format!("cargo test -p {package} --test {target} -- --exact {name}"),
+    };
+    let holds = outcome.body.is_none() && outcome.requirements.iter().all(|it| it.holds);
+    let acceptable = matches!(
+        outcome.baseline.status,
+        BaselineStatus::Missing
+            | BaselineStatus::Regressed
+            | BaselineStatus::CriteriaChanged
+            | BaselineStatus::Improved
+            | BaselineStatus::Unreadable
+    );
+    let accept = (outcome.baseline.fails && holds && acceptable)
+        .then(|| format!("cargo insta test --accept -p {package} --test {target} -- --exact {name}"));
+    Commands { rerun, accept }
 }
 
 fn not_reached() -> BaselineVerdict {

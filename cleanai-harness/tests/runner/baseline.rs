@@ -29,9 +29,13 @@ pub const TESTS: &[(&str, fn())] = &[
     ("baseline::full_match", full_match),
     ("baseline::turned_off", turned_off),
     ("baseline::gpu_has_its_own", gpu_has_its_own),
+    ("baseline::a_release_of_libtorch_may_have_its_own", a_release_of_libtorch_may_have_its_own),
     ("baseline::workspace_found_at_run_time", workspace_found_at_run_time),
     ("baseline::pending_folder", pending_folder),
     ("baseline::insta_misconfigured", insta_misconfigured),
+    ("baseline::a_fall_is_explained", a_fall_is_explained),
+    ("baseline::what_stood_behind_is_kept_with_the_snapshot", what_stood_behind_is_kept_with_the_snapshot),
+    ("baseline::baselines_of_no_test_are_told", baselines_of_no_test_are_told),
 ];
 
 const CI: (&str, &str) = ("CI", "true");
@@ -363,6 +367,19 @@ fn gpu_has_its_own() {
     assert_eq!(outcome.requirements[0].baseline, None);
 }
 
+fn a_release_of_libtorch_may_have_its_own() {
+    let sandbox = accepted();
+    // Accepted for this release alone: it goes before the one for all.
+    let own = sandbox.snapshots().join("runner__child__lenet5@libtorch-2.13.snap");
+    let text = fs::read_to_string(sandbox.baseline()).unwrap();
+    fs::write(&own, text.replace("nc: 0.500000  500/1000", "nc: 0.450000  450/1000")).unwrap();
+    let (code, outcome) = sandbox.lenet5(&figures(0.45), &[CI]);
+    assert_eq!((code, outcome.baseline.status), (0, BaselineStatus::Unchanged));
+    assert!(outcome.baseline.file.unwrap().ends_with("runner__child__lenet5@libtorch-2.13.snap"));
+    fs::rename(&own, sandbox.snapshots().join("runner__child__lenet5@libtorch-2.11.snap")).unwrap();
+    assert_eq!(sandbox.lenet5(&figures(0.45), &[CI]).1.baseline.status, BaselineStatus::Regressed);
+}
+
 fn workspace_found_at_run_time() {
     let sandbox = accepted();
     let nowhere = [("PATH", "")];
@@ -395,4 +412,95 @@ fn insta_misconfigured() {
     let error = outcome.error.unwrap().to_string();
     assert!(error.contains("INSTA_UPDATE"), "{error}");
     assert!(outcome.requirements[0].holds && outcome.measurement.is_some(), "what was measured is shown");
+}
+
+fn with_inputs(nc: f64, inputs: &[&str]) -> Scenario {
+    Scenario { inputs: inputs.iter().map(|name| (*name).to_owned()).collect(), ..figures(nc) }
+}
+
+const FOUR: [&str; 4] = ["0/a.png", "1/b.png", "2/c.png", "3/d.png"];
+
+/// The files that stand behind baselines.
+fn companions(sandbox: &Sandbox) -> Vec<String> {
+    let entries = fs::read_dir(sandbox.snapshots()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".covered")).collect();
+    names.sort();
+    names
+}
+
+fn a_fall_is_explained() {
+    let sandbox = Sandbox::new();
+    sandbox.lenet5(&with_inputs(0.5, &FOUR), &[]);
+    sandbox.accept();
+    let text = Sandbox::figures(&sandbox.baseline()).unwrap();
+    assert!(text.contains("nc: 0.500000  500/1000\n  relu1: 1.000000  4/4\n  relu2: 1.000000  4/4\n"), "{text}");
+    let (code, outcome) = sandbox.lenet5(&with_inputs(0.45, &["0/a.png", "2/c.png", "3/d.png"]), &[CI]);
+    assert_eq!((code, outcome.baseline.status), (101, BaselineStatus::Regressed));
+    let change = outcome.baseline.changes.iter().find(|change| change.criterion == "nc").unwrap();
+    let explanation = change.explanation.as_ref().unwrap();
+    assert_eq!(explanation.unknown, None);
+    assert_eq!(explanation.layers.iter().map(|layer| layer.name.as_str()).collect::<Vec<_>>(), ["relu1"]);
+    let lost: Vec<_> = explanation.lost.largest.iter().map(|it| (it.layer.as_str(), it.neuron, it.gone)).collect();
+    assert_eq!(lost, [("relu1", 2, true), ("relu1", 3, true)]);
+    assert_eq!(explanation.lost.largest[0].first.as_deref(), Some("1/b.png"));
+    assert_eq!((explanation.gone.inputs, explanation.gone.largest[0].name.as_str()), (1, "1/b.png"));
+    let commands = outcome.commands.unwrap();
+    assert_eq!(commands.rerun, "cargo test -p app --test coverage -- --exact lenet5");
+    assert_eq!(commands.accept.as_deref(), Some("cargo insta test --accept -p app --test coverage -- --exact lenet5"));
+
+    // Without its companion the baseline decides as ever, and says what it lacks.
+    for name in companions(&sandbox) {
+        fs::remove_file(sandbox.snapshots().join(name)).unwrap();
+    }
+    let (code, outcome) = sandbox.lenet5(&with_inputs(0.45, &FOUR[..3]), &[CI]);
+    assert_eq!((code, outcome.baseline.status), (101, BaselineStatus::Regressed));
+    let change = outcome.baseline.changes.iter().find(|change| change.criterion == "nc").unwrap();
+    let explanation = change.explanation.as_ref().unwrap();
+    assert_eq!(explanation.layers[0].name, "relu2", "the layers stand in the snapshot itself");
+    assert!(explanation.unknown.as_ref().unwrap().contains("is missing: commit it"), "{explanation:?}");
+}
+
+fn what_stood_behind_is_kept_with_the_snapshot() {
+    let sandbox = Sandbox::new();
+    sandbox.lenet5(&with_inputs(0.5, &FOUR), &[CI]);
+    assert!(!sandbox.snapshots().exists(), "nothing is written in CI");
+    sandbox.lenet5(&with_inputs(0.5, &FOUR), &[]);
+    let first = companions(&sandbox);
+    assert_eq!(first.len(), 1);
+    sandbox.accept();
+    sandbox.lenet5(&with_inputs(0.5, &FOUR), &[]);
+    assert_eq!(companions(&sandbox), first);
+    // A pending snapshot has one of its own; a rejected one's is removed with the next run.
+    sandbox.lenet5(&with_inputs(0.45, &FOUR[1..]), &[]);
+    assert_eq!(companions(&sandbox).len(), 2);
+    fs::remove_file(sandbox.pending()).unwrap();
+    sandbox.lenet5(&with_inputs(0.5, &FOUR), &[]);
+    assert_eq!(companions(&sandbox), first);
+    // An accepted one's stays, and the old one goes.
+    sandbox.lenet5(&with_inputs(0.45, &FOUR[1..]), &[]);
+    sandbox.accept();
+    sandbox.lenet5(&with_inputs(0.45, &FOUR[1..]), &[]);
+    let second = companions(&sandbox);
+    assert!(second.len() == 1 && second != first, "{second:?}");
+}
+
+fn baselines_of_no_test_are_told() {
+    let sandbox = accepted();
+    let old = sandbox.snapshots().join("runner__child__before.snap");
+    fs::rename(sandbox.baseline(), &old).unwrap();
+    let all = |sandbox: &Sandbox| sandbox.run(&figures(0.5), &[], &[]).stdout;
+    let said = all(&sandbox);
+    let expected =
+        "runner__child__before.snap belongs to no test; if its test was renamed to `lenet5`, keep it: `git mv ";
+    assert!(said.contains(expected), "{said}");
+    // With the baseline of its own, the test was not renamed.
+    fs::copy(&old, sandbox.baseline()).unwrap();
+    let said = all(&sandbox);
+    assert!(said.contains("belongs to no test of this binary"), "{said}");
+    // One test alone tells nothing of the others.
+    let one = sandbox.run(&figures(0.5), &[], &["lenet5"]).stdout;
+    assert!(!one.contains("belongs to no test"), "{one}");
+    fs::remove_file(old).unwrap();
+    assert!(!all(&sandbox).contains("belongs to no test"));
 }

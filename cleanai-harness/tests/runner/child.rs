@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use cleanai_harness::config::{Config, ReportFile, ReportTable};
-use cleanai_harness::criteria::Direction;
+use cleanai_harness::criteria::{Contribution, CoveredNeurons, Direction, LayerFigures};
 use cleanai_harness::declare::{
     BaselinePolicy, Comparison, CriterionSpec, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice,
     NeuronKind, NonFinite, OnBadInput, OnImprovement, Requirement, Selector, TestIdentity,
@@ -40,6 +40,8 @@ pub struct Scenario {
     pub device: String,
     /// Two tests of one name.
     pub twice: bool,
+    /// Names of the test inputs, `0/a.png` to `3/d.png`; each covers two neurons of its own of two layers with four each.
+    pub inputs: Vec<String>,
     pub json: ReportSetting,
 }
 
@@ -143,6 +145,33 @@ fn declare(scenario: &Scenario, test: &TestIdentity) -> Result<Declaration> {
     })
 }
 
+/// Fills in what inputs of these names cover.
+fn cover_neurons(nc: &mut CriterionResult, inputs: &[String]) {
+    let class = |name: &String| name[..1].parse::<usize>().expect("a digit");
+    let first = |neuron: usize| inputs.iter().position(|name| class(name) == neuron / 2).map(|input| input as u32);
+    let layer = |layer: usize| {
+        let first: Vec<Option<u32>> = (4 * layer..4 * layer + 4).map(first).collect();
+        CoveredNeurons { covered: first.iter().map(|first| u32::from(first.is_some())).collect(), first }
+    };
+    nc.neurons = vec![layer(0), layer(1)];
+    nc.layers = nc
+        .neurons
+        .iter()
+        .zip(["relu1", "relu2"])
+        .map(|(neurons, name)| {
+            let covered = neurons.covered.iter().sum::<u32>();
+            LayerFigures {
+                name: name.into(),
+                value: Some(f64::from(covered) / 4.0),
+                covered: Some(covered.into()),
+                total: Some(4),
+            }
+        })
+        .collect();
+    let own = |input| Contribution { input, covered: 2 };
+    nc.contributions = (0..inputs.len() as u64).map(own).collect();
+}
+
 fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement> {
     match scenario.broken.as_str() {
         "measurement" => return Err(Error::new(ErrorKind::Model, "lenet5.pt does not exist")),
@@ -151,7 +180,7 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
     }
     let result = |name: &str, value: Option<f64>| CriterionResult {
         value: if scenario.nan.as_deref() == Some(name) { Some(f64::NAN) } else { value },
-        covered: value.map(|value| (value * 1000.0) as u64),
+        covered: value.map(|value| (value * 1000.0).round() as u64),
         total: Some(1000),
         layers: Vec::new(),
         classes: Default::default(),
@@ -164,6 +193,11 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
         details: BTreeMap::new(),
         direction: if name == "nbc" { Direction::LowerIsBetter } else { Direction::HigherIsBetter },
     };
+    let mut criteria: BTreeMap<String, CriterionResult> =
+        scenario.figures.iter().map(|(name, value)| (name.clone(), result(name, *value))).collect();
+    if let Some(nc) = criteria.get_mut("nc").filter(|_| !scenario.inputs.is_empty()) {
+        cover_neurons(nc, &scenario.inputs);
+    }
     Ok(Measurement {
         schema: 1,
         model: ModelFacts {
@@ -193,9 +227,10 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
             cleanai: "0.1.0".into(),
             non_finite_skipped: 0,
         },
-        criteria: scenario.figures.iter().map(|(name, value)| (name.clone(), result(name, *value))).collect(),
+        criteria,
         report: None,
         seconds: Seconds::default(),
+        names: Arc::new(scenario.inputs.clone()),
     })
 }
 

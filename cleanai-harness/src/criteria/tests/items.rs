@@ -39,10 +39,29 @@ fn covered(text: &str, figures: &Figures) -> u64 {
     if text.starts_with("tknp") { figures.value.expect(text) as u64 } else { figures.covered.expect(text) }
 }
 
+/// What neurons cover is what is covered, and who covered a neuron first contributed to it.
+fn of_neurons(text: &str, stream: &Stream, figures: &Figures) {
+    if text.starts_with("tknp") || text.starts_with("idc") {
+        assert!(figures.neurons.is_empty(), "{text}: its items belong to no neuron");
+        return;
+    }
+    assert_eq!(figures.neurons.iter().map(|layer| layer.covered.len()).collect::<Vec<_>>(), stream.widths(), "{text}");
+    for (layer, neurons) in figures.layers.iter().zip(&figures.neurons) {
+        let covered: u64 = neurons.covered.iter().map(|covered| u64::from(*covered)).sum();
+        assert_eq!(Some(covered), layer.covered, "{text}: {}", layer.name);
+        for (covered, first) in neurons.covered.iter().zip(&neurons.first) {
+            assert_eq!(*covered > 0, first.is_some(), "{text}");
+            let contributed = |first: &u32| figures.contributions.iter().any(|own| own.input == u64::from(*first));
+            assert!(first.iter().all(contributed), "{text}");
+        }
+    }
+}
+
 fn agree(text: &str, stream: &Stream, profile: Option<&[LayerProfile]>) {
     let items = items(text, stream, profile);
     let all: BTreeSet<u64> = items.iter().flatten().copied().collect();
     assert_eq!(all.len() as u64, covered(text, &figures(text, stream, profile)), "{text}");
+    of_neurons(text, stream, &figures(text, stream, profile));
     // Every input by itself, and the first half.
     for (input, own) in items.iter().enumerate() {
         let mut alone = start(text, stream, profile);

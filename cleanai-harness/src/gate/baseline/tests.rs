@@ -58,6 +58,38 @@ fn a_criterion_stays_on_its_line() {
 }
 
 #[test]
+fn layers_stand_below_their_criterion() {
+    let layer = |name: &str, covered: u64| crate::criteria::LayerFigures {
+        name: name.into(),
+        value: Some(covered as f64 / 4.0),
+        covered: Some(covered),
+        total: Some(4),
+    };
+    let nc = CriterionResult {
+        covered: Some(4),
+        total: Some(8),
+        layers: vec![layer("relu2", 1), layer("relu1", 3)],
+        ..value(0.5)
+    };
+    let one = CriterionResult { layers: vec![layer("relu1", 2)], ..value(0.5) };
+    let written = BaselineText::of(&measurement([("nc", nc), ("nac", one)]), &[]);
+    let expected = "nac: 0.500000\nnc: 0.500000  4/8\n  relu2: 0.250000  1/4\n  relu1: 0.750000  3/4\n";
+    assert_eq!(written.to_string(), expected, "in the order of execution, and none where there is one");
+    assert_eq!(text(expected), written);
+    assert_eq!(written.layers("nc")[1].0, "relu1");
+    assert!(written.layers("nac").is_empty());
+    // Layers are not compared.
+    let other = text(&expected.replace("0.250000  1/4", "0.500000  2/4"));
+    assert_eq!(status(&tolerance(0.0).compare(&other, &written)), BaselineStatus::Unchanged);
+}
+
+#[test]
+fn counts_are_left_out_where_the_value_is_not_their_ratio() {
+    let odd = CriterionResult { covered: Some(1), total: Some(4), ..value(0.5) };
+    assert_eq!(BaselineText::of(&measurement([("odd", odd)]), &[]).to_string(), "odd: 0.500000\n");
+}
+
+#[test]
 fn garbled_texts_are_refused_with_the_line() {
     for (garbled, line) in [
         ("nc: 0.5\n<<<<<<< HEAD\nnbc: 0.1\n", 2),
@@ -72,6 +104,10 @@ fn garbled_texts_are_refused_with_the_line() {
         (": 0.5", 1),
         (" nc: 0.5", 1),
         ("nc: 0.5\n\nnc: 0.6", 3),
+        ("  relu: 0.5", 1),
+        ("nc: 0.500000  3/4", 1),
+        ("nc: 1.500000  3/2", 1),
+        ("nc: 0.750000  3/4\n  relu: 0.700000  3/4", 2),
         ("\u{1b}[31mnc", 1),
     ] {
         let error = garbled.parse::<BaselineText>().unwrap_err();
@@ -224,8 +260,15 @@ fn requirements_decide_the_direction() {
 proptest! {
     #[test]
     fn any_figures_are_read_back(values in proptest::collection::btree_map("[a-z]{1,6}(\\([a-z]=[0-9]{1,3}\\))?", (proptest::option::of(-1e9f64..1e9), proptest::option::of((0u64..99, 1u64..99))), 0..8)) {
-        let lines = values.into_iter().map(|(key, (value, counts))| (key, BaselineLine { value: value.map(rounded), counts }));
-        let lines = BaselineText { lines: lines.collect() };
+        let line = |(value, counts): (Option<f64>, Option<(u64, u64)>)| match counts.filter(|(covered, total)| covered <= total) {
+            Some((covered, total)) => BaselineLine::of(Some(covered as f64 / total as f64), Some((covered, total))),
+            None => BaselineLine::of(value, None),
+        };
+        let layers = values.iter().map(|(key, own)| (key.clone(), vec![("relu1: x".to_owned(), line(*own)), ("b".to_owned(), line((None, None)))]));
+        let lines = BaselineText {
+            layers: layers.collect(),
+            lines: values.iter().map(|(key, own)| (key.clone(), line(*own))).collect(),
+        };
         prop_assert_eq!(text(&lines.to_string()), lines.clone());
         // And nothing changes against itself, at any tolerance.
         prop_assert_eq!(status(&tolerance(0.0).compare(&lines, &lines)), BaselineStatus::Unchanged);
