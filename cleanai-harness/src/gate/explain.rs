@@ -128,12 +128,13 @@ fn neurons(
                 gone,
             };
             if observed < before {
-                let input = first[neuron].and_then(|input| covered.name(input));
+                // Of a neuron that is still covered in part, the first input need not be the one that is missed.
+                let input = first[neuron].filter(|_| *observed == 0).and_then(|input| covered.name(input));
                 let gone = input.is_some_and(|input| !names.contains(input));
                 lost.items += u64::from(before - observed);
                 lost.largest.push(change(input.map(str::to_owned), gone));
             } else if observed > before {
-                let input = now.first.get(neuron).copied().flatten();
+                let input = now.first.get(neuron).copied().flatten().filter(|_| *before == 0);
                 let input = input.and_then(|input| measurement.names.get(input as usize)).cloned();
                 gained.items += u64::from(observed - before);
                 gained.largest.push(change(input, false));

@@ -70,7 +70,7 @@ pub struct NeuronChange {
     pub baseline: u64,
     /// Items of it that are covered now.
     pub observed: u64,
-    /// The input that covered one of them first: of the baseline where it lost some, of now where it gained some.
+    /// The input that covered it first: in the baseline where it is no longer covered at all, now where it was not.
     pub first: Option<String>,
     /// Whether that input is no longer in the test set.
     pub gone: bool,

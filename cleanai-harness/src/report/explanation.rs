@@ -2,7 +2,7 @@
 
 use super::figure::{self, Style};
 use super::{Outcome, message, text};
-use crate::gate::{Change, Explanation, FigureChange, NeuronChanges, PartChange};
+use crate::gate::{Change, Explanation, FigureChange, NeuronChange, NeuronChanges, PartChange};
 
 /// A table on what lies behind one figure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,16 +91,23 @@ fn neurons(what: &str, changes: &NeuronChanges) -> Option<Section> {
     if changes.neurons == 0 {
         return None;
     }
-    let row = |change: &crate::gate::NeuronChange| {
+    let shown = &changes.largest[..changes.largest.len().min(ROWS)];
+    let named = shown.iter().any(|change| change.first.is_some());
+    let row = |change: &NeuronChange| {
         let first = change.first.as_deref().map_or_else(|| "-".to_owned(), |name| text::line(name).into_owned());
-        vec![
+        let mut row = vec![
             text::line(&change.layer).into_owned(),
             change.neuron.to_string(),
             text::grouped(change.baseline),
             text::grouped(change.observed),
-            if change.gone { format!("{first} (gone)") } else { first },
-        ]
+        ];
+        if named {
+            row.push(if change.gone { format!("{first} (gone)") } else { first });
+        }
+        row
     };
+    let mut columns = vec!["layer", "neuron", "baseline", "observed"];
+    columns.extend(named.then_some("first covered by"));
     let neurons = text::counted(changes.neurons, "neuron", "neurons");
     let items = if changes.items == changes.neurons {
         String::new()
@@ -109,9 +116,9 @@ fn neurons(what: &str, changes: &NeuronChanges) -> Option<Section> {
     };
     Some(Section {
         title: format!("{neurons} {what}{items}"),
-        columns: vec!["layer", "neuron", "baseline", "observed", "first covered by"],
+        columns,
         words: vec![4],
-        rows: changes.largest.iter().take(ROWS).map(row).collect(),
+        rows: shown.iter().map(row).collect(),
         more: more(changes.neurons, changes.largest.len()),
     })
 }

@@ -313,15 +313,15 @@ fn lost_sections() -> Explanation {
             neurons: 118,
             items: 5_701,
             largest: vec![
-                neuron("fc.fc1_relu", 17, 412, 96, "7/0031.png", true),
+                NeuronChange { first: None, gone: false, ..neuron("fc.fc1_relu", 17, 412, 96, "", false) },
                 neuron("fc.fc1_relu", 90, 230, 0, "7/0144.png", true),
-                neuron("fc.fc2_relu", 4, 301, 188, "1/0007.png", false),
+                neuron("fc.fc2_relu", 4, 301, 0, "1/0007.png", false),
             ],
         },
         gained: NeuronChanges {
             neurons: 3,
             items: 8,
-            largest: vec![neuron("block1_relu", 2, 300, 305, "0/0030.png", false)],
+            largest: vec![NeuronChange { first: None, ..neuron("block1_relu", 2, 300, 305, "", false) }],
         },
         gone: GoneInputs {
             inputs: 47,
