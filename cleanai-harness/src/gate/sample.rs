@@ -39,6 +39,7 @@ pub(crate) fn measurement(criteria: impl IntoIterator<Item = (&'static str, Crit
         criteria: criteria.into_iter().map(|(name, result)| (name.to_owned(), result)).collect(),
         report: None,
         seconds: Seconds::default(),
+        cached: None,
     }
 }
 

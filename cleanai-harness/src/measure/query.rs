@@ -192,6 +192,7 @@ mod tests {
             ]),
             report: None,
             seconds: Seconds::default(),
+            cached: None,
         }
     }
 
