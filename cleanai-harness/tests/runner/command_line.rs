@@ -290,7 +290,7 @@ fn interruption_leaves_whole_reports() {
         assert_eq!(run.code, code, "{}{}", run.stdout, run.stderr);
         assert_eq!(names(&run.outcomes), ["lenet5"], "{}", run.stdout);
         assert!(run.stdout.contains("BLOCK lenet5 Passed"), "{}", run.stdout);
-        assert!(run.stdout.contains("slow         ... ignored, interrupted"), "{}", run.stdout);
+        assert!(run.stdout.contains("slow         ... ignored (interrupted)"), "{}", run.stdout);
         assert!(run.stdout.contains("---- deep::second ----\ninterrupted\n"), "{}", run.stdout);
         let said = "error: interrupted: 1 of 3 tests finished, and the reports hold no others\n";
         assert_eq!(run.stderr, said);
