@@ -31,11 +31,9 @@ fn a_dropped_class_is_explained_and_can_be_accepted() {
     ] {
         assert!(run.out.contains(said), "no {said:?} in\n{}", run.out);
     }
-    for (report, said) in [
-        ("coverage.junit.xml", "neurons lost"),
-        ("coverage.json", "\"gone\""),
-        ("coverage.html", "neurons lost"),
-    ] {
+    for (report, said) in
+        [("coverage.junit.xml", "neurons lost"), ("coverage.json", "\"gone\""), ("coverage.html", "neurons lost")]
+    {
         let text = fs::read_to_string(project.report(report)).unwrap();
         assert!(text.contains(said) && text.contains("7/"), "{report} does not explain it");
     }
@@ -52,6 +50,7 @@ fn a_dropped_class_is_explained_and_can_be_accepted() {
     // What stood behind the old baseline is gone with it.
     project.test(&["digits", "--exact"], &[]).expect(0);
     let entries = fs::read_dir(project.path("tests/snapshots")).unwrap();
-    let companions = entries.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".covered"));
+    let companions =
+        entries.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".covered"));
     assert_eq!(companions.count(), 1, "the accepted baseline has its companion alone");
 }

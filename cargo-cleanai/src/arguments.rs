@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and the words that explain it.
 
 mod augment;
+mod cache;
 mod explain;
 mod monitor;
 mod select;
@@ -13,6 +14,7 @@ use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand};
 
 pub use augment::Augment;
+pub use cache::Cache;
 pub use explain::Explain;
 pub use monitor::Monitor;
 pub use select::Select;
@@ -79,6 +81,8 @@ pub enum Command {
     Augment(Augment),
     /// Write a PDF on a model and inputs drawn from a data set, with the tables of the CleanAI library
     Report(Report),
+    /// Show or remove what is kept of earlier runs: profiles, activation traces, whole measurements
+    Cache(Cache),
 }
 
 /// `cargo cleanai test`.

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Monitor(monitor) => run::engine(monitor.model(), &monitor.forward()),
         Command::Augment(augment) => run::engine(&augment.model, &augment.forward()),
         Command::Report(report) => run::engine(&report.model, &report.forward()),
+        Command::Cache(cache) => run::engine_without_model(&cache.forward()),
     };
     match result {
         Ok(code) => ExitCode::from(code),

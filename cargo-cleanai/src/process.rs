@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -29,10 +31,21 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Runs a program that shares our terminal and says how it ended.
+/// Runs a program that shares our terminal and says how it ended. Ctrl-C reaches it too, so it is waited for: it stops in order and says so. A
+/// second one ends us at once.
 pub fn run(command: &mut Command) -> Result<u8> {
-    let status = command.status().map_err(|source| Error::Start { program: name(command), source })?;
-    Ok(exit_code(status))
+    let waiting = patient();
+    let status = command.status().map_err(|source| Error::Start { program: name(command), source });
+    waiting.into_iter().for_each(|id| _ = signal_hook::low_level::unregister(id));
+    Ok(exit_code(status?))
+}
+
+/// Takes the first Ctrl-C for the program's alone, until the ids are unregistered. Where the system refuses, it ends us as before.
+fn patient() -> Vec<signal_hook::SigId> {
+    use signal_hook::consts::SIGINT;
+    let again = Arc::new(AtomicBool::new(false));
+    let shutdown = signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&again));
+    shutdown.into_iter().chain(signal_hook::flag::register(SIGINT, again)).collect()
 }
 
 /// The exit code to pass on; that of a program killed by a signal is 128 and the signal, as shells have it.
@@ -137,6 +150,13 @@ mod tests {
         assert!(!answer.success && answer.output == "before\n" && answer.last_line().starts_with("no answer"));
         assert!(start.elapsed() < Duration::from_secs(10));
         assert!(ask(&mut Command::new("/no/such/program"), Duration::from_secs(1)).is_none());
+    }
+
+    #[test]
+    fn the_first_interruption_is_the_programs_own() {
+        // Sent to us while the program runs, as a terminal would; it ends as it likes.
+        let us = std::process::id();
+        assert_eq!(run(Command::new("sh").args(["-c", &format!("kill -INT {us}; sleep 0.1; exit 7")])).unwrap(), 7);
     }
 
     #[test]

@@ -101,6 +101,11 @@ pub fn engine(model: &Path, words: &[OsString]) -> Result<u8> {
     if !model.exists() {
         return Err(Error::NoModel { path: model.into() });
     }
+    engine_without_model(words)
+}
+
+/// `cargo cleanai cache`: the same for what looks at no model.
+pub fn engine_without_model(words: &[OsString]) -> Result<u8> {
     match Workspace::find() {
         Ok(Some(workspace)) if workspace.is_ours => {
             ensure(Some(&workspace))?;

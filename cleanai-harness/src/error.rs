@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Criterion,
     /// A file that cannot be read or written.
     Io,
+    /// The user asked the run to stop ([`crate::interrupt`]).
+    Interrupted,
 }
 
 /// A place in a text file of the user's.

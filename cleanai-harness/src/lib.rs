@@ -46,6 +46,8 @@
 #[cfg(feature = "torch")]
 mod allocator;
 mod body;
+#[cfg(feature = "torch")]
+pub mod cache;
 pub mod config;
 pub mod criteria;
 pub mod data;
@@ -53,6 +55,7 @@ pub mod declare;
 mod error;
 pub mod gate;
 pub mod importance;
+pub mod interrupt;
 pub mod kernel;
 pub mod measure;
 pub mod model;
@@ -60,6 +63,8 @@ pub mod monitor;
 pub mod prelude;
 #[doc(hidden)]
 pub mod private;
+#[cfg(feature = "torch")]
+pub mod progress;
 pub mod report;
 pub mod runner;
 pub mod selection;

@@ -16,8 +16,9 @@ use common::root;
 
 const TRANSFORM: &str = "[\"grayscale\", \"scale\", { normalize = { mean = [0.5], std = [0.5] } }]";
 
-/// The measurement with the cache in this folder.
+/// The measurement with the cache in this folder, of which profiles are looked at here: whole measurements are forgotten.
 fn measure(cache: &str, arguments: &[&str]) -> Value {
+    _ = fs::remove_dir_all(Path::new(cache).join("measurements"));
     let digits =
         ["--model", "models/lenet5.pt", "--transform", TRANSFORM, "--data", "data/test", "--profile", "data/train"];
     let output = Command::new(env!("CARGO_BIN_EXE_cleanai-engine"))

@@ -19,7 +19,9 @@ const CASE: Case<'static> = Case {
 };
 
 /// The measurement, and how many inputs the model was run on for it.
-fn measured(texts: &[&str]) -> (Measurement, usize) {
+fn measured(cache: &Path, texts: &[&str]) -> (Measurement, usize) {
+    // Whole measurements are another matter.
+    _ = std::fs::remove_dir_all(cache.join("measurements"));
     let specs: Vec<CriterionSpec> = texts.iter().map(|text| text.parse().unwrap()).collect();
     let declaration = declaration(&root().join("examples/digits"), &CASE);
     let inputs = Rc::new(Cell::new(0));
@@ -34,7 +36,7 @@ fn measured(texts: &[&str]) -> (Measurement, usize) {
 }
 
 fn files(folder: &Path) -> usize {
-    let all = std::fs::read_dir(folder.join("profiles")).unwrap().map(|entry| entry.unwrap().path());
+    let all = std::fs::read_dir(folder.join("traces")).unwrap().map(|entry| entry.unwrap().path());
     all.filter(|path| path.extension().is_some_and(|own| own == "traces")).count()
 }
 
@@ -48,9 +50,9 @@ fn a_warm_cache_does_not_run_the_profile_set() {
     unsafe { std::env::set_var("CLEANAI_CACHE", folder.path()) };
     let texts =
         ["dsa", "dsc", "mdsa", "mdsc(n=50)", "lsa(on_singular=\"shrink\")", "lsc(n=20, on_singular=\"shrink\")"];
-    let (cold, inputs) = measured(&texts);
+    let (cold, inputs) = measured(folder.path(), &texts);
     assert_eq!((inputs, files(folder.path())), (TRAIN + TEST, 1), "one file for the layer before the logits");
-    let (warm, inputs) = measured(&texts);
+    let (warm, inputs) = measured(folder.path(), &texts);
     assert_eq!((inputs, files(folder.path())), (TEST, 1));
     // As text, in which no number equals itself.
     assert_eq!(format!("{:?}", warm.criteria), format!("{:?}", cold.criteria));
@@ -61,11 +63,11 @@ fn a_warm_cache_does_not_run_the_profile_set() {
         assert_eq!(result.classes.len(), 10, "{text}");
     }
     // Another layer is another file, beside that which is known.
-    let (both, inputs) = measured(&["dsa(layers=[\"relu3\", \"penultimate\"])", "dsa"]);
+    let (both, inputs) = measured(folder.path(), &["dsa(layers=[\"relu3\", \"penultimate\"])", "dsa"]);
     assert_eq!((inputs, files(folder.path())), (TRAIN + TEST, 2));
     let value = |text: &str| both.criteria[&text.parse::<CriterionSpec>().unwrap().to_string()].value;
     assert_ne!(value("dsa"), value("dsa(layers=[\"relu3\", \"penultimate\"])"));
     assert_eq!(value("dsa"), cold.criteria["dsa"].value);
-    let (_, inputs) = measured(&["mdsa(layer=\"relu3\")", "dsa(layers=[\"relu3\", \"penultimate\"])"]);
+    let (_, inputs) = measured(folder.path(), &["mdsa(layer=\"relu3\")", "dsa(layers=[\"relu3\", \"penultimate\"])"]);
     assert_eq!((inputs, files(folder.path())), (TEST, 2));
 }

@@ -2,6 +2,7 @@
 //! registration. What the requirements mean is decided by cleanai-harness.
 
 mod arguments;
+mod digest;
 mod function;
 mod model;
 mod names;
@@ -106,4 +107,13 @@ impl Errors {
     fn to_compile_error(&self) -> proc_macro2::TokenStream {
         self.0.iter().map(syn::Error::to_compile_error).collect()
     }
+}
+
+/// Tells builds apart: a hash over the sources of the crate that is being compiled, programs in `src/bin` left out, as
+/// a text. It is taken whenever the crate is compiled, which is whenever one of them changes.
+#[doc(hidden)]
+#[proc_macro]
+pub fn source_digest(_: TokenStream) -> TokenStream {
+    let text = digest::of_sources();
+    quote!(#text).into()
 }

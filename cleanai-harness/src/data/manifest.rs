@@ -5,6 +5,8 @@
 mod read;
 mod write;
 
+#[cfg(feature = "torch")]
+pub(super) use read::files;
 pub(super) use read::read;
 pub(super) use write::text;
 

@@ -4,6 +4,8 @@ mod array;
 mod bytes;
 mod contents;
 mod field;
+#[cfg(feature = "torch")]
+mod files;
 mod idx;
 mod image_folder;
 mod loader;
@@ -27,6 +29,8 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 pub use field::{Field, FieldInfo, Values};
+#[cfg(feature = "torch")]
+pub(crate) use files::SourceFiles;
 pub use loader::Batches;
 
 use crate::data::array::CHUNK;

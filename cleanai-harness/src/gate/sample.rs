@@ -40,6 +40,7 @@ pub(crate) fn measurement(criteria: impl IntoIterator<Item = (&'static str, Crit
         report: None,
         seconds: Seconds::default(),
         names: Default::default(),
+        cached: None,
     }
 }
 

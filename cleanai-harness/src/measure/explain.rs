@@ -4,13 +4,14 @@ use tch::Tensor;
 
 use super::importance::{by_neuron, numbers};
 use super::needs::no_input;
+use super::observer::{self, Role, Stage};
 use super::open::open_model;
 use super::pass::{calibrate, class_name};
 use super::{ModelFacts, Picture};
 use crate::data::{Batch, DataSet, Values};
 use crate::declare::{Declaration, Selector};
 use crate::importance::{Explained, Explainer, Rules};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, interrupt};
 
 /// Neurons of a layer that are named.
 const NAMED: usize = 10;
@@ -183,7 +184,10 @@ pub(super) fn each(
     layers: &[usize],
     on_input: &mut dyn FnMut(One<'_>) -> Result<()>,
 ) -> Result<()> {
+    let name = explainer.model().path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let shown = observer::begin(Stage { model: &name, role: Role::Test, inputs: set.len() });
     for batch in set.batches(explainer.model().fixed_batch().unwrap_or(1)) {
+        interrupt::check()?;
         let batch = batch?;
         let fed = explainer.model().feed(&batch)?;
         let fed: Vec<(&str, &Tensor)> = fed.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
@@ -204,6 +208,7 @@ pub(super) fn each(
                 row,
             })?;
         }
+        shown.advance(batch.inputs);
     }
     Ok(())
 }

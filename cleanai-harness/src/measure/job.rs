@@ -1,5 +1,6 @@
 //! What a pass has to do: one model, one data set, and the criteria that share the pass.
 
+use super::observer::Role;
 use crate::criteria::Needs;
 use crate::data::DataSet;
 use crate::declare::{
@@ -46,6 +47,8 @@ pub(super) struct Job {
     pub items: Vec<Item>,
     /// Whether the inputs were drawn for one occasion, so that keeping their profile is of no use.
     pub drawn: bool,
+    /// What the inputs are that a profile is gathered of.
+    pub role: Role,
 }
 
 impl Job {
@@ -57,6 +60,7 @@ impl Job {
             non_finite: declaration.non_finite,
             items: Vec::new(),
             drawn: false,
+            role: Role::Profile,
         }
     }
 

@@ -7,7 +7,7 @@ mod augment;
 #[cfg(feature = "torch")]
 mod by_input;
 #[cfg(feature = "torch")]
-mod cache;
+mod cached;
 #[cfg(feature = "torch")]
 mod classes;
 #[cfg(feature = "torch")]
@@ -20,6 +20,7 @@ mod job;
 mod monitor;
 #[cfg(feature = "torch")]
 mod needs;
+pub mod observer;
 #[cfg(feature = "torch")]
 mod open;
 #[cfg(feature = "torch")]
@@ -42,8 +43,6 @@ mod saturation;
 mod selection;
 #[cfg(feature = "torch")]
 mod synthesise;
-#[cfg(feature = "torch")]
-mod trace_store;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -86,11 +85,14 @@ pub struct Measurement {
     /// What the style of the report shows beside; no requirement, test body or baseline reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportFigures>,
-    /// Wall-clock seconds.
+    /// Wall-clock seconds; where it was read from the cache, those of the run that made it.
     pub seconds: Seconds,
     /// What each test input is called, by its index; not part of the record's JSON form.
     #[serde(skip)]
     pub names: Arc<Vec<String>>,
+    /// When it was made, in seconds since 1970, where it was read from the cache ([`crate::cache`]); no model ran for it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached: Option<u64>,
 }
 
 /// Figures that were measured for the report alone.

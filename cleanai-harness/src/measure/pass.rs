@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use super::augment::Augmenter;
@@ -11,6 +12,7 @@ use super::by_input::{ByInput, Items as CoveredByInput};
 use super::classes::{Classes, by_label};
 use super::job::{Item, Items, Job, Sets};
 use super::needs::{check_needs, no_profile, select};
+use super::observer::{self, Role, Stage};
 use super::open::{check_shape, open, open_model, open_profile, open_untrusted};
 use super::per_input::Ranked;
 use super::pictures;
@@ -24,10 +26,10 @@ use crate::data::transform;
 use crate::data::{Batch, DataSet};
 use crate::declare::{Declaration, NeuronKind, NonFinite};
 use crate::model::{ActivationModule, LayerInfo, Model, Observed, tensor};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, interrupt};
 
 /// What a pass gives.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Measured {
     model: ModelFacts,
     data: DataFacts,
@@ -35,10 +37,13 @@ pub(super) struct Measured {
     batch: usize,
     non_finite_skipped: u64,
     /// One per item; an error where one that is not required could not be measured.
-    results: Vec<Result<CriterionResult>>,
+    pub results: Vec<Result<CriterionResult>>,
     seconds: Seconds,
     /// What each test input is called.
     names: Arc<Vec<String>>,
+    /// When it was made, in seconds since 1970, where it is from the cache.
+    #[serde(skip)]
+    pub cached: Option<u64>,
 }
 
 impl Measured {
@@ -73,6 +78,7 @@ impl Measured {
             report: (!items.report.is_empty()).then_some(report),
             seconds: self.seconds,
             names: Arc::clone(&self.names),
+            cached: self.cached,
         })
     }
 }
@@ -159,7 +165,7 @@ fn run_items(
     }
     // The test set, then what is made of it.
     loop {
-        let inputs = Inputs { set: &test, augmenter: Some(&mut augmenter) };
+        let inputs = Inputs { set: &test, augmenter: Some(&mut augmenter), role: Role::Test };
         let by_input = by_input.as_deref_mut();
         test_pass(job, &mut model, inputs, batch, &layers, &selected, &mut running, by_input, &mut watch)?;
         if !augmenter.next_run(watch.inputs) {
@@ -208,6 +214,7 @@ fn run_items(
         results,
         seconds,
         names: Arc::new((0..watch.inputs).map(|input| augmenter.name(&test, input)).collect()),
+        cached: None,
     })
 }
 
@@ -268,7 +275,10 @@ pub(super) fn calibrate(
 ) -> Result<Vec<LayerInfo>> {
     let sets = profile.into_iter().chain([test]);
     let mut batches = sets.flat_map(|set| set.batches(batch));
-    model.calibrate_on(&mut |model| Some(batches.next()?.and_then(|batch| model.feed(&batch))))
+    model.calibrate_on(&mut |model| {
+        let batch = batches.next()?;
+        Some(interrupt::check().and_then(|()| model.feed(&batch?)))
+    })
 }
 
 /// What happens beside the criteria: clocks, counts and the reader's buffers.
@@ -397,6 +407,7 @@ type OnEnd<'a> = &'a mut dyn FnMut(&Batch, &[(&str, &Tensor)], usize, &[f64]) ->
 pub(super) struct Inputs<'a> {
     pub set: &'a DataSet,
     pub augmenter: Option<&'a mut Augmenter>,
+    pub role: Role,
 }
 
 /// Runs a data set batch by batch; `on_layer` gets each layer, `on_end` each batch with its logits.
@@ -409,9 +420,12 @@ pub(super) fn each_batch(
     on_layer: &mut dyn FnMut(usize, &mut LayerRead<'_>) -> Result<()>,
     on_end: OnEnd<'_>,
 ) -> Result<()> {
-    let Inputs { set, mut augmenter } = inputs;
+    let Inputs { set, mut augmenter, role } = inputs;
+    let name = model.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let shown = observer::begin(Stage { model: &name, role, inputs: set.len() });
     let mut batches = set.batches(size);
     loop {
+        interrupt::check()?;
         let waiting = Instant::now();
         let Some(batch) = batches.next() else { break };
         let mut batch = batch?;
@@ -474,6 +488,7 @@ pub(super) fn each_batch(
         on_end(&batch, &inputs, classes, &logits)?;
         watch.criteria += observing + ending.elapsed().as_secs_f64();
         watch.inputs += batch.inputs;
+        shown.advance(batch.inputs);
         probe::tell(Moment::After);
     }
     watch.skipped = set.skipped().len();

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::Measurement;
 use super::by_input::ByInput;
+use super::cached;
 use super::job::{Item, Items, Job, Sets};
 use super::pass::{self, Measured};
 use crate::criteria::registry;
@@ -72,8 +73,7 @@ impl Plan {
             .get(index)
             .ok_or_else(|| Error::new(ErrorKind::Configuration, format!("no declaration {index} in this plan")))?;
         let items = part.items.clone()?;
-        let measured =
-            part.group.result.get_or_init(|| pass::run(&part.group.job, None, None)).as_ref().map_err(Clone::clone)?;
+        let measured = part.group.result.get_or_init(|| cached::run(&part.group.job)).as_ref().map_err(Clone::clone)?;
         measured.measurement(&part.declaration, &items)
     }
 }
@@ -105,7 +105,11 @@ pub(super) fn once_on(
 ) -> Result<Measurement> {
     let mut job = Job::of(declaration);
     let items = add_items(&mut job, declaration, criteria)?;
-    pass::run(&job, sets, by_input)?.measurement(declaration, &items)
+    let measured = match (&sets, &by_input) {
+        (None, None) => cached::run(&job),
+        _ => pass::run(&job, sets, by_input),
+    };
+    measured?.measurement(declaration, &items)
 }
 
 /// Adds what a declaration asks for, and what its report shows.

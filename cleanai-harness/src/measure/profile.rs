@@ -2,14 +2,17 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::cache::{Cache, Profile, ProfileKey};
 use super::importance::Gather;
 use super::job::{Item, Job};
+use super::observer::Role;
 use super::pass::{Inputs, Watch, each_batch};
-use super::trace_store::{self, TraceWriter};
 use crate::Result;
+use crate::cache::profiles::{Profile, ProfileKey};
+use crate::cache::traces::TraceWriter;
+use crate::cache::{self, Cache, Held, Kind};
 use crate::criteria::profile::ProfileState;
 use crate::criteria::{LayerProfile, LayerTraces, Needs, TraceInputs};
 use crate::data::{DataSet, transform};
@@ -93,7 +96,8 @@ pub(super) fn gather_untrusted(
                 (Item { needs, ..item.clone() }, selected.clone())
             })
             .unzip();
-        let gathered = gather(&Job { items, ..job.clone() }, model, set, batch, layers, &selected)?;
+        let gathered =
+            gather(&Job { items, role: Role::Untrusted, ..job.clone() }, model, set, batch, layers, &selected)?;
         profiles.non_finite_skipped += gathered.non_finite_skipped;
         profiles.untrusted.push((location.clone(), gathered.traces));
     }
@@ -123,7 +127,7 @@ pub(super) fn gather(
         batch,
         non_finite: format!("{:?}", job.non_finite),
         libtorch: model::libtorch_version(),
-        cleanai: env!("CARGO_PKG_VERSION").to_owned(),
+        build: cache::build().to_owned(),
         device: model::device_name(model.device()),
         neurons,
         layers: of_layers.iter().map(|layer| layers[*layer].clone()).collect(),
@@ -136,8 +140,10 @@ pub(super) fn gather(
         profiles.parts.iter().map(|part| key(part.neurons, &part.needs, &part.layers, false)).collect();
     let trace_key = |(layer, neurons): Traced| key(neurons, &Needs::default(), &[layer], true);
     let mut missing: Vec<usize> = (0..profiles.parts.len()).collect();
-    if let Some(cache) = &cache {
-        missing.retain(|at| match cache.load(&keys[*at]) {
+    let mut untraced = traced(job, selected);
+    let mut known: Option<Arc<TraceInputs>> = None;
+    let mut look = |cache: &Cache, missing: &mut Vec<usize>, untraced: &mut Vec<Traced>, profiles: &mut Profiles| {
+        missing.retain(|at| match cache.profile(&keys[*at]) {
             Some(found) => {
                 (profiles.inputs, profiles.skipped) = (found.inputs, found.skipped);
                 profiles.non_finite_skipped += found.non_finite_skipped;
@@ -146,24 +152,31 @@ pub(super) fn gather(
             }
             None => true,
         });
-    }
-    let mut untraced = traced(job, selected);
-    let mut known: Option<Arc<TraceInputs>> = None;
-    if let Some(cache) = &cache {
         untraced.retain(|traced| {
-            let key = trace_key(*traced);
-            let found = cache.traces(&key).and_then(|path| {
-                let found = trace_store::load(&path, &key, known.as_ref())?;
-                Cache::touch(&path);
-                Some(found)
-            });
-            let Some(found) = found else { return true };
+            let Some(found) = cache.traces(&trace_key(*traced), known.as_ref()) else { return true };
             (profiles.inputs, profiles.skipped) = (found.traces.inputs().len(), found.skipped);
             profiles.non_finite_skipped = profiles.non_finite_skipped.max(found.non_finite_skipped);
             known.get_or_insert_with(|| found.traces.shared_inputs());
             profiles.traces.insert(*traced, found.traces);
             false
         });
+        missing.is_empty() && untraced.is_empty()
+    };
+    let mut held = Held::default();
+    if let Some(cache) = &cache {
+        if look(cache, &mut missing, &mut untraced, &mut profiles) {
+            return Ok(profiles);
+        }
+        // Another process may be making them.
+        let profile_paths =
+            missing.iter().filter_map(|at| Some((Kind::Profiles, cache.path(Kind::Profiles, &keys[*at])?)));
+        let trace_paths =
+            untraced.iter().filter_map(|own| Some((Kind::Traces, cache.path(Kind::Traces, &trace_key(*own))?)));
+        let paths: Vec<(Kind, PathBuf)> = profile_paths.chain(trace_paths).collect();
+        held = cache.hold(paths.iter().map(|(kind, path)| (*kind, path.as_path())))?;
+        if look(cache, &mut missing, &mut untraced, &mut profiles) {
+            return Ok(profiles);
+        }
     }
     if missing.is_empty() && untraced.is_empty() {
         return Ok(profiles);
@@ -185,9 +198,10 @@ pub(super) fn gather(
         for at in missing {
             let layers = profiles.parts[at].profile.clone();
             let (inputs, skipped) = (watch.inputs, watch.skipped);
-            cache.store(&keys[at], &Profile { layers, inputs, skipped, non_finite_skipped });
+            cache.store_profile(&keys[at], &Profile { layers, inputs, skipped, non_finite_skipped });
         }
     }
+    drop(held);
     Ok(profiles)
 }
 
@@ -251,7 +265,7 @@ fn pass(
     let mut watch = Watch::new(job.non_finite);
     each_batch(
         model,
-        Inputs { set, augmenter: None },
+        Inputs { set, augmenter: None, role: job.role },
         batch,
         layers,
         &mut watch,

@@ -194,6 +194,7 @@ mod tests {
             report: None,
             seconds: Seconds::default(),
             names: Default::default(),
+            cached: None,
         }
     }
 

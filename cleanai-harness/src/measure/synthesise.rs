@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use super::augment::{Maker, Tools};
+use super::observer::{self, Role, Stage};
 use super::open::open_model;
 use super::pass::{calibrate, class_name};
 use crate::data::transform::{self, TransformStep};
@@ -10,7 +11,7 @@ use crate::data::{Batch, DataSet, Values};
 use crate::declare::Declaration;
 use crate::model::{Model, Observed, tensor};
 use crate::synthesis::{Augmentation, Scale, Target, normalize};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, interrupt};
 
 /// The levels of a picture's pixel above 0.
 const LEVELS: f64 = 255.0;
@@ -120,7 +121,10 @@ impl Synthesis {
             Augmentation::Attack(attack) => attack.method.farthest(),
             Augmentation::Noise(_) => None,
         };
+        let name = self.model.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let shown = observer::begin(Stage { model: &name, role: Role::Test, inputs: self.set.len() });
         for batch in self.set.batches(self.batch) {
+            interrupt::check()?;
             let original = batch?;
             let parents = match (target, &original.labels) {
                 (None, None) => Some(predicted(&mut self.model, &original)?),
@@ -163,6 +167,7 @@ impl Synthesis {
                     values: kept[own].to_vec(),
                 })?;
             }
+            shown.advance(original.inputs);
         }
         Ok(())
     }

@@ -84,6 +84,8 @@ pub mod layers;
 #[cfg(feature = "torch")]
 mod libraries;
 #[cfg(feature = "torch")]
+mod machine;
+#[cfg(feature = "torch")]
 mod modules;
 #[cfg(feature = "torch")]
 mod open;
@@ -108,6 +110,8 @@ pub use calibrate::{LeftOut, NamedTensors};
 #[cfg(feature = "torch")]
 pub use gradient::{Differentiable, GradientModel};
 pub use layer::LayerInfo;
+#[cfg(feature = "torch")]
+pub(crate) use machine::{Machine, machine};
 #[cfg(feature = "torch")]
 pub use modules::ActivationModule;
 #[cfg(feature = "torch")]

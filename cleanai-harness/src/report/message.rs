@@ -1,7 +1,7 @@
 //! The words of verdicts, reasons and next steps; every reporter takes them from here.
 
 use super::figure::{self, Style};
-use super::{Outcome, Status, text};
+use super::{Outcome, Status, date, text};
 use crate::declare::NeuronKind;
 use crate::gate::{BaselineStatus, BaselineVerdict, Change, FigureChange, RequirementVerdict};
 use crate::measure::{DataFacts, Measurement, Settings};
@@ -236,6 +236,11 @@ pub fn warnings(measurement: &Measurement) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// Where the figures are from, when no model ran for them.
+pub(crate) fn cached(measurement: &Measurement) -> Option<String> {
+    measurement.cached.map(|made| format!("from the cache, measured {}", date::readable(made)))
 }
 
 /// The inputs that were made of others, by augmentation: `360 of them by gaussian(std=0.3, seed=1)`.

@@ -5,7 +5,7 @@
 //! stand in [`message`].
 
 pub mod cleanai;
-mod date;
+pub(crate) mod date;
 mod explanation;
 mod figure;
 pub mod file;

@@ -132,6 +132,7 @@ pub(crate) fn measurement() -> Measurement {
         report: None,
         seconds: Seconds { load: 0.041, decode: 0.012, profile: 0.62, forward: 0.118, criteria: 0.009, total: 0.8123 },
         names: Default::default(),
+        cached: None,
     }
 }
 

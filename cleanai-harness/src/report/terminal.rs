@@ -182,7 +182,8 @@ fn facts(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
         block.line(&[(DIM, format!("  {label:<7}  ")), (PLAIN, main), (DIM, rest)]);
     };
     if outcome.status == Status::Passed {
-        line("model", &model.path, std::slice::from_ref(&measurement.settings.device));
+        let device = std::iter::once(measurement.settings.device.clone());
+        line("model", &model.path, &device.chain(message::cached(measurement)).collect::<Vec<_>>());
         line("data", &data.path, &[vec![inputs], message::augmented(data)].concat());
     } else {
         let layers = text::counted(model.layers.len() as u64, "layer", "layers");
@@ -195,7 +196,7 @@ fn facts(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
             parts.push(format!("profile {profile}{}", inputs.unwrap_or_default()));
         }
         line("data", &data.path, &parts);
-        let mut settings = message::settings(&measurement.settings).into_iter();
+        let mut settings = message::settings(&measurement.settings).into_iter().chain(message::cached(measurement));
         line("device", &settings.next().unwrap_or_default(), &settings.collect::<Vec<_>>());
     }
     for warning in message::warnings(measurement) {

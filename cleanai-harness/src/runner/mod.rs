@@ -4,7 +4,8 @@
 //! `cargo insta test` drive it as they drive any test binary. Listing opens no file and loads no libtorch.
 //!
 //! Exit codes: 0 if all tests pass, 101 if one fails, 2 for a wrong argument, a broken `cleanai.toml` or a report that
-//! cannot be written.
+//! cannot be written, 130 after Ctrl-C and 143 after SIGTERM ([`interrupt`]): the test under way stops, others do not start, and the
+//! reports hold those that finished.
 
 mod arguments;
 mod leftovers;
@@ -22,14 +23,14 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{env, fs, io};
 
-use libtest_mimic::{ColorSetting, Failed, FormatSetting, Trial};
+use libtest_mimic::{ColorSetting, Completion, Failed, FormatSetting, Trial};
 
 use crate::config::Config;
 use crate::declare::{Declaration, TestIdentity};
 use crate::gate::snapshot;
 use crate::measure::Measurement;
 use crate::report::{Outcome, Status};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, interrupt};
 
 use arguments::Invocation;
 use places::Places;
@@ -142,6 +143,9 @@ fn run_tests(parts: Parts, invocation: &Invocation) -> Result<u8> {
         return Ok(if libtest_mimic::run(arguments, trials).has_failed() { FAILED } else { 0 });
     };
 
+    interrupt::listen();
+    #[cfg(feature = "torch")]
+    show_progress(invocation, &tests);
     // SAFETY: `main!()` calls this first thing, and nothing before it starts a thread.
     unsafe { snapshot::prepare_environment(&snapshot::workspace_root(&first.package_dir, first.file)) };
     let root = PathBuf::from(env::var_os("INSTA_WORKSPACE_ROOT").unwrap_or_default());
@@ -173,11 +177,33 @@ fn run_tests(parts: Parts, invocation: &Invocation) -> Result<u8> {
         }
     }
     errors.iter().for_each(print_error);
+    if let Some(code) = interrupt::exit_code() {
+        let (all, done) = (selected.iter().filter(|selected| **selected).count(), outcomes.len());
+        let what = format!("interrupted: {done} of {all} tests finished, and the reports hold no others");
+        print_error(&Error::new(ErrorKind::Interrupted, what));
+        return Ok(code);
+    }
     Ok(match (conclusion.has_failed(), errors.is_empty()) {
         (true, _) => FAILED,
         (false, false) => CONFIGURATION,
         (false, true) => 0,
     })
+}
+
+/// Shows how far a pass is, behind the name of the test that waits for it; nowhere where tests run side by side or output is terse or JSON.
+#[cfg(feature = "torch")]
+fn show_progress(invocation: &Invocation, tests: &[Test]) {
+    use std::io::IsTerminal;
+    let arguments = &invocation.arguments;
+    let terse = arguments.quiet || arguments.format == Some(FormatSetting::Terse);
+    if invocation.json || terse || arguments.test_threads != Some(1) {
+        return;
+    }
+    let trials = tests.iter().map(listed).filter(|trial| !arguments.is_filtered_out(trial));
+    let longest = trials.map(|trial| trial.name().chars().count()).max().unwrap_or(0);
+    // As libtest-mimic writes it: `test NAME ... `, names to one width.
+    let named = arguments.logfile.is_none() && io::stdout().is_terminal();
+    crate::progress::show_after(if named { "test ".len() + longest + " ... ".len() } else { 0 });
 }
 
 /// The order of tests: as they stand in the source.
@@ -262,18 +288,25 @@ impl Shared {
             return listed(test);
         }
         let shared = Arc::clone(self);
-        Trial::test(test.identity.name.clone(), move || shared.run(index)).with_ignored_flag(test.ignored)
+        Trial::ignorable_test(test.identity.name.clone(), move || shared.run(index)).with_ignored_flag(test.ignored)
     }
 
-    fn run(&self, index: usize) -> std::result::Result<(), Failed> {
+    fn run(&self, index: usize) -> std::result::Result<Completion, Failed> {
+        if interrupt::exit_code().is_some() {
+            return Ok(Completion::ignored_with("interrupted"));
+        }
         // Only selected trials get here, and those are declared.
         let Some(declared) = &self.declared[index] else { return Err("the test was not planned".into()) };
         let outcome = trial::run(&self.tests[index], declared, &*self.measure, &self.root);
+        if outcome.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::Interrupted) {
+            // It neither passed nor failed, so that reports have nothing to say of it.
+            return Err("interrupted".into());
+        }
         let text = (self.reporters.render)(&outcome);
         let passed = outcome.status == Status::Passed;
         let message = if self.json { anstream::adapter::strip_str(&text).to_string() } else { text.clone() };
         self.finished.lock().unwrap_or_else(PoisonError::into_inner).push((index, outcome, text));
-        if passed { Ok(()) } else { Err(message.into()) }
+        if passed { Ok(Completion::Completed) } else { Err(message.into()) }
     }
 
     /// Outcomes and their blocks, in the order of the source.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Measure, Parts, Reporters, Test};
 use crate::allocator::keep_freed_memory;
+use crate::cache;
 use crate::config::{self, Config};
 use crate::declare::TestIdentity;
 use crate::measure::Plan;
@@ -15,6 +16,10 @@ use crate::report;
 /// Runs the registered tests that the process's arguments ask for.
 pub fn main() -> ExitCode {
     keep_freed_memory();
+    if let Err(error) = cache::Settings::of_environment() {
+        super::print_error(&error);
+        return ExitCode::from(super::CONFIGURATION);
+    }
     let parts = Parts {
         tests: inventory::iter::<Registration>().map(test).collect(),
         configuration: Config::find,

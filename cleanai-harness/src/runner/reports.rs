@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::config::{Config, ReportFile};
 use crate::report::Outcome;
@@ -91,6 +92,7 @@ impl Reports {
         }
         let all = (self.reporters.read_fragments)(&self.places.run)?;
         tidy(&runs, &self.places.run)?;
+        sweep(self.places.stem.parent().unwrap_or(&runs));
         Ok((all, lock))
     }
 }
@@ -102,6 +104,18 @@ fn lock(runs: &Path) -> Result<File> {
     let file = file.map_err(|why| Error::io("open", &path, why))?;
     file.lock().map_err(|why| Error::io("lock", &path, why))?;
     Ok(file)
+}
+
+/// Removes temporary files that processes left here when they were killed: nobody writes a report for an hour. Where that fails they stay.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let age = entry.metadata().and_then(|facts| facts.modified()).ok().and_then(|time| time.elapsed().ok());
+        let old = age.is_some_and(|age| age > Duration::from_secs(3600));
+        if name.starts_with(".cleanai-") && name.ends_with(".tmp") && old {
+            _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Removes the folders of older runs, but for this one and the newest few.

@@ -15,7 +15,7 @@ use cleanai_harness::declare::{
 use cleanai_harness::measure::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
 use cleanai_harness::report::{Outcome, fragment};
 use cleanai_harness::runner::{self, Body, Parts, Reporters, Test};
-use cleanai_harness::{Error, ErrorKind, Result};
+use cleanai_harness::{Error, ErrorKind, Result, interrupt};
 
 /// The variable that makes this binary the one under test.
 pub const SCENARIO: &str = "RUNNER_TEST_SCENARIO";
@@ -35,7 +35,7 @@ pub struct Scenario {
     pub no_baseline: bool,
     /// What the body does: `fail` or `panic`.
     pub body: String,
-    /// What breaks: `configuration`, `declaration`, `measurement`, `measurement panic`, `report`.
+    /// What breaks: `configuration`, `declaration`, `measurement`, `measurement panic`, `report`, `interruption` of the second test.
     pub broken: String,
     pub device: String,
     /// Two tests of one name.
@@ -176,6 +176,14 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
     match scenario.broken.as_str() {
         "measurement" => return Err(Error::new(ErrorKind::Model, "lenet5.pt does not exist")),
         "measurement panic" => panic!("index out of bounds"),
+        // As a pass does, which asks after every batch.
+        "interruption" if declaration.test.name == "deep::second" => {
+            fs::write(scenario.root.join("measuring"), "").expect("the workspace can be written");
+            while interrupt::exit_code().is_none() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
+        }
         _ => {}
     }
     let result = |name: &str, value: Option<f64>| CriterionResult {
@@ -231,6 +239,7 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
         report: None,
         seconds: Seconds::default(),
         names: Arc::new(scenario.inputs.clone()),
+        cached: None,
     })
 }
 

@@ -25,6 +25,8 @@ pub const TESTS: &[(&str, fn())] = &[
     ("command_line::nextest_merges_the_run", nextest_merges_the_run),
     ("command_line::old_runs_are_removed", old_runs_are_removed),
     ("command_line::threads", threads),
+    #[cfg(unix)]
+    ("command_line::interruption_leaves_whole_reports", interruption_leaves_whole_reports),
 ];
 
 /// Passes without a baseline.
@@ -254,6 +256,13 @@ fn old_runs_are_removed() {
         assert_eq!(sandbox.run(&good(), &[], &[]).code, 0);
     }
     assert_eq!(runs(&sandbox).len(), 5, "the last and four before it");
+    // So is what a run left that was killed, unless another may be writing it.
+    let left = ["old", "new"].map(|name| sandbox.root().join(format!("target/cleanai/app/.cleanai-{name}.tmp")));
+    left.iter().for_each(|path| fs::write(path, "half a rep").unwrap());
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    fs::File::options().append(true).open(&left[0]).unwrap().set_modified(long_ago).unwrap();
+    assert_eq!(sandbox.run(&good(), &[], &[]).code, 0);
+    assert_eq!(left.map(|path| path.exists()), [false, true]);
 }
 
 fn threads() {
@@ -261,5 +270,33 @@ fn threads() {
     for (environment, arguments) in [(&[][..], &["--test-threads", "4"][..]), (&[("RUST_TEST_THREADS", "3")], &[])] {
         let run = sandbox.run(&good(), environment, arguments);
         assert_eq!((run.code, names(&run.outcomes)), (0, vec!["lenet5", "deep::second"]));
+    }
+}
+
+#[cfg(unix)]
+fn interruption_leaves_whole_reports() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let sandbox = Sandbox::new();
+        let scenario = Scenario { broken: "interruption".into(), ..good() };
+        let measuring = sandbox.root().join("measuring");
+        // The ignored test stands after the one that is interrupted.
+        let run = sandbox.run_while(&scenario, &[], &["--include-ignored"], |process| {
+            while !measuring.exists() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            let kill = std::process::Command::new("kill").args([signal, &process.to_string()]).status();
+            assert!(kill.unwrap().success());
+        });
+        assert_eq!(run.code, code, "{}{}", run.stdout, run.stderr);
+        assert_eq!(names(&run.outcomes), ["lenet5"], "{}", run.stdout);
+        assert!(run.stdout.contains("BLOCK lenet5 Passed"), "{}", run.stdout);
+        assert!(run.stdout.contains("slow         ... ignored (interrupted)"), "{}", run.stdout);
+        assert!(run.stdout.contains("---- deep::second ----\ninterrupted\n"), "{}", run.stdout);
+        let said = "error: interrupted: 1 of 3 tests finished, and the reports hold no others\n";
+        assert_eq!(run.stderr, said);
+        // Nothing half-written, and the next run is like any other.
+        let left = fs::read_dir(sandbox.root().join("target/cleanai/app")).unwrap();
+        assert!(left.flatten().all(|entry| !entry.file_name().to_string_lossy().ends_with(".tmp")));
+        assert_eq!(sandbox.run(&good(), &[], &[]).code, 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use cleanai_harness::report::Outcome;
 use tempfile::TempDir;
@@ -48,6 +48,17 @@ impl Sandbox {
 
     /// Runs the binary, as cargo would from the package's folder.
     pub fn run(&self, scenario: &Scenario, environment: &[(&str, &str)], arguments: &[&str]) -> Run {
+        self.run_while(scenario, environment, arguments, |_| ())
+    }
+
+    /// The same, while `meanwhile` does something to the process of this id.
+    pub fn run_while(
+        &self,
+        scenario: &Scenario,
+        environment: &[(&str, &str)],
+        arguments: &[&str],
+        meanwhile: impl FnOnce(u32),
+    ) -> Run {
         let scenario = Scenario { root: self.root().to_path_buf(), ..scenario.clone() };
         let scenario = serde_json::to_string(&scenario).expect("a scenario is JSON");
         let report = self.root().join("target/cleanai/app/coverage.json");
@@ -60,7 +71,9 @@ impl Sandbox {
         }
         command.current_dir(self.root()).env(SCENARIO, scenario).args(arguments);
         command.env_remove("TF_BUILD").env_remove("RUST_BACKTRACE").envs(environment.iter().copied());
-        let output = command.output().expect("the binary starts");
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        meanwhile(child.id());
+        let output = child.wait_with_output().expect("the binary ends");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
         let (stdout, stderr) = (text(output.stdout), text(output.stderr));
         let outcomes = fs::read_to_string(report).map(|it| serde_json::from_str(&it).expect("outcomes"));

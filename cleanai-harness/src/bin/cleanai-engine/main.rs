@@ -1,7 +1,8 @@
-//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain`, `augment`, `select`, `monitor` and `report` run it.
+//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain`, `augment`, `select`, `monitor`, `report` and `cache` run it.
 
 mod asked;
 mod augment;
+mod cache;
 mod explain;
 mod inspect;
 mod measure;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
-use cleanai_harness::{Error, ErrorKind};
+use cleanai_harness::{Error, ErrorKind, Result, interrupt, progress};
 
 #[derive(Parser)]
 #[command(
@@ -44,19 +45,16 @@ enum Command {
     Augment(augment::Augment),
     /// Writes a PDF on a model and inputs drawn from a data set, without a test.
     Report(report::Report),
+    /// Shows and removes what is kept of earlier runs.
+    Cache(cache::Cache),
 }
 
 fn main() -> ExitCode {
     cleanai_harness::private::keep_freed_memory();
-    let done = match Arguments::parse().command {
-        Command::Inspect(inspect) => inspect.run(),
-        Command::Measure(measure) => measure.run(),
-        Command::Explain(explain) => explain.run(),
-        Command::Select(select) => select.run(),
-        Command::Monitor(monitor) => monitor.run(),
-        Command::Augment(augment) => augment.run(),
-        Command::Report(report) => report.run(),
-    };
+    let command = Arguments::parse().command;
+    interrupt::listen();
+    progress::show();
+    let done = cleanai_harness::cache::Settings::of_environment().and_then(|_| run(&command));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -67,9 +65,23 @@ fn main() -> ExitCode {
     }
 }
 
-/// 2 where the user's words or configuration are wrong, 1 where model, data or machine are.
+fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Inspect(inspect) => inspect.run(),
+        Command::Measure(measure) => measure.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Select(select) => select.run(),
+        Command::Monitor(monitor) => monitor.run(),
+        Command::Augment(augment) => augment.run(),
+        Command::Report(report) => report.run(),
+        Command::Cache(cache) => cache.run(),
+    }
+}
+
+/// 2 where the user's words or configuration are wrong, 1 where model, data or machine are, 130 after Ctrl-C and 143 after SIGTERM.
 fn exit_code(error: &Error) -> u8 {
     match error.kind() {
+        ErrorKind::Interrupted => interrupt::exit_code().unwrap_or(1),
         ErrorKind::Configuration | ErrorKind::Model | ErrorKind::Data | ErrorKind::Criterion => 2,
         _ => 1,
     }

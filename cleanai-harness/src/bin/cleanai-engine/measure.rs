@@ -111,6 +111,10 @@ fn print(measurement: &Measurement) {
         };
         anstream::println!("{text:width$}  {value:>12}  {counts:>22}");
     }
+    if measurement.cached.is_some() {
+        anstream::println!("\nfrom the cache: no model ran (`cargo cleanai cache clean --measurements` measures anew)");
+        return;
+    }
     anstream::println!(
         "\n{:.2} s: load {:.2}, profile {:.2}, decode {:.2}, forward {:.2}, criteria {:.2}",
         seconds.total,

@@ -9,6 +9,8 @@ use csv::{ErrorKind as Fault, ReaderBuilder, StringRecord, Trim};
 
 use super::{CLASS, INPUT, LABEL, position};
 use crate::data::contents::{Classes, Contents, Inputs, Listed, array_file};
+#[cfg(feature = "torch")]
+use crate::data::files::array_files_at;
 use crate::data::image_folder::{ImageFolder, is_image};
 use crate::data::location::{Format, Place, missing};
 use crate::data::range::counted;
@@ -82,6 +84,24 @@ pub(in crate::data) fn read(place: &Place, transform: &[TransformStep]) -> Resul
     let (inputs, own_labels) = inside.open(found, transform)?;
     let (labels, classes) = labels(rows, path)?;
     Ok((inputs, labels.or(own_labels), classes))
+}
+
+/// The manifest and the files that its rows name, with those of their labels.
+#[cfg(feature = "torch")]
+pub(in crate::data) fn files(place: &Place) -> Result<Vec<PathBuf>> {
+    let path = &place.inputs;
+    let rows = rows(path).map_err(|error| error.context(path.display()))?;
+    let chosen = place.range.of(rows.len()).map_err(|error| error.context(path.display()))?;
+    let mut inside = Inside::new(path);
+    for row in &rows[chosen] {
+        inside.find(row).map_err(|error| error.context(Line { path, number: row.line }))?;
+    }
+    let mut files = vec![path.clone()];
+    files.extend(inside.images.iter().map(|image| inside.folder.join(image)));
+    for file in &inside.files {
+        files.extend(array_files_at(&file.path)?);
+    }
+    Ok(files)
 }
 
 /// `selected.csv, line 3`.

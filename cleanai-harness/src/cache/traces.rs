@@ -4,10 +4,10 @@
 //! A file begins with 64 bytes: `CLEANAI`, a zero byte, the format's version (u32, little-endian), four zero bytes, where the rows end (u64), the length of
 //! what follows them (u64), and a SHA-256 over all after these 64 bytes. Then come the rows (f32, little-endian), one for each input, and
 //! the facts: what the rows belong to and what is known of their inputs. Of the cache ([`Cache`]) a file that is damaged, cut off or of another
-//! key is as good as none. Where there is no cache the file has no name and goes with the measurement.
+//! key is removed. Where there is no cache, or its disk is full, the file has no name and goes with the measurement. A file that is mapped is locked.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use super::cache::{Cache, ProfileKey};
+use super::entry::{damaged, open, touch};
+use super::profiles::ProfileKey;
+use super::{Cache, Kind};
 use crate::criteria::{LayerTraces, Numbers, TraceInputs};
 use crate::{Error, ErrorKind, Result};
 
@@ -29,7 +31,7 @@ const VERSION: u32 = 1;
 const START: usize = 64;
 
 /// Traces of one layer, and how the pass went that made them.
-pub(super) struct StoredTraces {
+pub(crate) struct StoredTraces {
     pub traces: LayerTraces,
     /// Inputs left out because they could not be decoded.
     pub skipped: usize,
@@ -51,6 +53,8 @@ struct Facts {
 /// The rows of a file that is mapped.
 struct Mapped {
     map: Mmap,
+    /// Keeps the lock, so that nobody removes the file while it is read.
+    _file: File,
     /// Where the rows end.
     end: usize,
 }
@@ -63,8 +67,10 @@ impl AsRef<[f32]> for Mapped {
 }
 
 /// Writes the traces of a layer.
-pub(super) struct TraceWriter {
-    file: BufWriter<NamedTempFile>,
+pub(crate) struct TraceWriter {
+    file: NamedTempFile,
+    /// The cache it lies in.
+    cache: Option<Cache>,
     hash: Sha256,
     width: usize,
     bytes: Vec<u8>,
@@ -77,10 +83,17 @@ impl TraceWriter {
     /// # Errors
     /// If no file can be written there.
     pub fn new(cache: Option<&Cache>, width: usize) -> Result<Self> {
-        let file = cache.and_then(|cache| cache.temporary().ok()).map_or_else(NamedTempFile::new, Ok);
-        let mut file = BufWriter::new(file.map_err(|why| unwritable(&std::env::temp_dir(), why))?);
-        file.write_all(&[0; START]).map_err(|why| unwritable(file.get_ref().path(), why))?;
-        Ok(Self { file, hash: Sha256::new(), width, bytes: Vec::new(), written: START as u64 })
+        let made = cache.and_then(|cache| {
+            let made = cache.temporary(Kind::Traces).map_err(|why| cache.unwritable(&why)).ok()?;
+            Some((made, Some(cache.clone())))
+        });
+        let (file, cache) = match made {
+            Some(made) => made,
+            None => (elsewhere()?, None),
+        };
+        let mut writer = Self { file, cache, hash: Sha256::new(), width, bytes: vec![0; START], written: 0 };
+        writer.write()?;
+        Ok(writer)
     }
 
     /// Writes the rows of a batch.
@@ -94,13 +107,25 @@ impl TraceWriter {
             Numbers::Single(values) => values.iter().for_each(|value| self.bytes.extend(value.to_le_bytes())),
             Numbers::Device(units) => units.copy().iter().for_each(|value| self.bytes.extend(value.to_le_bytes())),
         }
+        self.hash.update(&self.bytes);
         self.write()
     }
 
+    /// Writes the bytes at hand. Where the cache's disk takes no more, all goes on where temporary files are.
     fn write(&mut self) -> Result<()> {
-        self.hash.update(&self.bytes);
+        if let Err(why) = self.file.write_all(&self.bytes) {
+            let Some(cache) = self.cache.take() else { return Err(unwritable(self.file.path(), why)) };
+            cache.unwritable(&why);
+            let mut other = elsewhere()?;
+            let moved = self.file.rewind().and_then(|()| {
+                io::copy(&mut self.file.as_file().take(self.written), other.as_file_mut())?;
+                other.write_all(&self.bytes)
+            });
+            moved.map_err(|why| unwritable(other.path(), why))?;
+            self.file = other;
+        }
         self.written += self.bytes.len() as u64;
-        self.file.write_all(&self.bytes).map_err(|why| unwritable(self.file.get_ref().path(), why))
+        Ok(())
     }
 
     /// Ends the file, maps it, and gives it to the cache.
@@ -119,6 +144,7 @@ impl TraceWriter {
         let facts = Facts { key, width: self.width, inputs: TraceInputs::clone(inputs), skipped, non_finite_skipped };
         self.bytes = postcard::to_stdvec(&facts)
             .map_err(|why| Error::new(ErrorKind::Data, format!("activation traces cannot be written: {why}")))?;
+        self.hash.update(&self.bytes);
         self.write()?;
         let mut start = Vec::with_capacity(START);
         start.extend(MAGIC);
@@ -127,25 +153,39 @@ impl TraceWriter {
         start.extend(end.to_le_bytes());
         start.extend((self.written - end).to_le_bytes());
         start.extend(self.hash.finalize());
-        let path = self.file.get_ref().path().to_owned();
-        let finished = self.file.into_inner().map_err(|why| unwritable(&path, why.error()))?;
         let mapped = (|| {
-            let mut file = finished.as_file();
+            let file = self.file.as_file_mut();
             file.seek(SeekFrom::Start(0))?;
             file.write_all(&start)?;
-            map(file, end as usize)
+            map(file.try_clone()?, end as usize)
         })();
-        let rows = mapped.map_err(|why| unwritable(&path, why))?;
-        if let Some((cache, key)) = cache {
-            cache.take_traces(key, finished, self.written);
+        let rows = mapped.map_err(|why| unwritable(self.file.path(), why))?;
+        if let Some((cache, key)) = cache.filter(|(cache, _)| self.cache.is_some() && cache.takes(self.written))
+            && let Some(path) = cache.path(Kind::Traces, key)
+        {
+            cache.keep(self.file, &path);
         }
         Ok(LayerTraces::new(Arc::new(rows), self.width, Arc::clone(inputs)))
     }
 }
 
-/// The traces of a key, if they are there whole. Layers of one set share what is known of the inputs where `known` has the same.
-pub(super) fn load(path: &Path, key: &ProfileKey, known: Option<&Arc<TraceInputs>>) -> Option<StoredTraces> {
-    let mut file = File::open(path).ok()?;
+impl Cache {
+    /// The traces of a key, if they are there whole. Layers of one set share what is known of the inputs where `known` has the same.
+    pub fn traces(&self, key: &ProfileKey, known: Option<&Arc<TraceInputs>>) -> Option<StoredTraces> {
+        let path = self.path(Kind::Traces, key)?;
+        let file = open(&path)?;
+        // Whoever wants to remove it now finds it in use; where there are no locks it stays whole all the same.
+        _ = file.try_lock_shared();
+        let found = load(file, key, known);
+        match found {
+            Some(_) => touch(&path),
+            None => damaged(&path),
+        }
+        found
+    }
+}
+
+fn load(mut file: File, key: &ProfileKey, known: Option<&Arc<TraceInputs>>) -> Option<StoredTraces> {
     let length = file.metadata().ok()?.len();
     let mut start = [0; START];
     file.read_exact(&mut start).ok()?;
@@ -155,7 +195,7 @@ pub(super) fn load(path: &Path, key: &ProfileKey, known: Option<&Arc<TraceInputs
     if !is_ours || end < START as u64 || end.checked_add(rest)? != length || !(end - START as u64).is_multiple_of(4) {
         return None;
     }
-    let rows = map(&file, usize::try_from(end).ok()?).ok()?;
+    let rows = map(file, usize::try_from(end).ok()?).ok()?;
     if rows.map.len() as u64 != length || Sha256::digest(&rows.map[START..]).as_slice() != &start[32..] {
         return None;
     }
@@ -176,15 +216,20 @@ pub(super) fn load(path: &Path, key: &ProfileKey, known: Option<&Arc<TraceInputs
 }
 
 /// Maps a file whose rows end there.
-fn map(file: &File, end: usize) -> std::io::Result<Mapped> {
+fn map(file: File, end: usize) -> io::Result<Mapped> {
     // SAFETY: the mapping is read only, and nothing of this program changes a file of traces once it is written: in the cache one is replaced or
     // removed as a whole, which leaves mappings of the old one as they are. Another program of the same user that cuts the file off stops this one;
     // it could stop it by other means as well.
-    let map = unsafe { Mmap::map(file)? };
+    let map = unsafe { Mmap::map(&file)? };
     if map.len() < end || cfg!(target_endian = "big") {
-        return Err(std::io::Error::other("the file of activation traces was cut off"));
+        return Err(io::Error::other("the file of activation traces was cut off"));
     }
-    Ok(Mapped { map, end })
+    Ok(Mapped { map, _file: file, end })
+}
+
+/// A file that goes with the measurement.
+fn elsewhere() -> Result<NamedTempFile> {
+    NamedTempFile::new().map_err(|why| unwritable(&std::env::temp_dir(), why))
 }
 
 fn unwritable(path: &Path, why: impl std::fmt::Display) -> Error {
@@ -195,7 +240,7 @@ fn unwritable(path: &Path, why: impl std::fmt::Display) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cache::tests::key;
+    use super::super::profiles::tests::key;
     use super::*;
 
     fn inputs() -> Arc<TraceInputs> {
@@ -214,38 +259,38 @@ mod tests {
     #[test]
     fn gives_back_what_it_was_given() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path().join("cache"));
+        let cache = Cache::at(folder.path());
         let key = key("a");
         let rows = [0.1, -1.0, 2.0, 3.0, 5.0, f32::MIN_POSITIVE];
         assert_eq!(written(None, &key).rows(), rows);
-        let path = cache.traces(&key).unwrap();
-        assert!(load(&path, &key, None).is_none());
+        assert!(cache.traces(&key, None).is_none());
         let traces = written(Some(&cache), &key);
         assert_eq!(traces.rows(), rows);
         let known = Arc::clone(&inputs());
-        let loaded = load(&path, &key, Some(&known)).unwrap();
+        let loaded = cache.traces(&key, Some(&known)).unwrap();
         assert_eq!((loaded.traces, loaded.skipped, loaded.non_finite_skipped), (traces, 1, 7));
-        let other = ProfileKey { batch: 3, ..key };
-        assert!(load(&path, &other, None).is_none(), "the traces of one key under the name of another");
+        let other = ProfileKey { batch: 3, ..key.clone() };
+        std::fs::copy(cache.path(Kind::Traces, &key).unwrap(), cache.path(Kind::Traces, &other).unwrap()).unwrap();
+        assert!(cache.traces(&other, None).is_none(), "the traces of one key under the name of another");
     }
 
     #[test]
-    fn a_damaged_file_is_as_good_as_none() {
+    fn a_damaged_file_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path().join("cache"));
+        let cache = Cache::at(folder.path());
         let key = key("a");
         written(Some(&cache), &key);
-        let path = cache.traces(&key).unwrap();
+        let path = cache.path(Kind::Traces, &key).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
             std::fs::write(&path, &damaged).unwrap();
-            assert!(load(&path, &key, None).is_none(), "byte {at}");
+            assert!(cache.traces(&key, None).is_none() && !path.exists(), "byte {at}");
             std::fs::write(&path, &whole[..at]).unwrap();
-            assert!(load(&path, &key, None).is_none(), "cut at {at}");
+            assert!(cache.traces(&key, None).is_none() && !path.exists(), "cut at {at}");
         }
         std::fs::write(&path, &whole).unwrap();
-        assert!(load(&path, &key, None).is_some());
+        assert!(cache.traces(&key, None).is_some());
     }
 }
