@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and the words that explain it.
 
 mod augment;
+mod config;
 mod explain;
 mod monitor;
 mod select;
@@ -13,6 +14,7 @@ use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand};
 
 pub use augment::Augment;
+pub use config::{Check, Config, ConfigCommand, Show, Targets};
 pub use explain::Explain;
 pub use monitor::Monitor;
 pub use select::Select;
@@ -77,6 +79,8 @@ pub enum Command {
     Monitor(Monitor),
     /// Make adversarial and noisy inputs of a data set: pictures or arrays with a manifest
     Augment(Augment),
+    /// Show, check and explain the configuration: cleanai.toml, attributes and CLEANAI_* variables
+    Config(Config),
     /// Write a PDF on a model and inputs drawn from a data set, with the tables of the CleanAI library
     Report(Report),
 }

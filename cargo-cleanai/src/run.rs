@@ -101,6 +101,11 @@ pub fn engine(model: &Path, words: &[OsString]) -> Result<u8> {
     if !model.exists() {
         return Err(Error::NoModel { path: model.into() });
     }
+    engine_alone(words)
+}
+
+/// The engine, for what needs no model.
+pub fn engine_alone(words: &[OsString]) -> Result<u8> {
     match Workspace::find() {
         Ok(Some(workspace)) if workspace.is_ours => {
             ensure(Some(&workspace))?;
@@ -156,7 +161,7 @@ fn install_engine(libtorch: &Libtorch, root: &Path) -> Result<()> {
 
 /// A cargo command with the environment of a plain one: `LIBTORCH` is left to the project's cargo configuration where
 /// it is our own link, so that nothing is built anew when the user runs cargo by hand.
-fn plain_cargo(workspace: &Workspace) -> std::process::Command {
+pub fn plain_cargo(workspace: &Workspace) -> std::process::Command {
     let mut command = cargo();
     if std::env::var_os("LIBTORCH").is_some_and(|value| Path::new(&value) == workspace.link_path()) {
         command.env_remove("LIBTORCH");

@@ -1,10 +1,11 @@
 //! What `main!()` runs: the tests that `#[coverage]` registered, with the real passes and reporters.
 
 use std::env;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::{Measure, Parts, Reporters, Test};
+use super::{Measure, Parts, Reporters, Test, show};
 use crate::allocator::keep_freed_memory;
 use crate::config::{self, Config};
 use crate::declare::TestIdentity;
@@ -14,6 +15,9 @@ use crate::report;
 
 /// Runs the registered tests that the process's arguments ask for.
 pub fn main() -> ExitCode {
+    if env::var_os(show::VARIABLE).is_some_and(|asked| !asked.is_empty()) {
+        return tell_settings();
+    }
     keep_freed_memory();
     let parts = Parts {
         tests: inventory::iter::<Registration>().map(test).collect(),
@@ -26,6 +30,19 @@ pub fn main() -> ExitCode {
         reporters: REPORTERS,
     };
     super::run(parts, env::args_os())
+}
+
+/// Answers `cargo cleanai config show`.
+fn tell_settings() -> ExitCode {
+    let answer = show::answer(inventory::iter::<Registration>(), Config::find);
+    let written = serde_json::to_string(&answer).map_err(std::io::Error::from);
+    match written.and_then(|line| writeln!(std::io::stdout(), "{line}")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            super::print_error(&crate::Error::io("write to", "the standard output".as_ref(), why));
+            ExitCode::from(super::CONFIGURATION)
+        }
+    }
 }
 
 const REPORTERS: Reporters = Reporters {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use cleanai_harness::config::{Config, ReportFile, ReportTable};
+use cleanai_harness::config::{Config, Environment, ReportFile, ReportTable};
 use cleanai_harness::criteria::Direction;
 use cleanai_harness::declare::{
     BaselinePolicy, Comparison, CriterionSpec, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice,
@@ -41,6 +41,8 @@ pub struct Scenario {
     /// Two tests of one name.
     pub twice: bool,
     pub json: ReportSetting,
+    /// Names of `[tests.NAME]` tables.
+    pub tables: Vec<String>,
 }
 
 /// `[report] json`
@@ -106,7 +108,9 @@ fn configuration(package_dir: &Path) -> Result<Config> {
         ReportSetting::At(path) => ReportFile::At(path),
     };
     let report = ReportTable { json, ..Default::default() };
-    Ok(Config { path: Some(package_dir.join("cleanai.toml")), report, ..Default::default() })
+    let tests = scenario.tables.into_iter().map(|name| (name, Default::default())).collect();
+    let environment = Environment::read(std::env::vars_os())?;
+    Ok(Config { path: Some(package_dir.join("cleanai.toml")), report, tests, environment, ..Default::default() })
 }
 
 fn declare(scenario: &Scenario, test: &TestIdentity) -> Result<Declaration> {
@@ -192,6 +196,7 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
             libtorch: "2.13.0".into(),
             cleanai: "0.1.0".into(),
             non_finite_skipped: 0,
+            overridden: Vec::new(),
         },
         criteria: scenario.figures.iter().map(|(name, value)| (name.clone(), result(name, *value))).collect(),
         report: None,

@@ -1,7 +1,8 @@
-//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain`, `augment`, `select`, `monitor` and `report` run it.
+//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain`, `augment`, `select`, `monitor`, `config` and `report` run it.
 
 mod asked;
 mod augment;
+mod config;
 mod explain;
 mod inspect;
 mod measure;
@@ -42,6 +43,8 @@ enum Command {
     Monitor(monitor::Monitor),
     /// Makes inputs of a data set by noise or an attack, as files with a manifest.
     Augment(augment::Augment),
+    /// Checks a `cleanai.toml`, or prints what may stand in it.
+    Config(config::Config),
     /// Writes a PDF on a model and inputs drawn from a data set, without a test.
     Report(report::Report),
 }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Select(select) => select.run(),
         Command::Monitor(monitor) => monitor.run(),
         Command::Augment(augment) => augment.run(),
+        Command::Config(config) => config.run(),
         Command::Report(report) => report.run(),
     };
     match done {
