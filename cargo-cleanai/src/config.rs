@@ -170,7 +170,7 @@ fn check(wanted: &Check) -> Result<u8> {
     let mut words = vec!["config".into(), "check".into()];
     words.extend(wanted.path.as_ref().map(|path| path.clone().into_os_string()));
     let code = run::engine_alone(&words)?;
-    if code != 0 || !wanted.tests {
+    if code != 0 || !wanted.unused {
         return Ok(code);
     }
     let answers = match ask(&wanted.targets)? {
@@ -258,10 +258,10 @@ mod tests {
   configuration: /p/cleanai.toml
   set by the environment, over attribute and file: CLEANAI_BATCH=16
 
-  setting     value                     from
-  batch       16                        environment CLEANAI_BATCH
+  setting     value                 from
+  batch       16                    environment CLEANAI_BATCH
   model.path  m\u{fffd}[2J.pt (not there)  default
-  report.pdf  /p/c.pdf                  default
+  report.pdf  /p/c.pdf              default
 
   requirement  from
   nc >= 0.4    attribute tests/coverage.rs:6

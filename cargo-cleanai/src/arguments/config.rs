@@ -52,13 +52,13 @@ pub struct Show {
 Examples:
   cargo cleanai config check                      the cleanai.toml of this folder or one above it
   cargo cleanai config check ci/cleanai.toml
-  cargo cleanai config check --tests              tables that no test uses, too: the tests are built")]
+  cargo cleanai config check --unused             tables that no test uses, too: the tests are built")]
 pub struct Check {
     /// The file, or a folder in or above which it lies (this folder if not given)
     pub path: Option<PathBuf>,
-    /// Build the tests that read the file, and name the tables that none of them uses
+    /// Build the tests, and name the tables that none of them uses
     #[arg(long)]
-    pub tests: bool,
+    pub unused: bool,
     #[command(flatten)]
     pub targets: Targets,
 }
