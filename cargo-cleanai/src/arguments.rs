@@ -2,6 +2,7 @@
 
 mod augment;
 mod cache;
+mod config;
 mod explain;
 mod monitor;
 mod select;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use augment::Augment;
 pub use cache::Cache;
+pub use config::{Check, Config, ConfigCommand, Show, Targets};
 pub use explain::Explain;
 pub use monitor::Monitor;
 pub use select::Select;
@@ -79,6 +81,8 @@ pub enum Command {
     Monitor(Monitor),
     /// Make adversarial and noisy inputs of a data set: pictures or arrays with a manifest
     Augment(Augment),
+    /// Show, check and explain the configuration: cleanai.toml, attributes and CLEANAI_* variables
+    Config(Config),
     /// Write a PDF on a model and inputs drawn from a data set, with the tables of the CleanAI library
     Report(Report),
     /// Show or remove what is kept of earlier runs: profiles, activation traces, whole measurements

@@ -144,6 +144,35 @@ pub enum Error {
         /// The version of cleanai-harness.
         version: &'static str,
     },
+    /// No package has a test target that could be asked.
+    #[error("there is no test target that CleanAI runs")]
+    NoTargets,
+    /// A package that is not in the workspace.
+    #[error("there is no package `{name}` in this workspace")]
+    NoPackage {
+        /// The name as given.
+        name: String,
+        /// The nearest that is.
+        near: Option<String>,
+    },
+    /// A test target does not answer, or not as expected.
+    #[error("the tests of {package} do not tell their settings: {said}")]
+    Answer {
+        /// The package.
+        package: String,
+        /// What is wrong with the answer.
+        said: String,
+    },
+    /// A test that no target has.
+    #[error("there is no coverage test `{name}`")]
+    NoTest {
+        /// The name as given.
+        name: String,
+        /// The nearest that is.
+        near: Option<String>,
+        /// All that there are.
+        known: Vec<String>,
+    },
 }
 
 impl Error {
@@ -162,7 +191,10 @@ impl Error {
             | Error::Configuration { .. }
             | Error::LinkTaken { .. }
             | Error::NoDemo
-            | Error::NoModel { .. } => 2,
+            | Error::NoModel { .. }
+            | Error::NoTargets
+            | Error::NoPackage { .. }
+            | Error::NoTest { .. } => 2,
             _ => 1,
         }
     }
@@ -207,6 +239,19 @@ impl Error {
             Error::NoDemo => "clone the repository and run `cargo cleanai demo` in it".into(),
             Error::NoModel { .. } => "give the path of a TorchScript (.pt) or torch.export (.pt2) file".into(),
             Error::NoTool { tool } => format!("cargo install --locked {tool}"),
+            Error::NoTargets => {
+                "run it in a package with a `[[test]]` that has `harness = false` and cleanai_harness::main!(), or name one: -p PACKAGE, --test TARGET, --workspace".into()
+            }
+            Error::NoPackage { near, .. } => match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`cargo metadata` lists the packages of the workspace".into(),
+            },
+            Error::Answer { .. } => {
+                format!("they need cleanai-harness {} and cleanai_harness::main!()", env!("CARGO_PKG_VERSION"))
+            }
+            Error::NoTest { near: Some(near), .. } => format!("did you mean `{near}`?"),
+            Error::NoTest { known, .. } if known.is_empty() => "the test targets have no #[cleanai::coverage]".into(),
+            Error::NoTest { known, .. } => format!("known: {}", known.join(", ")),
             Error::Engine { .. } => "read what cargo said above; `cargo cleanai doctor` names what is missing on this machine".into(),
         })
     }

@@ -3,6 +3,7 @@
 //! It builds without libtorch, because it provides it.
 
 mod arguments;
+mod config;
 mod doctor;
 mod error;
 mod libtorch;
@@ -11,6 +12,7 @@ mod progress;
 mod python;
 mod run;
 mod setup;
+mod targets;
 mod workspace;
 
 use std::process::ExitCode;
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Select(select) => run::engine(&select.model, &select.forward()),
         Command::Monitor(monitor) => run::engine(monitor.model(), &monitor.forward()),
         Command::Augment(augment) => run::engine(&augment.model, &augment.forward()),
+        Command::Config(arguments) => config::config(arguments),
         Command::Report(report) => run::engine(&report.model, &report.forward()),
         Command::Cache(cache) => run::engine_without_model(&cache.forward()),
     };

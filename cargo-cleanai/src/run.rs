@@ -104,7 +104,7 @@ pub fn engine(model: &Path, words: &[OsString]) -> Result<u8> {
     engine_without_model(words)
 }
 
-/// `cargo cleanai cache`: the same for what looks at no model.
+/// The engine, for what looks at no model.
 pub fn engine_without_model(words: &[OsString]) -> Result<u8> {
     match Workspace::find() {
         Ok(Some(workspace)) if workspace.is_ours => {
@@ -161,7 +161,7 @@ fn install_engine(libtorch: &Libtorch, root: &Path) -> Result<()> {
 
 /// A cargo command with the environment of a plain one: `LIBTORCH` is left to the project's cargo configuration where
 /// it is our own link, so that nothing is built anew when the user runs cargo by hand.
-fn plain_cargo(workspace: &Workspace) -> std::process::Command {
+pub fn plain_cargo(workspace: &Workspace) -> std::process::Command {
     let mut command = cargo();
     if std::env::var_os("LIBTORCH").is_some_and(|value| Path::new(&value) == workspace.link_path()) {
         command.env_remove("LIBTORCH");

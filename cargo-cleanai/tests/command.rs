@@ -247,3 +247,71 @@ fn usage_and_place_are_told_apart_from_trouble() {
     assert!(machine.run(&["cleanai", "--version"], 0).contains(env!("CARGO_PKG_VERSION")));
     assert!(machine.log("log").is_empty());
 }
+
+#[test]
+fn the_reference_and_the_schema_need_nothing() {
+    let machine = Machine::new();
+    assert!(machine.run(&["config", "reference"], 0).contains("### `CLEANAI_BATCH`"));
+    let schema: serde_json::Value = serde_json::from_str(&machine.run(&["config", "schema"], 0)).unwrap();
+    assert_eq!(schema["properties"]["report"]["additionalProperties"], false);
+    assert!(machine.log("log").is_empty(), "no libtorch is fetched for that");
+}
+
+#[test]
+fn tests_are_asked_for_their_settings() {
+    let machine = Machine::new();
+    let root = machine.project();
+    assert!(machine.run(&["config", "show"], 2).contains("there is no test target that CleanAI runs"));
+    let manifest = "[package]\nname = \"user\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
+                    [dev-dependencies]\ncleanai-harness = \"0.1\"\n\
+                    [[test]]\nname = \"coverage\"\nharness = false\n[[test]]\nname = \"unit\"\n[[test]]\nname = \"deep\"\nharness = false\n";
+    fs::write(root.join("Cargo.toml"), manifest).unwrap();
+    fs::create_dir(root.join("tests")).unwrap();
+    for name in ["coverage", "unit", "deep"] {
+        fs::write(root.join(format!("tests/{name}.rs")), "fn main() {}").unwrap();
+    }
+    // A cargo that cannot build says so itself, and its code is passed on.
+    machine.run(&["config", "show"], 101);
+    let test = |name: &str| {
+        serde_json::json!({
+            "name": name, "package": "user", "target": "coverage", "file": "tests/coverage.rs", "line": 6, "ignored": false,
+            "configuration": null, "overridden": [], "requirements": [], "tables": [], "error": null,
+            "settings": [{ "key": "batch", "value": "64", "origin": { "kind": "default" }, "from": "default" }],
+        })
+    };
+    let answer = |names: &[&str]| {
+        let tests: Vec<_> = names.iter().map(|name| test(name)).collect();
+        let warning = "the variable CLEANAI_BACH is not known; did you mean CLEANAI_BATCH?";
+        format!(
+            "{{\"cleanai\":\"settings\",\"schema\":1,\"warnings\":[\"{warning}\"],\"files\":[],\"tests\":{}}}",
+            serde_json::json!(tests)
+        )
+    };
+    let said = format!("other: test\n{}\n{}\n", answer(&["lenet5"]), answer(&["deep::lenet6"]));
+    fs::write(machine.path("answer"), said).unwrap();
+    let text = machine.run(&["config", "show"], 0);
+    assert!(text.contains("lenet5        user coverage  tests/coverage.rs:6"), "{text}");
+    assert_eq!(text.matches("warning: the variable CLEANAI_BACH is not known").count(), 1, "{text}");
+    let text = machine.run(&["config", "show", "lenet6", "--test", "deep", "--", "--release"], 0);
+    assert!(text.contains("deep::lenet6 (user coverage") && text.contains("batch    64     default"), "{text}");
+    let output = machine.command(&["config", "show", "lenet5", "--json", "-p", "user"]).output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((json["tests"].as_array().map(Vec::len), &json["tests"][0]["name"]), (Some(1), &"lenet5".into()));
+    assert!(machine.run(&["config", "show", "lenet7"], 2).contains("help: did you mean `lenet5`?"));
+    assert!(machine.run(&["config", "show", "-p", "users"], 2).contains("help: did you mean `user`?"));
+    let log = machine.log("cargo-log");
+    let asked: Vec<&str> = log.iter().filter_map(|line| Some(line.split_once("CARGO_PKG_NAME= ")?.1)).collect();
+    assert_eq!(asked[1], "test --package user --test coverage --test deep -- --list");
+    assert_eq!(asked[2], "test --package user --test deep --release -- --list");
+    fs::write(machine.path("answer"), "lenet5: test\n").unwrap();
+    let text = machine.run(&["config", "show"], 1);
+    assert!(text.contains("the tests of user do not tell their settings"), "{text}");
+}
+
+#[test]
+fn a_file_is_checked_by_the_engine() {
+    let machine = Machine::new();
+    let text = machine.run(&["config", "check", "ci.toml"], 7);
+    assert!(text.contains("engine config check ci.toml with"), "{text}");
+    assert!(machine.run(&["config", "check"], 7).contains("engine config check with"));
+}

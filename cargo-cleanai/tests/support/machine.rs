@@ -63,6 +63,9 @@ if [ "$1" = install ]; then
     chmod +x "$root/bin/cleanai-engine"
     exit 0
 fi
+if [ -n "$CLEANAI_SHOW" ]; then
+    [ -f "$FAKE/answer" ] && cat "$FAKE/answer" && exit 0
+fi
 exit 101
 "#;
 

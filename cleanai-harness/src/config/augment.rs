@@ -35,7 +35,7 @@ fn augmentation(value: Value<'_>) -> Result<Augmentation> {
     let one = value.error(format!("{} must name one of {names}", value.name));
     let one =
         one.with_help("for example `{ relevant_pixels = { share = 0.02, std = 0.3, seed = 1 } }`; several make a list");
-    let mut table = Table::open(value, &Augmentation::NAMES)?;
+    let mut table = Table::open_named(value, &Augmentation::NAMES)?;
     let mut given: Vec<_> =
         Augmentation::NAMES.into_iter().filter_map(|name| Some((name, table.take(name)?))).collect();
     match (given.pop(), given.is_empty()) {
@@ -48,7 +48,7 @@ fn augmentation(value: Value<'_>) -> Result<Augmentation> {
 fn parameters(name: &str, value: Value<'_>) -> Result<Option<Augmentation>> {
     let Some(mut read) = Augmentation::named(name) else { return Ok(None) };
     let keys = read.keys();
-    let mut table = Table::open(value, keys)?;
+    let mut table = Table::open_named(value, keys)?;
     // From the last on: the norm tells the bounds of `eps`.
     for key in keys.iter().rev() {
         if let (Some(value), Some(field)) = (table.take(key), read.field(key)) {
@@ -102,7 +102,7 @@ impl FromStr for Augmentation {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let document = Document { path: Path::new("the command line"), text };
+        let document = Document::new(Path::new("the command line"), text);
         let wrong = |span, what: String| {
             document.error(span, what).with_help("write a name and, in brackets, its parameters: `fgsm(eps=0.3)`")
         };

@@ -1,13 +1,18 @@
 //! `[baseline]`
 
 use super::reader::{Table, Value};
+use super::reference;
 use crate::Result;
 use crate::criteria::registry;
 use crate::declare::nearest::did_you_mean;
 use crate::declare::{BaselinePolicy, CriterionSpec, OnImprovement};
 
+/// The words of `on_improvement`.
+pub(super) const ON_IMPROVEMENT: [(&str, OnImprovement); 3] =
+    [("ignore", OnImprovement::Ignore), ("pending", OnImprovement::Pending), ("fail", OnImprovement::Fail)];
+
 pub(super) fn read(value: Value<'_>) -> Result<BaselinePolicy> {
-    let mut table = Table::open(value, &["tolerance", "on_improvement", "enabled", "by"])?;
+    let mut table = Table::open(value, reference::BASELINE)?;
     let mut policy = BaselinePolicy::default();
     match table.take("tolerance") {
         None => {}
@@ -15,11 +20,7 @@ pub(super) fn read(value: Value<'_>) -> Result<BaselinePolicy> {
         Some(value) => policy.tolerance = tolerance(&value)?,
     }
     if let Some(value) = table.take("on_improvement") {
-        policy.on_improvement = value.word(&[
-            ("ignore", OnImprovement::Ignore),
-            ("pending", OnImprovement::Pending),
-            ("fail", OnImprovement::Fail),
-        ])?;
+        policy.on_improvement = value.word(&ON_IMPROVEMENT)?;
     }
     if let Some(value) = table.take("enabled") {
         policy.enabled = value.needed_boolean()?;

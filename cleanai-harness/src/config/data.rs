@@ -1,7 +1,7 @@
 //! `[data.NAME]`
 
-use super::augment;
 use super::reader::{Table, Value};
+use super::{augment, reference};
 use crate::Result;
 use crate::data::transform::TransformStep;
 use crate::declare::OnBadInput;
@@ -25,7 +25,7 @@ pub struct DataTable {
 }
 
 pub(super) fn read(value: Value<'_>) -> Result<DataTable> {
-    let mut table = Table::open(value, &["profile", "test", "untrusted", "transform", "on_bad_input", "augment"])?;
+    let mut table = Table::open(value, reference::DATA)?;
     let transform = match table.take("transform") {
         Some(steps) => steps.list()?.into_iter().map(Value::deserialize).collect::<Result<_>>()?,
         None => Vec::new(),

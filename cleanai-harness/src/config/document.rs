@@ -1,5 +1,7 @@
 //! The text of a `cleanai.toml`, for errors that show the place.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -8,13 +10,39 @@ use crate::{Error, ErrorKind, Place};
 /// Characters of a line shown at most, so that a file of one long line does not flood the terminal.
 const SHOWN: usize = 100;
 
+/// Lines by table (`[tests.lenet5]`) and key; the first element of the list `require` is `require[0]`.
+pub type Lines = BTreeMap<(String, String), usize>;
+
 /// A file's name and text.
 pub(super) struct Document<'d> {
-    pub path: &'d Path,
+    path: &'d Path,
     pub text: &'d str,
+    /// Where each line ends.
+    ends: Vec<usize>,
+    lines: RefCell<Lines>,
 }
 
-impl Document<'_> {
+impl<'d> Document<'d> {
+    pub fn new(path: &'d Path, text: &'d str) -> Self {
+        let ends = text.match_indices('\n').map(|(at, _)| at).collect();
+        Self { path, text, ends, lines: RefCell::default() }
+    }
+
+    /// Notes on which line a key of a table stands.
+    pub fn note(&self, table: &str, key: &str, at: usize) {
+        self.lines.borrow_mut().insert((table.to_owned(), key.to_owned()), self.line(at));
+    }
+
+    /// The lines that were noted.
+    pub fn into_lines(self) -> Lines {
+        self.lines.into_inner()
+    }
+
+    /// The line of a byte, from 1.
+    fn line(&self, at: usize) -> usize {
+        self.ends.partition_point(|&end| end < at) + 1
+    }
+
     /// An error about these bytes.
     pub fn error(&self, span: Range<usize>, what: impl Into<String>) -> Error {
         Error::new(ErrorKind::Configuration, what).at(self.place(span))
@@ -26,7 +54,7 @@ impl Document<'_> {
         let end = floor_boundary(self.text, span.end).max(start);
         let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = self.text[start..].find('\n').map_or(self.text.len(), |newline| start + newline);
-        let line = self.text[..start].matches('\n').count() + 1;
+        let line = self.line(start);
         let before = self.text[line_start..start].chars().count();
         // What goes on in further lines is marked to the end of the first.
         let marked = self.text[start..end.min(line_end)].trim_end().chars().count().max(1);
@@ -61,7 +89,7 @@ mod tests {
     use super::*;
 
     fn shown(text: &str, span: Range<usize>) -> String {
-        Document { path: Path::new("cleanai.toml"), text }.error(span, "wrong").to_string()
+        Document::new(Path::new("cleanai.toml"), text).error(span, "wrong").to_string()
     }
 
     #[test]

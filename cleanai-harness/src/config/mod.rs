@@ -1,11 +1,16 @@
 //! `cleanai.toml`: found upwards from the package, every key checked, errors with file, line, key and the nearest known one.
+#![doc = include_str!("../../docs/configuration.md")]
 
 mod augment;
 mod baseline;
 mod data;
 mod document;
+mod environment;
 mod models;
+mod notes;
+mod origin;
 mod reader;
+mod reference;
 mod report;
 mod resolve;
 mod tests;
@@ -13,6 +18,7 @@ mod tests;
 mod unit_tests;
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -20,13 +26,17 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 pub use data::DataTable;
+pub use document::Lines;
+pub use environment::Environment;
 pub use models::ModelTable;
+pub use origin::{Origin, Setting};
+pub use reference::{page as reference_page, schema};
 pub use report::{ReportFile, ReportStyle, ReportTable};
-pub use resolve::resolve;
+pub use resolve::{Settled, resolve, settle};
 pub use tests::TestTable;
 
-use crate::declare::BaselinePolicy;
 use crate::declare::nearest::nearest;
+use crate::declare::{BaselinePolicy, DataLocation};
 use crate::{Error, ErrorKind, Result};
 use document::Document;
 use reader::{Table, Value};
@@ -64,19 +74,39 @@ pub struct Config {
     pub baseline: BaselinePolicy,
     /// `[report]`
     pub report: ReportTable,
+    /// Where the keys stand.
+    pub lines: Lines,
+    /// What `CLEANAI_*` variables say over all that.
+    pub environment: Environment,
 }
 
 impl Config {
-    /// The first `cleanai.toml` in `start` or a folder above it; the defaults if there is none.
+    /// The first `cleanai.toml` in `start` or a folder above it, with what `CLEANAI_*` variables say over it; the defaults
+    /// if there is none.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// As [`Config::load`], and if a variable is wrong.
     pub fn find(start: &Path) -> Result<Self> {
+        Self::find_with(start, Environment::read(env::vars_os())?)
+    }
+
+    fn find_with(start: &Path, environment: Environment) -> Result<Self> {
         let start = std::path::absolute(start).map_err(|error| Error::io("resolve", start, error))?;
-        match start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file()) {
-            Some(path) => Self::load(&path),
-            None => Ok(Self::default()),
-        }
+        let name = environment.config.as_deref().unwrap_or(Path::new(FILE_NAME));
+        let mut config = match start.ancestors().map(|folder| folder.join(name)).find(|path| path.is_file()) {
+            Some(path) => Self::load(&path)?,
+            None if environment.config.is_some() => {
+                let what = format!("CLEANAI_CONFIG names {}, which is no file", name.display());
+                return Err(Error::new(ErrorKind::Configuration, what).with_help(match name.is_absolute() {
+                    true => "name a file that is there, or unset it".to_owned(),
+                    false => format!("a relative path is looked for in {} and the folders above it", start.display()),
+                }));
+            }
+            None => Self::default(),
+        };
+        environment.apply(&mut config, &start);
+        config.environment = environment;
+        Ok(config)
     }
 
     /// Reads and checks a file.
@@ -100,27 +130,84 @@ impl Config {
 
     /// Checks the text of the file at `path`.
     fn parse(path: PathBuf, text: &str) -> Result<Self> {
-        let document = Document { path: &path, text };
+        let document = Document::new(&path, text);
         let parsed = DeTable::parse(text).map_err(|error| {
             let end = text.len();
             document.error(error.span().unwrap_or(end..end), error.message().replace('\n', "; "))
         })?;
-        let known = &["models", "data", "tests", "defaults", "baseline", "report"];
+        let known = reference::SECTIONS.iter().map(|section| section.name).collect();
         let mut top = Table::new(&document, String::new(), 0..0, parsed.into_inner(), known)?;
         let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
         let models = named(&mut top, "models", models::read)?;
         let data = named(&mut top, "data", data::read)?;
-        let tests = named(&mut top, "tests", |value| tests::read(value, &data))?;
-        let defaults = table(&mut top, "defaults", |value| tests::read(value, &data))?;
+        let tests = named(&mut top, "tests", |value| tests::read(value, reference::TESTS, &data))?;
+        let defaults = table(&mut top, "defaults", |value| tests::read(value, reference::DEFAULTS, &data))?;
         let baseline = table(&mut top, "baseline", baseline::read)?;
         let report = table(&mut top, "report", |value| report::read(value, &folder))?;
         drop(top);
-        Ok(Self { path: Some(path), models, data, tests, defaults, baseline, report })
+        let lines = document.into_lines();
+        let environment = Environment::default();
+        Ok(Self { path: Some(path), models, data, tests, defaults, baseline, report, lines, environment })
     }
 
     /// The folder relative paths of the file start from; `None` without a file.
     pub fn folder(&self) -> Option<&Path> {
         self.path.as_deref()?.parent()
+    }
+
+    /// Where the value of a key comes from that no attribute has: `[report]`, `pdf`. Its variable wins over the file.
+    pub fn origin(&self, header: &str, key: &str) -> Origin {
+        let section = header.trim_matches(['[', ']']).split('.').next().unwrap_or_default();
+        let variable = reference::key(section, key).and_then(|key| key.variable);
+        match variable.filter(|variable| self.environment.set.contains_key(variable)) {
+            Some(variable) => Origin::Environment { variable: variable.to_owned() },
+            None => self.table_origin(header, key).unwrap_or(Origin::Default),
+        }
+    }
+
+    /// Where a key of the file stands, if it does.
+    fn table_origin(&self, header: &str, key: &str) -> Option<Origin> {
+        let line = *self.lines.get(&(header.to_owned(), key.to_owned()))?;
+        Some(Origin::Table { table: header.to_owned(), file: self.path.clone()?, line })
+    }
+
+    /// The tables whose names the user chose: `[models.lenet5]`, `[tests.lenet5]`.
+    pub fn tables(&self) -> Vec<String> {
+        let models = self.models.keys().map(|name| header("models", name));
+        let data = self.data.keys().map(|name| header("data", name));
+        models.chain(data).chain(self.tests.keys().map(|name| header("tests", name))).collect()
+    }
+
+    /// What is not where the file says: models and data, each with its key.
+    pub fn missing(&self) -> Vec<Error> {
+        let folder = self.folder().unwrap_or(Path::new(""));
+        let gone = |what: String, table: String, key: &str| {
+            let error = Error::new(ErrorKind::Configuration, what);
+            match self.table_origin(&table, key) {
+                Some(Origin::Table { file, line, .. }) => {
+                    error.at(crate::Place { file, line, column: 1, snippet: String::new() })
+                }
+                _ => error,
+            }
+        };
+        let models = self.models.iter().filter_map(|(name, table)| {
+            let path = folder.join(table.path.as_ref()?);
+            let what = format!("the model of {} does not exist: {}", header("models", name), path.display());
+            (!path.is_file()).then(|| gone(what, header("models", name), "path"))
+        });
+        let data = self.data.iter().flat_map(|(name, table)| {
+            let sets = [
+                ("profile", table.profile.as_ref()),
+                ("test", Some(&table.test)),
+                ("untrusted", table.untrusted.as_ref()),
+            ];
+            sets.into_iter().filter_map(move |(key, path)| {
+                let location = DataLocation { path: path?.clone(), root: folder.to_owned() };
+                let why = crate::data::inputs_at(&location).err()?;
+                Some(gone(format!("`{key}` in {}: {}", header("data", name), why.what()), header("data", name), key))
+            })
+        });
+        models.chain(data).collect()
     }
 
     /// The `[tests.NAME]` tables that match none of these tests (`function` or `module::function`), each with the
@@ -164,7 +251,7 @@ fn table<'d, T: Default>(top: &mut Table<'d>, name: &'static str, read: impl Fn(
 }
 
 /// `[tests.lenet5]` as TOML has it, with quotes where the name needs them.
-fn header(tables: &str, name: &str) -> String {
+pub(crate) fn header(tables: &str, name: &str) -> String {
     let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
     if bare { format!("[{tables}.{name}]") } else { format!("[{tables}.{name:?}]") }
 }

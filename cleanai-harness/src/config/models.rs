@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::reader::{Table, Value};
+use super::reference;
 use super::tests::device;
 use crate::Result;
 use crate::declare::{AxisChoice, DeviceChoice, InputChoice, StateChoice};
@@ -30,10 +31,8 @@ pub struct ModelTable {
     pub axes: Vec<AxisChoice>,
 }
 
-const KEYS: &[&str] = &["path", "function", "device", "libraries", "allow_files", "state", "inputs", "axes"];
-
 pub(super) fn read(value: Value<'_>) -> Result<ModelTable> {
-    let mut table = Table::open(value, KEYS)?;
+    let mut table = Table::open(value, reference::MODELS)?;
     let libraries = match table.take("libraries") {
         Some(value) => value.list()?.iter().map(|library| Ok(library.name()?.into())).collect::<Result<_>>()?,
         None => Vec::new(),
@@ -78,7 +77,7 @@ fn input(value: Value<'_>) -> Result<InputChoice> {
     if !value.is_table() {
         return Ok(InputChoice { element: Some(value.word(&ElementType::NAMES)?), batch: None });
     }
-    let mut table = Table::open(value, &["type", "batch"])?;
+    let mut table = Table::open(value, reference::INPUT)?;
     Ok(InputChoice {
         element: table.take("type").map(|value| value.word(&ElementType::NAMES)).transpose()?,
         batch: table.take("batch").map(|value| value.integer()).transpose()?,
@@ -86,7 +85,7 @@ fn input(value: Value<'_>) -> Result<InputChoice> {
 }
 
 fn axis(layers: String, value: Value<'_>) -> Result<AxisChoice> {
-    let mut table = Table::open(value, &["batch", "channel"])?;
+    let mut table = Table::open(value, reference::AXIS)?;
     let batch = table.take("batch").map(|value| value.integer()).transpose()?;
     let channel = table.take("channel").map(|value| value.integer()).transpose()?;
     Ok(AxisChoice { layers, batch, channel })

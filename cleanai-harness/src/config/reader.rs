@@ -6,6 +6,7 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::document::Document;
+use super::reference::{Key as Described, Kind};
 use crate::declare::SyntaxError;
 use crate::declare::nearest::did_you_mean;
 use crate::{Error, Result};
@@ -16,14 +17,25 @@ pub(super) struct Table<'d> {
     /// As the user writes it: `[data.digits]`.
     name: String,
     span: Range<usize>,
-    known: &'static [&'static str],
+    known: Vec<&'static str>,
+    described: &'static [Described],
     entries: DeTable<'d>,
 }
 
 impl<'d> Table<'d> {
-    /// The table of a value, all of whose keys must be among `known`.
-    pub fn open(value: Value<'d>, known: &'static [&'static str]) -> Result<Self> {
-        let Value { document, name, span, value } = value;
+    /// The table of a value, all of whose keys must be described.
+    pub fn open(value: Value<'d>, described: &'static [Described]) -> Result<Self> {
+        let known = described.iter().map(|key| key.name).collect();
+        Ok(Self { described, ..Self::of(value, known)? })
+    }
+
+    /// The table of a value, all of whose keys must be among these.
+    pub fn open_named(value: Value<'d>, known: &[&'static str]) -> Result<Self> {
+        Self::of(value, known.to_vec())
+    }
+
+    fn of(value: Value<'d>, known: Vec<&'static str>) -> Result<Self> {
+        let Value { document, name, span, value, .. } = value;
         match value {
             DeValue::Table(entries) => Self::new(document, name, span, entries, known),
             other => Err(wrong_type(document, span, &name, "a table", &other)),
@@ -36,12 +48,12 @@ impl<'d> Table<'d> {
         name: String,
         span: Range<usize>,
         entries: DeTable<'d>,
-        known: &'static [&'static str],
+        known: Vec<&'static str>,
     ) -> Result<Self> {
         let unknown =
             entries.keys().filter(|key| !known.contains(&key.get_ref().as_ref())).min_by_key(|key| key.span().start);
         match unknown {
-            None => Ok(Self { document, name, span, known, entries }),
+            None => Ok(Self { document, name, span, known, described: &[], entries }),
             Some(key) => {
                 let place = if name.is_empty() { "at the top".to_owned() } else { format!("in {name}") };
                 let what = format!("unknown key `{}` {place}", key.get_ref());
@@ -53,8 +65,14 @@ impl<'d> Table<'d> {
     /// The value of a key, if it is there.
     pub fn take(&mut self, key: &'static str) -> Option<Value<'d>> {
         debug_assert!(self.known.contains(&key), "{key} is read but not known");
-        let value = self.entries.remove(key)?;
-        Some(Value::new(self.document, format!("`{key}` in {}", self.name), value))
+        let (written, value) = self.entries.remove_entry(key)?;
+        let kind = self.described.iter().find(|described| described.name == key).map(|described| &described.kind);
+        // Keys of tables within tables belong to the key above them.
+        let place = self.name.starts_with('[').then(|| (self.name.clone(), key.to_owned()));
+        if let Some((table, key)) = &place {
+            self.document.note(table, key, written.span().start);
+        }
+        Some(Value { kind, place, ..Value::new(self.document, format!("`{key}` in {}", self.name), value) })
     }
 
     /// The value of a key that must be there.
@@ -76,11 +94,15 @@ pub(super) struct Value<'d> {
     pub name: String,
     span: Range<usize>,
     value: DeValue<'d>,
+    /// What it is described as, if it is.
+    kind: Option<&'static Kind>,
+    /// Its table and key, if it is the value of one.
+    place: Option<(String, String)>,
 }
 
 impl<'d> Value<'d> {
     pub fn new(document: &'d Document<'d>, name: String, value: Spanned<DeValue<'d>>) -> Self {
-        Self { document, name, span: value.span(), value: value.into_inner() }
+        Self { document, name, span: value.span(), value: value.into_inner(), kind: None, place: None }
     }
 
     /// An error about this value.
@@ -156,6 +178,11 @@ impl<'d> Value<'d> {
 
     /// One of some words.
     pub fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Result<T> {
+        debug_assert!(
+            self.kind.is_none_or(|kind| kind.has_words(words.iter().map(|(word, _)| *word))),
+            "the words of {} are described otherwise",
+            self.name
+        );
         let text = self.text()?;
         match words.iter().find(|(word, _)| *word == text) {
             Some((_, meaning)) => Ok(*meaning),
@@ -178,10 +205,17 @@ impl<'d> Value<'d> {
 
     /// The elements of a list.
     pub fn list(self) -> Result<Vec<Value<'d>>> {
-        let Self { document, name, span, value } = self;
+        let Self { document, name, span, value, kind, place } = self;
         match value {
             DeValue::Array(items) => {
-                Ok(items.into_iter().map(|item| Self::new(document, format!("an element of {name}"), item)).collect())
+                let elements = items.into_iter().enumerate().map(|(index, item)| {
+                    if let Some((table, key)) = &place {
+                        document.note(table, &format!("{key}[{index}]"), item.span().start);
+                    }
+                    let kind = kind.and_then(Kind::inner);
+                    Self { kind, ..Self::new(document, format!("an element of {name}"), item) }
+                });
+                Ok(elements.collect())
             }
             other => Err(wrong_type(document, span, &name, "a list", &other)),
         }
@@ -189,15 +223,19 @@ impl<'d> Value<'d> {
 
     /// The entries of a table whose keys the user chooses, in the order of the file.
     pub fn entries(self) -> Result<Vec<(Key<'d>, Value<'d>)>> {
-        let Self { document, name, span, value } = self;
+        let Self { document, name, span, value, kind, place } = self;
         let DeValue::Table(entries) = value else { return Err(wrong_type(document, span, &name, "a table", &value)) };
         let mut entries: Vec<_> = entries
             .into_iter()
             .map(|(key, value)| {
                 let named = format!("`{}` in {name}", key.get_ref());
+                if let Some((table, whole)) = &place {
+                    document.note(table, &format!("{whole}.{}", key.get_ref()), key.span().start);
+                }
+                let kind = kind.and_then(Kind::inner);
                 (
                     Key { document, span: key.span(), text: key.into_inner().into_owned() },
-                    Self::new(document, named, value),
+                    Self { kind, ..Self::new(document, named, value) },
                 )
             })
             .collect();
@@ -207,7 +245,7 @@ impl<'d> Value<'d> {
 
     /// Whatever serde makes of it.
     pub fn deserialize<T: serde::de::DeserializeOwned>(self) -> Result<T> {
-        let Self { document, name, span, value } = self;
+        let Self { document, name, span, value, .. } = self;
         let read = T::deserialize(toml::de::ValueDeserializer::from(Spanned::new(span.clone(), value)));
         read.map_err(|error| document.error(error.span().unwrap_or(span), format!("{name}: {}", error.message())))
     }

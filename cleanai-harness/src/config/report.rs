@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::reader::{Table, Value};
+use super::reference;
 use crate::Result;
 
 /// `[report]`: what is written besides the terminal, and where.
@@ -18,8 +19,21 @@ pub struct ReportTable {
     pub style: ReportStyle,
 }
 
+impl ReportTable {
+    /// The file of a key, if it has one.
+    pub(super) fn file(&mut self, key: &str) -> Option<&mut ReportFile> {
+        match key {
+            "pdf" => Some(&mut self.pdf),
+            "junit" => Some(&mut self.junit),
+            "json" => Some(&mut self.json),
+            _ => None,
+        }
+    }
+}
+
 /// What the PDF shows of a test.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ReportStyle {
     /// `style = "default"`: requirements, baseline and layers.
     #[default]
@@ -43,7 +57,7 @@ pub enum ReportFile {
 }
 
 pub(super) fn read(value: Value<'_>, folder: &Path) -> Result<ReportTable> {
-    let mut table = Table::open(value, &["pdf", "junit", "json", "style"])?;
+    let mut table = Table::open(value, reference::REPORT)?;
     let mut file = |key| table.take(key).map(|value| file(&value, folder)).transpose().map(Option::unwrap_or_default);
     let (pdf, junit, json) = (file("pdf")?, file("junit")?, file("json")?);
     let styles = [("default", ReportStyle::Default), ("cleanai", ReportStyle::Cleanai)];

@@ -1,8 +1,9 @@
-//! From an attribute and the file to what a test declares: attribute over `[tests.NAME]` over `[defaults]`.
+//! From an attribute, the file and variables to what a test declares: variables over the attribute over `[tests.NAME]` over `[defaults]`.
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, DataTable, ModelTable, ReportFile, ReportStyle, TestTable, header};
+use super::notes::{DEFAULTS, Level, Notes};
+use super::{Config, DataTable, ModelTable, Origin, ReportFile, ReportStyle, Setting, TestTable, header};
 use crate::declare::nearest::{did_you_mean, listed, nearest, nearest_file};
 use crate::declare::{
     DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, ModelOptions, ModelSource,
@@ -18,7 +19,26 @@ use crate::{Error, ErrorKind, Place, Result};
 /// If the model or the data cannot be told, if a text of the attribute is malformed, or if nothing is declared; with the
 /// place of the attribute.
 pub fn resolve(registration: &Registration, config: &Config) -> Result<Declaration> {
-    merge(registration, config).map_err(|error| match error.place() {
+    settle(registration, config).declaration
+}
+
+/// What a test declares, and where each setting comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settled {
+    /// What it declares; an error as that of [`resolve`].
+    pub declaration: Result<Declaration>,
+    /// The settings that are known, those before the error where there is one.
+    pub settings: Vec<Setting>,
+    /// The requirements' texts.
+    pub requirements: Vec<(String, Origin)>,
+    /// The tables of the file that the test takes something from: `[models.lenet5]`.
+    pub tables: Vec<String>,
+}
+
+/// Merges attribute, tables and variables, and notes where each setting comes from.
+pub fn settle(registration: &Registration, config: &Config) -> Settled {
+    let mut notes = Notes::new(registration, config);
+    let declaration = merge(registration, config, &mut notes).map_err(|error| match error.place() {
         Some(_) => error,
         None => error.at(Place {
             file: PathBuf::from(registration.file),
@@ -26,43 +46,89 @@ pub fn resolve(registration: &Registration, config: &Config) -> Result<Declarati
             column: registration.column as usize,
             snippet: String::new(),
         }),
-    })
+    });
+    notes.of_all_tests();
+    let Notes { settings, requirements, tables, .. } = notes;
+    Settled { declaration, settings, requirements, tables }
 }
 
-fn merge(registration: &Registration, config: &Config) -> Result<Declaration> {
+fn merge(registration: &Registration, config: &Config, notes: &mut Notes<'_>) -> Result<Declaration> {
     let name = registration.test_name();
     let (table_name, table) = test_table(registration, &name, config);
+    let own = header("tests", &table_name);
+    if config.tests.contains_key(&table_name) {
+        notes.table(own.clone());
+    }
     let layered = [table, &config.defaults];
     let requirements = requirements(registration, layered)?;
+    notes.requirements(&requirements, &own, layered);
     if requirements.is_empty() && registration.body.is_none() {
         return Err(wrong(format!("`{name}` declares nothing: it has no requirements and no body")).with_help(
             format!(
                 "add a requirement such as `nc >= 0.4` to the attribute, or `require` to {}",
-                header("tests", table_name)
+                header("tests", registration.name)
             ),
         ));
     }
-    let model = find_model(registration, config)?;
+    let model = find_model(registration, config, notes)?;
     let attribute_device = registration.device.map(str::parse::<DeviceChoice>).transpose()?;
-    let device = attribute_device.or(table.device).or(model.device).or(config.defaults.device).unwrap_or_default();
-    let layers = match registration.layers {
-        Some(text) => Some(text.parse::<Selector>().map_err(|error| error.context("`layers`"))?),
-        None => layered.iter().find_map(|table| table.layers.clone()),
-    };
+    let device = notes.choose(
+        "device",
+        [
+            (config.environment.device, Level::Environment("CLEANAI_DEVICE")),
+            (attribute_device, Level::Attribute),
+            (table.device, Level::Table(&own)),
+            (model.device, Level::Table(&model.table)),
+            (config.defaults.device, Level::Table(DEFAULTS)),
+        ],
+    );
+    let attribute_layers = registration.layers.map(str::parse::<Selector>).transpose();
+    let layers = notes.choose(
+        "layers",
+        [
+            (attribute_layers.map_err(|error| error.context("`layers`"))?, Level::Attribute),
+            (table.layers.clone(), Level::Table(&own)),
+            (config.defaults.layers.clone(), Level::Table(DEFAULTS)),
+        ],
+    );
+    let neurons = notes.choose(
+        "neurons",
+        [
+            (registration.neurons, Level::Attribute),
+            (table.neurons, Level::Table(&own)),
+            (config.defaults.neurons, Level::Table(DEFAULTS)),
+        ],
+    );
+    let batch = notes.choose(
+        "batch",
+        [
+            (config.environment.batch, Level::Environment("CLEANAI_BATCH")),
+            (registration.batch, Level::Attribute),
+            (table.batch, Level::Table(&own)),
+            (config.defaults.batch, Level::Table(DEFAULTS)),
+            (Some(DEFAULT_BATCH), Level::Default),
+        ],
+    );
+    let non_finite = notes.choose(
+        "non_finite",
+        [
+            (registration.non_finite, Level::Attribute),
+            (table.non_finite, Level::Table(&own)),
+            (config.defaults.non_finite, Level::Table(DEFAULTS)),
+        ],
+    );
+    let data = find_data(registration, table, &own, config, notes)?;
     Ok(Declaration {
         model: ModelChoice {
             name: registration.model.to_owned(),
             source: model.source,
             options: ModelOptions { device, ..model.options },
         },
-        data: find_data(registration, layered, config)?,
-        layers: layers.unwrap_or_default(),
-        neurons: registration.neurons.or_else(|| layered.iter().find_map(|table| table.neurons)).unwrap_or_default(),
-        batch: registration.batch.or_else(|| layered.iter().find_map(|table| table.batch)).unwrap_or(DEFAULT_BATCH),
-        non_finite: registration
-            .non_finite
-            .or_else(|| layered.iter().find_map(|table| table.non_finite))
-            .unwrap_or_default(),
+        data,
+        layers,
+        neurons,
+        batch,
+        non_finite,
         requirements,
         baseline: config.baseline.clone(),
         report: match config.report.style {
@@ -86,7 +152,7 @@ fn wrong(what: String) -> Error {
 }
 
 /// `[tests."module::function"]`, else `[tests.function]`, else nothing; with the name it has or would have.
-fn test_table<'c>(registration: &Registration, name: &str, config: &'c Config) -> (&'static str, &'c TestTable) {
+fn test_table<'c>(registration: &Registration, name: &str, config: &'c Config) -> (String, &'c TestTable) {
     const NOTHING: &TestTable = &TestTable {
         data: None,
         require: Vec::new(),
@@ -96,7 +162,9 @@ fn test_table<'c>(registration: &Registration, name: &str, config: &'c Config) -
         device: None,
         non_finite: None,
     };
-    (registration.name, config.tests.get(name).or_else(|| config.tests.get(registration.name)).unwrap_or(NOTHING))
+    let named = [name, registration.name].into_iter().find_map(|name| Some((name, config.tests.get(name)?)));
+    let (name, table) = named.unwrap_or((registration.name, NOTHING));
+    (name.to_owned(), table)
 }
 
 /// Those of the attribute, then those of the tables that bound something else.
@@ -120,10 +188,13 @@ fn requirements(registration: &Registration, layered: [&TestTable; 2]) -> Result
     Ok(all)
 }
 
-struct FoundModel {
-    source: ModelSource,
-    device: Option<DeviceChoice>,
-    options: ModelOptions,
+/// A model as it was found.
+pub(super) struct FoundModel {
+    pub source: ModelSource,
+    pub device: Option<DeviceChoice>,
+    pub options: ModelOptions,
+    /// Its table, if it has one: `[models.lenet5]`.
+    pub table: String,
 }
 
 /// What the table says beside the file and the device.
@@ -143,18 +214,28 @@ fn options(table: &ModelTable, folder: Option<&Path>) -> ModelOptions {
     }
 }
 
-fn find_model(registration: &Registration, config: &Config) -> Result<FoundModel> {
+fn find_model(registration: &Registration, config: &Config, notes: &mut Notes<'_>) -> Result<FoundModel> {
+    notes.model();
+    let found = look_for_model(registration, config)?;
+    notes.model_found(&found);
+    Ok(found)
+}
+
+fn look_for_model(registration: &Registration, config: &Config) -> Result<FoundModel> {
     let written = registration.model;
     let folder = config.folder();
     let path_of = |table: &ModelTable| table.path.as_ref().map(|path| join(folder, path));
-    let of_table = |table: &ModelTable, path: PathBuf| FoundModel {
+    let of_table = |name: &str, table: &ModelTable, path: PathBuf| FoundModel {
         source: match &table.function {
             Some(function) => ModelSource::Function(function.clone()),
             None => ModelSource::File(path),
         },
         device: table.device,
         options: options(table, folder),
+        table: header("models", name),
     };
+    let without_table =
+        |source| FoundModel { source, device: None, options: ModelOptions::default(), table: String::new() };
     if let Some(table) = config.models.get(written) {
         let path = path_of(table).unwrap_or_default();
         match &table.function {
@@ -165,8 +246,8 @@ fn find_model(registration: &Registration, config: &Config) -> Result<FoundModel
                 ))
                 .with_help(format!("mark it: #[cleanai::model] fn {function}(device: tch::Device) -> Result<Model>")));
             }
-            Some(_) => return Ok(of_table(table, path)),
-            None if path.is_file() => return Ok(of_table(table, path)),
+            Some(_) => return Ok(of_table(written, table, path)),
+            None if path.is_file() => return Ok(of_table(written, table, path)),
             None => {}
         }
         let what = format!("the model of {} does not exist: {}", header("models", written), path.display());
@@ -177,11 +258,7 @@ fn find_model(registration: &Registration, config: &Config) -> Result<FoundModel
         }));
     }
     if is_registered_model(written) {
-        return Ok(FoundModel {
-            source: ModelSource::Function(written.to_owned()),
-            device: None,
-            options: ModelOptions::default(),
-        });
+        return Ok(without_table(ModelSource::Function(written.to_owned())));
     }
     if !is_path(written) {
         let error = wrong(format!("there is no model `{written}`"));
@@ -199,22 +276,20 @@ fn find_model(registration: &Registration, config: &Config) -> Result<FoundModel
     let mut places = vec![package.join(written)];
     places.extend(folder.map(|folder| folder.join(written)).filter(|place| *place != places[0]));
     if let Some(path) = places.iter().find(|place| place.is_file()) {
-        let table = config.models.values().find(|table| path_of(table).is_some_and(|own| same_file(&own, path)));
+        let table = config.models.iter().find(|(_, table)| path_of(table).is_some_and(|own| same_file(&own, path)));
         return Ok(match table {
-            Some(table) => of_table(table, path.clone()),
-            None => {
-                FoundModel { source: ModelSource::File(path.clone()), device: None, options: ModelOptions::default() }
-            }
+            Some((name, table)) => of_table(name, table, path.clone()),
+            None => without_table(ModelSource::File(path.clone())),
         });
     }
     // `lenet5.pt` may stand for the one model of that file name, `models/lenet5.pt`.
     let is_named =
         |table: &&ModelTable| table.path.as_ref().is_some_and(|path| path.file_name() == Some(written.as_ref()));
-    let named: Vec<_> = config.models.values().filter(is_named).collect();
-    if let [only] = named.as_slice()
+    let named: Vec<_> = config.models.iter().filter(|(_, table)| is_named(table)).collect();
+    if let [(name, only)] = named.as_slice()
         && let Some(path) = path_of(only).filter(|path| path.is_file())
     {
-        return Ok(of_table(only, path));
+        return Ok(of_table(name, only, path));
     }
     let looked = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ");
     let error = Error::new(ErrorKind::Model, format!("there is no model {written}: looked for {looked}"));
@@ -249,12 +324,27 @@ fn file_name(config: &Config) -> String {
     config.path.as_ref().map_or_else(|| super::FILE_NAME.to_owned(), |path| path.display().to_string())
 }
 
-fn find_data(registration: &Registration, layered: [&TestTable; 2], config: &Config) -> Result<DataChoice> {
+fn find_data(
+    registration: &Registration,
+    table: &TestTable,
+    own: &str,
+    config: &Config,
+    notes: &mut Notes<'_>,
+) -> Result<DataChoice> {
     let known = || config.data.keys().map(String::as_str);
-    let chosen = registration.data.or_else(|| layered.iter().find_map(|table| table.data.as_deref()));
+    let only = if config.data.len() == 1 { known().next() } else { None };
+    let only_table = header("data", only.unwrap_or_default());
+    let chosen = notes.choose_if_any(
+        "data",
+        [
+            (registration.data, Level::Attribute),
+            (table.data.as_deref(), Level::Table(own)),
+            (config.defaults.data.as_deref(), Level::Table(DEFAULTS)),
+            (only, Level::Only(&only_table)),
+        ],
+    );
     let name = match chosen {
         Some(name) => name,
-        None if config.data.len() == 1 => known().next().unwrap_or_default(),
         None if config.data.is_empty() => {
             let example = "[data.digits]` with `test = \"data/test\"`";
             return Err(wrong("there is no data to measure on".to_owned())
@@ -276,7 +366,9 @@ fn find_data(registration: &Registration, layered: [&TestTable; 2], config: &Con
             error.with_help(did_you_mean(name, known()))
         });
     };
-    Ok(choice(name, table, config))
+    let choice = choice(name, table, config);
+    notes.data_found(&choice);
+    Ok(choice)
 }
 
 fn choice(name: &str, table: &DataTable, config: &Config) -> DataChoice {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::data::DataTable;
 use super::reader::{Table, Value};
+use super::reference::Key;
 use crate::Result;
 use crate::declare::nearest::did_you_mean;
 use crate::declare::{DeviceChoice, NeuronKind, NonFinite, Requirement, Selector};
@@ -30,8 +31,8 @@ pub struct TestTable {
     pub non_finite: Option<NonFinite>,
 }
 
-pub(super) fn read(value: Value<'_>, data: &BTreeMap<String, DataTable>) -> Result<TestTable> {
-    let mut table = Table::open(value, &["data", "require", "layers", "neurons", "batch", "device", "non_finite"])?;
+pub(super) fn read(value: Value<'_>, keys: &'static [Key], data: &BTreeMap<String, DataTable>) -> Result<TestTable> {
+    let mut table = Table::open(value, keys)?;
     Ok(TestTable {
         data: table.take("data").map(|value| data_key(&value, data)).transpose()?,
         require: table.take("require").map(requirements).transpose()?.unwrap_or_default(),

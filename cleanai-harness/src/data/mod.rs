@@ -22,7 +22,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
@@ -42,6 +42,11 @@ use crate::data::sample::shape_text;
 use crate::data::transform::TransformStep;
 use crate::declare::{DataLocation, OnBadInput};
 use crate::{Error, ErrorKind, Result};
+
+/// The file or folder of inputs that a location leads to.
+pub(crate) fn inputs_at(location: &DataLocation) -> Result<PathBuf> {
+    Place::of(location).map(|place| place.inputs)
+}
 
 /// One batch of inputs, ready for the model.
 ///

@@ -41,3 +41,12 @@ impl FromStr for NonFinite {
         }
     }
 }
+
+impl fmt::Display for NonFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Ignore => "ignore",
+        })
+    }
+}

@@ -35,6 +35,7 @@ pub(crate) fn measurement(criteria: impl IntoIterator<Item = (&'static str, Crit
             libtorch: "2.13.0".into(),
             cleanai: "0.1.0".into(),
             non_finite_skipped: 0,
+            overridden: Vec::new(),
         },
         criteria: criteria.into_iter().map(|(name, result)| (name.to_owned(), result)).collect(),
         report: None,

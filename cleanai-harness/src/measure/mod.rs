@@ -170,6 +170,9 @@ pub struct Settings {
     pub cleanai: String,
     /// Activations that were NaN or infinite and skipped.
     pub non_finite_skipped: u64,
+    /// The `CLEANAI_*` variables that were set and may change figures or verdicts, as `CLEANAI_BATCH=16`.
+    #[serde(default)]
+    pub overridden: Vec<String>,
 }
 
 /// Figures of one criterion.

@@ -73,6 +73,7 @@ impl Measured {
                 libtorch: crate::model::libtorch_version(),
                 cleanai: env!("CARGO_PKG_VERSION").to_owned(),
                 non_finite_skipped: self.non_finite_skipped,
+                overridden: Vec::new(),
             },
             criteria: criteria.collect::<Result<BTreeMap<_, _>>>()?,
             report: (!items.report.is_empty()).then_some(report),

@@ -175,6 +175,7 @@ mod tests {
                 libtorch: "2.13.0".into(),
                 cleanai: "0.1.0".into(),
                 non_finite_skipped: 0,
+                overridden: Vec::new(),
             },
             criteria: BTreeMap::from([
                 (

@@ -217,7 +217,7 @@ pub(crate) fn change_line(change: &FigureChange, style: Style) -> String {
     }
 }
 
-/// What a reader should know although nothing failed: inputs and values left out.
+/// What a reader should know although nothing failed: inputs and values left out, settings of the environment.
 pub fn warnings(measurement: &Measurement) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut skipped = |number: usize, set: &str| {
@@ -234,6 +234,10 @@ pub fn warnings(measurement: &Measurement) -> Vec<String> {
             "{} NaN or infinite and ignored",
             text::counted(ignored, "activation was", "activations were")
         ));
+    }
+    let overridden = &measurement.settings.overridden;
+    if !overridden.is_empty() {
+        warnings.push(format!("set by the environment, over attribute and file: {}", overridden.join(", ")));
     }
     warnings
 }

@@ -127,6 +127,7 @@ pub(crate) fn measurement() -> Measurement {
             libtorch: "2.13.0".into(),
             cleanai: "0.1.0".into(),
             non_finite_skipped: 0,
+            overridden: Vec::new(),
         },
         criteria: criteria(),
         report: None,

@@ -13,7 +13,10 @@ mod places;
 #[cfg(feature = "torch")]
 pub(crate) mod registered;
 mod reports;
+#[cfg(feature = "torch")]
+mod show;
 mod trial;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -127,6 +130,11 @@ fn print_error(error: &Error) {
     anstream::eprintln!("{style}error{style:#}: {error}");
 }
 
+fn print_warning(warning: &str) {
+    let style = anstyle::AnsiColor::Yellow.on_default().bold();
+    anstream::eprintln!("{style}warning{style:#}: {warning}");
+}
+
 fn run_tests(parts: Parts, invocation: &Invocation) -> Result<u8> {
     let Parts { mut tests, configuration, plan, reporters } = parts;
     tests.sort_by(|a, b| place(&a.identity).cmp(&place(&b.identity)));
@@ -151,6 +159,7 @@ fn run_tests(parts: Parts, invocation: &Invocation) -> Result<u8> {
     let root = PathBuf::from(env::var_os("INSTA_WORKSPACE_ROOT").unwrap_or_default());
     let configs = configurations(&tests, &selected, configuration)?;
     let places = Places::find(&first.identity, &root);
+    warnings::of(&tests, &configs, places.nextest).iter().for_each(|warning| print_warning(warning));
     let config = configs.get(&first.package_dir).cloned().unwrap_or_default();
     let reports = Reports::open(reporters, &config, places)?;
 
@@ -254,6 +263,8 @@ struct Shared {
     root: PathBuf,
     json: bool,
     reporters: Reporters,
+    /// The variables that may change figures or verdicts, by package folder.
+    overridden: BTreeMap<PathBuf, Vec<String>>,
     finished: Mutex<Vec<(usize, Outcome, String)>>,
 }
 
@@ -279,7 +290,10 @@ impl Shared {
                 }))
             })
             .collect();
-        Self { tests, declared, measure: plan(planned), root, json, reporters, finished: Mutex::default() }
+        let deciding = |config: &Config| config.environment.deciding();
+        let overridden = configs.iter().map(|(folder, config)| (folder.clone(), deciding(config))).collect();
+        let measure = plan(planned);
+        Self { tests, declared, measure, root, json, reporters, overridden, finished: Mutex::default() }
     }
 
     fn trial(self: &Arc<Self>, index: usize, selected: bool) -> Trial {
@@ -297,10 +311,15 @@ impl Shared {
         }
         // Only selected trials get here, and those are declared.
         let Some(declared) = &self.declared[index] else { return Err("the test was not planned".into()) };
-        let outcome = trial::run(&self.tests[index], declared, &*self.measure, &self.root);
+        let mut outcome = trial::run(&self.tests[index], declared, &*self.measure, &self.root);
         if outcome.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::Interrupted) {
             // It neither passed nor failed, so that reports have nothing to say of it.
             return Err("interrupted".into());
+        }
+        if let (Some(measurement), Some(overridden)) =
+            (&mut outcome.measurement, self.overridden.get(&self.tests[index].package_dir))
+        {
+            measurement.settings.overridden.clone_from(overridden);
         }
         let text = (self.reporters.render)(&outcome);
         let passed = outcome.status == Status::Passed;

@@ -1,10 +1,11 @@
 //! What `main!()` runs: the tests that `#[coverage]` registered, with the real passes and reporters.
 
 use std::env;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::{Measure, Parts, Reporters, Test};
+use super::{Measure, Parts, Reporters, Test, show};
 use crate::allocator::keep_freed_memory;
 use crate::cache;
 use crate::config::{self, Config};
@@ -15,6 +16,9 @@ use crate::report;
 
 /// Runs the registered tests that the process's arguments ask for.
 pub fn main() -> ExitCode {
+    if env::var_os(show::VARIABLE).is_some_and(|asked| !asked.is_empty()) {
+        return tell_settings();
+    }
     keep_freed_memory();
     if let Err(error) = cache::Settings::of_environment() {
         super::print_error(&error);
@@ -31,6 +35,19 @@ pub fn main() -> ExitCode {
         reporters: REPORTERS,
     };
     super::run(parts, env::args_os())
+}
+
+/// Answers `cargo cleanai config show`.
+fn tell_settings() -> ExitCode {
+    let answer = show::answer(inventory::iter::<Registration>(), Config::find);
+    let written = serde_json::to_string(&answer).map_err(std::io::Error::from);
+    match written.and_then(|line| writeln!(std::io::stdout(), "{line}")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            super::print_error(&crate::Error::io("write to", "the standard output".as_ref(), why));
+            ExitCode::from(super::CONFIGURATION)
+        }
+    }
 }
 
 const REPORTERS: Reporters = Reporters {

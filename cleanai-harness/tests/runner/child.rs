@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use cleanai_harness::config::{Config, ReportFile, ReportTable};
+use cleanai_harness::config::{Config, Environment, ReportFile, ReportTable};
 use cleanai_harness::criteria::{Contribution, CoveredNeurons, Direction, LayerFigures};
 use cleanai_harness::declare::{
     BaselinePolicy, Comparison, CriterionSpec, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice,
@@ -43,6 +43,8 @@ pub struct Scenario {
     /// Names of the test inputs, `0/a.png` to `3/d.png`; each covers two neurons of its own of two layers with four each.
     pub inputs: Vec<String>,
     pub json: ReportSetting,
+    /// Names of `[tests.NAME]` tables.
+    pub tables: Vec<String>,
 }
 
 /// `[report] json`
@@ -108,7 +110,9 @@ fn configuration(package_dir: &Path) -> Result<Config> {
         ReportSetting::At(path) => ReportFile::At(path),
     };
     let report = ReportTable { json, ..Default::default() };
-    Ok(Config { path: Some(package_dir.join("cleanai.toml")), report, ..Default::default() })
+    let tests = scenario.tables.into_iter().map(|name| (name, Default::default())).collect();
+    let environment = Environment::read(std::env::vars_os())?;
+    Ok(Config { path: Some(package_dir.join("cleanai.toml")), report, tests, environment, ..Default::default() })
 }
 
 fn declare(scenario: &Scenario, test: &TestIdentity) -> Result<Declaration> {
@@ -234,6 +238,7 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
             libtorch: "2.13.0".into(),
             cleanai: "0.1.0".into(),
             non_finite_skipped: 0,
+            overridden: Vec::new(),
         },
         criteria,
         report: None,

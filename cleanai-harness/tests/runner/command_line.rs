@@ -18,6 +18,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("command_line::colours", colours),
     ("command_line::wrong_arguments", wrong_arguments),
     ("command_line::broken_configuration", broken_configuration),
+    ("command_line::variables_and_slips_are_told", variables_and_slips_are_told),
     ("command_line::broken_declaration_fails_its_test", broken_declaration_fails_its_test),
     ("command_line::broken_measurement_is_an_error", broken_measurement_is_an_error),
     ("command_line::two_tests_of_one_name", two_tests_of_one_name),
@@ -172,6 +173,37 @@ fn broken_configuration() {
     assert_eq!((run.code, run.stdout.as_str()), (2, ""));
     assert_eq!(run.stderr, "error: unknown key `modles` in cleanai.toml\n  help: models\n");
     assert_eq!(planned(&sandbox), None);
+}
+
+fn variables_and_slips_are_told() {
+    let sandbox = Sandbox::new();
+    let tables = ["lenet5", "second", "lenett5", "other test"].map(str::to_owned).to_vec();
+    let scenario = Scenario { tables, ..good() };
+    let variables = [("CLEANAI_BATCH", "16"), ("CLEANAI_BACH", "x"), ("CLEANAI_CACHE", "off")];
+    let run = sandbox.run(&scenario, &variables, &["--format", "json"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let file = sandbox.root().join("cleanai.toml");
+    let expected = format!(
+        "warning: the variable CLEANAI_BACH is not known; did you mean CLEANAI_BATCH?\nwarning: {} has [tests.lenett5] (did you mean \
+         `lenet5`?), [tests.\"other test\"], but no test of this binary has one of these names\n",
+        file.display()
+    );
+    assert_eq!(run.stderr, expected);
+    assert!(run.stdout.lines().all(|line| line.starts_with('{')), "{}", run.stdout);
+    for outcome in &run.outcomes {
+        let settings = &outcome.measurement.as_ref().expect("it was measured").settings;
+        assert_eq!(settings.overridden, ["CLEANAI_BATCH=16"], "what changes no figure is left out");
+    }
+    // Every process of nextest has one test, so the others' tables say nothing.
+    let run = sandbox.run(&scenario, &[("NEXTEST", "1"), ("NEXTEST_RUN_ID", "r")], &["lenet5", "--exact"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let run = sandbox.run(&scenario, &[("CLEANAI_BATCH", "many")], &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    assert!(
+        run.stderr.starts_with("error: CLEANAI_BATCH is `many`: it must be a whole number from 1 to 65536\n"),
+        "{}",
+        run.stderr
+    );
 }
 
 fn broken_declaration_fails_its_test() {

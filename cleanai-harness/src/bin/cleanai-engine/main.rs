@@ -1,8 +1,9 @@
-//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain`, `augment`, `select`, `monitor`, `report` and `cache` run it.
+//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain`, `augment`, `select`, `monitor`, `config`, `report` and `cache` run it.
 
 mod asked;
 mod augment;
 mod cache;
+mod config;
 mod explain;
 mod inspect;
 mod measure;
@@ -43,6 +44,8 @@ enum Command {
     Monitor(monitor::Monitor),
     /// Makes inputs of a data set by noise or an attack, as files with a manifest.
     Augment(augment::Augment),
+    /// Checks a `cleanai.toml`, or prints what may stand in it.
+    Config(config::Config),
     /// Writes a PDF on a model and inputs drawn from a data set, without a test.
     Report(report::Report),
     /// Shows and removes what is kept of earlier runs.
@@ -73,6 +76,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Select(select) => select.run(),
         Command::Monitor(monitor) => monitor.run(),
         Command::Augment(augment) => augment.run(),
+        Command::Config(config) => config.run(),
         Command::Report(report) => report.run(),
         Command::Cache(cache) => cache.run(),
     }

@@ -31,6 +31,7 @@ mod resize;
 
 use std::fmt;
 
+pub(crate) use read::STEPS;
 pub use read::parse;
 
 pub(crate) use apply::apply;
@@ -40,7 +41,7 @@ pub(crate) use apply::apply_to_floats;
 use crate::{Error, ErrorKind, Result};
 
 /// Most pixels on a side of a resized or cropped image.
-const LONGEST_SIDE: u32 = 1 << 14;
+pub(crate) const LONGEST_SIDE: u32 = 1 << 14;
 
 /// One step of `transform`.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,14 +10,22 @@ use crate::data::transform::{ResizeFilter, TransformStep};
 use crate::declare::nearest::nearest;
 use crate::{Error, ErrorKind, Result};
 
-/// Every step with the way it is written.
-const STEPS: [(&str, &str); 6] = [
-    ("resize", "{ resize = [28, 28] }"),
-    ("center_crop", "{ center_crop = [24, 24] }"),
-    ("grayscale", "\"grayscale\""),
-    ("rgb", "\"rgb\""),
-    ("scale", "\"scale\""),
-    ("normalize", "{ normalize = { mean = [0.5], std = [0.5] } }"),
+/// Every step with the way it is written and what it does.
+pub(crate) const STEPS: [(&str, &str, &str); 6] = [
+    (
+        "resize",
+        "{ resize = [28, 28] }",
+        "to this height and width. `{ resize = { size = [28, 28], filter = \"bicubic\" } }` names a filter: `nearest`, `bilinear` (unless it is said), `bicubic` or `lanczos`.",
+    ),
+    ("center_crop", "{ center_crop = [24, 24] }", "the middle of this height and width."),
+    ("grayscale", "\"grayscale\"", "one channel, ITU-R 601 luma."),
+    ("rgb", "\"rgb\"", "three channels; a single one is repeated."),
+    ("scale", "\"scale\"", "whole numbers of 8 bits, 0 to 255, to 0 to 1."),
+    (
+        "normalize",
+        "{ normalize = { mean = [0.5], std = [0.5] } }",
+        "`(x - mean) / std` for each channel; one number serves all.",
+    ),
 ];
 
 /// Reads a transform from TOML: a list of steps, or a single step.
@@ -60,10 +68,10 @@ fn known_elsewhere(written: &str) -> Option<&'static str> {
 }
 
 fn step_name<E: de::Error>(written: &str) -> std::result::Result<&'static str, E> {
-    if let Some((name, _)) = STEPS.iter().find(|(name, _)| *name == written) {
+    if let Some((name, ..)) = STEPS.iter().find(|(name, ..)| *name == written) {
         return Ok(name);
     }
-    let names: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = STEPS.iter().map(|(name, ..)| *name).collect();
     match known_elsewhere(written) {
         Some(name) => Err(E::custom(format!("unknown transform step `{written}`; did you mean `{name}`?"))),
         None => Err(unknown("transform step", written, &names)),
@@ -71,7 +79,7 @@ fn step_name<E: de::Error>(written: &str) -> std::result::Result<&'static str, E
 }
 
 fn form(name: &str) -> &'static str {
-    STEPS.iter().find(|(step, _)| *step == name).map_or("", |(_, form)| form)
+    STEPS.iter().find(|(step, ..)| *step == name).map_or("", |(_, form, _)| form)
 }
 
 impl<'de> Deserialize<'de> for TransformStep {
