@@ -70,6 +70,8 @@ enabled = false
 pdf = true
 junit = "target/cleanai/junit.xml"
 json = false
+html = "out/page.html"
+markdown = false
 style = "cleanai"
 "#,
     )
@@ -117,6 +119,8 @@ style = "cleanai"
     assert_eq!(config.report.pdf, ReportFile::Default);
     assert_eq!(config.report.junit, ReportFile::At("/p/target/cleanai/junit.xml".into()));
     assert_eq!(config.report.json, ReportFile::No);
+    assert_eq!(config.report.html, ReportFile::At("/p/out/page.html".into()));
+    assert_eq!(config.report.markdown, ReportFile::No);
     assert_eq!(config.report.style, ReportStyle::Cleanai);
 }
 
@@ -181,10 +185,10 @@ fn every_key_and_value_is_checked() {
     for (text, what, marked, help) in [
         ("[model.a]", "unknown key `model` at the top", "model", some("did you mean `models`?")),
         (
-            "[report]\nhtml = true",
-            "unknown key `html` in [report]",
-            "html",
-            some("known: `pdf`, `junit`, `json` and `style`"),
+            "[report]\nword = true",
+            "unknown key `word` in [report]",
+            "word",
+            some("known: `pdf`, `junit`, `json`, `html`, `markdown` and `style`"),
         ),
         ("[defaults]\nzeta = 1\nalpha = 1", "unknown key `zeta` in [defaults]", "zeta", None),
         ("[models.a]\npath = 3", "`path` in [models.a] must be a string, not a whole number", "3", None),
