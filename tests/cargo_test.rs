@@ -18,7 +18,7 @@ fn the_gate_under_cargo_test() {
     assert!(baseline.contains("kmnc(k=100)") && baseline.contains("tknc"), "{baseline}");
     project.test(&["digits"], &[]).expect(0).says("test digits").says("kmnc(k=100)");
     project.test(&["digits"], &[("CI", "true")]).expect(0);
-    for file in ["coverage.pdf", "coverage.junit.xml", "coverage.json"] {
+    for file in ["coverage.pdf", "coverage.junit.xml", "coverage.json", "coverage.html", "coverage.md"] {
         assert!(project.report(file).is_file(), "no {file}");
     }
 

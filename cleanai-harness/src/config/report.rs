@@ -15,6 +15,10 @@ pub struct ReportTable {
     pub junit: ReportFile,
     /// `json`, likewise with `.json`.
     pub json: ReportFile,
+    /// `html`, likewise with `.html`.
+    pub html: ReportFile,
+    /// `markdown`, likewise with `.md`; on GitHub Actions it is added to the summary of the step too, whatever is said here.
+    pub markdown: ReportFile,
     /// `style`: what the PDF shows of a test.
     pub style: ReportStyle,
 }
@@ -26,6 +30,8 @@ impl ReportTable {
             "pdf" => Some(&mut self.pdf),
             "junit" => Some(&mut self.junit),
             "json" => Some(&mut self.json),
+            "html" => Some(&mut self.html),
+            "markdown" => Some(&mut self.markdown),
             _ => None,
         }
     }
@@ -60,9 +66,10 @@ pub(super) fn read(value: Value<'_>, folder: &Path) -> Result<ReportTable> {
     let mut table = Table::open(value, reference::REPORT)?;
     let mut file = |key| table.take(key).map(|value| file(&value, folder)).transpose().map(Option::unwrap_or_default);
     let (pdf, junit, json) = (file("pdf")?, file("junit")?, file("json")?);
+    let (html, markdown) = (file("html")?, file("markdown")?);
     let styles = [("default", ReportStyle::Default), ("cleanai", ReportStyle::Cleanai)];
     let style = table.take("style").map(|value| value.word(&styles)).transpose()?.unwrap_or_default();
-    Ok(ReportTable { pdf, junit, json, style })
+    Ok(ReportTable { pdf, junit, json, html, markdown, style })
 }
 
 fn file(value: &Value<'_>, folder: &Path) -> Result<ReportFile> {

@@ -151,6 +151,7 @@ pub struct Start<'a> {
 
 /// Which way a figure is better; baselines read it unless a requirement says otherwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// More is better.
@@ -318,6 +319,7 @@ pub struct Figures {
 
 /// Which neurons of a layer are covered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CoveredNeurons {
     /// By neuron: how many of its items are covered (itself, its corners, its sections).
     pub covered: Vec<u32>,
@@ -350,6 +352,7 @@ pub struct LabelFigures {
 
 /// What one input covered that none before it had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Contribution {
     /// Index of the input in the data set.
     pub input: u64,
@@ -359,6 +362,7 @@ pub struct Contribution {
 
 /// Figures of one layer.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LayerFigures {
     /// The layer's name.
     pub name: String,

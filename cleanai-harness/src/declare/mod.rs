@@ -22,6 +22,7 @@ use crate::synthesis::Augmentation;
 
 /// Which scalars of a layer's output count as neurons (CRITERIA section 1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum NeuronKind {
     /// One neuron per channel or feature: its value is the mean over the positions.
@@ -81,6 +82,7 @@ pub enum OnImprovement {
 
 /// Which test a declaration belongs to and where it stands in the source.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TestIdentity {
     /// `module::function` without the crate name; the name the runner shows and filters by.
     pub name: String,

@@ -52,6 +52,7 @@ pub struct CriterionSpec {
 
 /// How an observed figure must stand to the bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Comparison {
     /// `>=`
     #[serde(rename = ">=")]

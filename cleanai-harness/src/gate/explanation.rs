@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What lies behind one changed figure, each list with what changed most first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Explanation {
     /// The layers that are worse than in the baseline.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -27,6 +28,7 @@ pub struct Explanation {
 
 /// A layer or a class beside its baseline.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PartChange {
     /// The layer's or the class's name.
     pub name: String,
@@ -50,6 +52,7 @@ pub struct PartChange {
 
 /// Neurons that are covered less, or more, than in the baseline.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NeuronChanges {
     /// How many neurons.
     pub neurons: u64,
@@ -61,6 +64,7 @@ pub struct NeuronChanges {
 
 /// A neuron beside its baseline.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NeuronChange {
     /// Its layer.
     pub layer: String,
@@ -78,6 +82,7 @@ pub struct NeuronChange {
 
 /// Inputs of the baseline that the test set no longer has.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GoneInputs {
     /// How many there are of those that covered something first.
     pub inputs: u64,
@@ -89,6 +94,7 @@ pub struct GoneInputs {
 
 /// An input of the baseline that the test set no longer has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GoneInput {
     /// Its name.
     pub name: String,

@@ -23,6 +23,7 @@ use crate::declare::Comparison;
 
 /// How one requirement came out.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RequirementVerdict {
     /// The requirement as text: `kmnc(k=1000) >= 0.5`.
     pub requirement: String,
@@ -54,6 +55,7 @@ pub struct RequirementVerdict {
 
 /// How a figure stands to its baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Within tolerance.
@@ -72,6 +74,7 @@ pub enum Change {
 
 /// One figure beside its baseline.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FigureChange {
     /// The criterion's canonical text.
     pub criterion: String,
@@ -90,6 +93,7 @@ pub struct FigureChange {
 
 /// The whole baseline's verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BaselineStatus {
     /// Turned off.
@@ -114,6 +118,7 @@ pub enum BaselineStatus {
 
 /// How the measurement stands to its baseline.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BaselineVerdict {
     /// The whole.
     pub status: BaselineStatus,

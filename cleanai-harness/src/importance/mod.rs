@@ -56,11 +56,13 @@ mod rule;
 pub mod silhouette;
 #[cfg(feature = "torch")]
 mod through;
+mod thumbnail;
 
 #[cfg(feature = "torch")]
 pub use lrp::{Explained, Explainer, Relevance};
 pub use picture::Picture;
 pub use rule::{Bias, RelevanceNeeds, Rule, Rules, Stabiliser};
+pub use thumbnail::Thumbnail;
 
 #[cfg(feature = "torch")]
 impl From<tch::TchError> for crate::Error {

@@ -28,6 +28,7 @@ const BLUE: [f64; 3] = [5.0, 80.0, 176.0];
 
 /// A heat map of an input, as it stands in a report.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Picture {
     /// The name of the input.
     pub name: String,
@@ -40,6 +41,7 @@ pub struct Picture {
     pub height: u32,
     /// The file; in JSON as base64.
     #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub png: Vec<u8>,
 }
 
@@ -70,11 +72,11 @@ impl Picture {
     }
 }
 
-fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+pub(super) fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_str(&STANDARD.encode(bytes))
 }
 
-fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<u8>, D::Error> {
+pub(super) fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<u8>, D::Error> {
     STANDARD.decode(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
@@ -99,8 +101,9 @@ pub fn heat_map(input: &[f32], relevance: &[f64], shape: &[usize]) -> Option<Rgb
         return None;
     }
     let reduced = width.max(height).div_ceil(LARGE);
-    let colours = reduce(&colours(input, channels, area), width, reduced);
-    let heat = heat(reduce(&summed(relevance, area), width, reduced));
+    let summed = summed(relevance, area);
+    let colours = reduce(colours(input, channels, area), area, width, reduced);
+    let heat = heat(reduce(|pixel| summed[pixel], area, width, reduced));
     let (width, height) = (width.div_ceil(reduced), height.div_ceil(reduced));
     let factor = WIDE.div_ceil(width).min(HIGH / height).max(1);
     let panel = width.checked_mul(factor)?;
@@ -122,22 +125,27 @@ pub fn heat_map(input: &[f32], relevance: &[f64], shape: &[usize]) -> Option<Rgb
 }
 
 /// The means of squares of so many pixels each way; at the right and the lower edge of what is left of them.
-fn reduce<const N: usize>(pixels: &[[f64; N]], width: usize, factor: usize) -> Vec<[f64; N]> {
+pub(super) fn reduce<const N: usize>(
+    pixel: impl Fn(usize) -> [f64; N],
+    area: usize,
+    width: usize,
+    factor: usize,
+) -> Vec<[f64; N]> {
     if factor <= 1 {
-        return pixels.to_vec();
+        return (0..area).map(pixel).collect();
     }
-    let (across, down) = (width.div_ceil(factor), (pixels.len() / width).div_ceil(factor));
+    let (across, down) = (width.div_ceil(factor), (area / width).div_ceil(factor));
     let (mut sums, mut counts) = (vec![[0.0; N]; across * down], vec![0.0; across * down]);
-    for (at, pixel) in pixels.iter().enumerate() {
+    for at in 0..area {
         let place = at / width / factor * across + at % width / factor;
-        sums[place].iter_mut().zip(pixel).for_each(|(sum, value)| *sum += value);
+        sums[place].iter_mut().zip(pixel(at)).for_each(|(sum, value)| *sum += value);
         counts[place] += 1.0;
     }
     sums.iter().zip(&counts).map(|(sum, count)| sum.map(|sum| sum / count)).collect()
 }
 
 /// Channels, rows and columns of what can be shown.
-fn image_shape(shape: &[usize]) -> Option<(usize, usize, usize)> {
+pub(super) fn image_shape(shape: &[usize]) -> Option<(usize, usize, usize)> {
     let sizes = match *shape {
         [height, width] => (1, height, width),
         [channels, height, width] => (channels, height, width),
@@ -147,17 +155,16 @@ fn image_shape(shape: &[usize]) -> Option<(usize, usize, usize)> {
 }
 
 /// The colour of every pixel, 0 to 255.
-fn colours(input: &[f32], channels: usize, area: usize) -> Vec<[f64; 3]> {
+pub(super) fn colours(input: &[f32], channels: usize, area: usize) -> impl Fn(usize) -> [f64; 3] {
     let finite = || input.iter().filter(|value| value.is_finite()).map(|value| f64::from(*value));
     let least = finite().fold(f64::INFINITY, f64::min);
     let range = finite().fold(f64::NEG_INFINITY, f64::max) - least;
-    let level = |value: f64| if range > 0.0 { ((value - least) / range * 255.0).clamp(0.0, 255.0) } else { 0.0 };
-    let at = |channel: usize, pixel: usize| f64::from(input[channel * area + pixel]);
-    let of_pixel = |pixel: usize| match channels {
+    let level = move |value: f64| if range > 0.0 { ((value - least) / range * 255.0).clamp(0.0, 255.0) } else { 0.0 };
+    let at = move |channel: usize, pixel: usize| f64::from(input[channel * area + pixel]);
+    move |pixel: usize| match channels {
         3 => [0, 1, 2].map(|channel| level(at(channel, pixel))),
         _ => [level((0..channels).map(|channel| at(channel, pixel)).sum::<f64>() / channels as f64); 3],
-    };
-    (0..area).map(of_pixel).collect()
+    }
 }
 
 /// The relevance of every pixel, all channels together.

@@ -43,6 +43,8 @@ mod saturation;
 mod selection;
 #[cfg(feature = "torch")]
 mod synthesise;
+#[cfg(feature = "torch")]
+mod thumbnails;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,11 +68,12 @@ pub use synthesise::{Made, Synthesis};
 
 use crate::criteria::{Contribution, CoveredNeurons, Direction, LabelFigures, LayerFigures, PerInput};
 use crate::declare::NeuronKind;
-use crate::importance::Picture;
+use crate::importance::{Picture, Thumbnail};
 use crate::model::LayerInfo;
 
 /// Result of one measurement: model, data, settings and the figures of every criterion.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Measurement {
     /// Version of this record's JSON form, 1.
     pub schema: u32,
@@ -97,6 +100,7 @@ pub struct Measurement {
 
 /// Figures that were measured for the report alone.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReportFigures {
     /// Figures by canonical criterion text.
     pub criteria: BTreeMap<String, CriterionResult>,
@@ -107,6 +111,7 @@ pub struct ReportFigures {
 
 /// What is known of the model.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ModelFacts {
     /// Its path as the user wrote it.
     pub path: String,
@@ -122,6 +127,7 @@ pub struct ModelFacts {
 
 /// What is known of the data.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DataFacts {
     /// The test set as the user wrote it.
     pub path: String,
@@ -146,6 +152,7 @@ pub struct DataFacts {
 
 /// Inputs made of a test set.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Augmented {
     /// By which augmentation: `relevant_pixels(share=0.02, std=0.3, seed=1)`.
     pub how: String,
@@ -155,6 +162,7 @@ pub struct Augmented {
 
 /// Settings that change figures.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Settings {
     /// `cpu` or `cuda:0`.
     pub device: String,
@@ -177,6 +185,7 @@ pub struct Settings {
 
 /// Figures of one criterion.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CriterionResult {
     /// The value; `None` where there was nothing to cover.
     pub value: Option<f64>,
@@ -216,15 +225,20 @@ pub struct CriterionResult {
 
 /// An input that covered much of what none before it had.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeadingInput {
     /// Its name: an image's path below its folder, or the array's file and the position in it.
     pub name: String,
     /// Items it was the first to cover.
     pub covered: u64,
+    /// What it looks like, where inputs are pictures; of those that noise made of others none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<Thumbnail>,
 }
 
 /// Figures of the inputs of one class.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClassFigures {
     /// Inputs with this label.
     pub inputs: u64,
@@ -244,6 +258,7 @@ impl From<LabelFigures> for ClassFigures {
 
 /// Wall-clock seconds of the parts of a measurement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Seconds {
     /// Reading and preparing the model.
     pub load: f64,

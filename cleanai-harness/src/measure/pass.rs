@@ -20,6 +20,7 @@ use super::probe::{self, Moment};
 use super::profile::{self, Profiles};
 use super::reader::{LayerRead, LayerReader, Output, unreadable};
 use super::saturation::leading;
+use super::thumbnails;
 use super::{CriterionResult, DataFacts, Measurement, ModelFacts, ReportFigures, Seconds, Settings};
 use crate::criteria::{BatchEnd, Start, State, registry};
 use crate::data::transform;
@@ -186,6 +187,7 @@ fn run_items(
         }
     }
     pictures::add(job, &model, &test, &mut results)?;
+    thumbnails::add(&test, &mut results);
     seconds.decode = watch.decode;
     seconds.forward = watch.forward;
     seconds.criteria = watch.criteria + finishing.elapsed().as_secs_f64();

@@ -15,8 +15,7 @@ const MOST: usize = 3;
 
 /// Adds the pictures of every criterion that has some.
 pub(super) fn add(job: &Job, model: &Model, test: &DataSet, results: &mut [Result<CriterionResult>]) -> Result<()> {
-    let is_picture = matches!(test.fields(), [only] if !only.integer && matches!(only.shape.len(), 2 | 3));
-    if !is_picture {
+    if !is_picture(test) {
         return Ok(());
     }
     let originals = (test.len() - test.skipped().len()) as u64;
@@ -35,6 +34,11 @@ pub(super) fn add(job: &Job, model: &Model, test: &DataSet, results: &mut [Resul
         }
     }
     Ok(())
+}
+
+/// Whether inputs are pictures.
+pub(super) fn is_picture(set: &DataSet) -> bool {
+    matches!(set.fields(), [only] if !only.integer && matches!(only.shape.len(), 2 | 3))
 }
 
 /// A model opened once more, since this one is for observing.

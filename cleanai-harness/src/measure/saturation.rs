@@ -14,11 +14,18 @@ pub(super) fn by_covered(contributions: &[Contribution]) -> Vec<Contribution> {
     sorted
 }
 
-/// The first of these by name.
+/// The first of these, which are named.
+#[cfg(feature = "torch")]
+pub(super) fn first_named(contributions: &[Contribution]) -> impl Iterator<Item = Contribution> {
+    by_covered(contributions).into_iter().take(NAMED)
+}
+
+/// They by name.
 #[cfg(feature = "torch")]
 pub(super) fn leading(contributions: &[Contribution], name: impl Fn(usize) -> String) -> Vec<LeadingInput> {
-    let named = |own: Contribution| LeadingInput { name: name(own.input as usize), covered: own.covered };
-    by_covered(contributions).into_iter().take(NAMED).map(named).collect()
+    let named =
+        |own: Contribution| LeadingInput { name: name(own.input as usize), covered: own.covered, picture: None };
+    first_named(contributions).map(named).collect()
 }
 
 impl CriterionResult {

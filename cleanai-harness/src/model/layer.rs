@@ -2,6 +2,7 @@
 
 /// One observed layer: an operator call whose output is looked at.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LayerInfo {
     /// Stable name (CRITERIA section 1): module path, or path/operator for functional calls, `#2` for later calls.
     pub name: String,

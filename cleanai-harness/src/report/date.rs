@@ -27,7 +27,6 @@ pub(crate) fn rfc3339(seconds: u64) -> String {
 }
 
 /// For people: `2026-11-22 03:14 UTC`.
-#[cfg_attr(not(feature = "pdf"), allow(dead_code))]
 pub(crate) fn readable(seconds: u64) -> String {
     let (year, month, day, hour, minute, _) = parts(seconds);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")

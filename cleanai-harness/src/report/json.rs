@@ -9,11 +9,27 @@ use crate::measure::Measurement;
 /// Version of the run document.
 const SCHEMA: u32 = 1;
 
+/// All tests of a run.
 #[derive(serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Run<'a> {
+    /// Version of this document's form, 1.
+    #[cfg_attr(test, schemars(range(min = 1, max = 1)))]
     schema: u32,
+    /// The version of CleanAI that wrote it.
     cleanai: &'static str,
+    /// Test by test, in the order of the source.
     outcomes: &'a [Outcome],
+}
+
+/// The JSON Schema (draft 2020-12) of [`run`]'s document; the crate has it as the file `docs/run.schema.json`.
+///
+/// ```
+/// let schema = cleanai_harness::report::json::run_schema();
+/// assert!(schema.contains("\"$schema\": \"https://json-schema.org/draft/2020-12/schema\""));
+/// ```
+pub fn run_schema() -> &'static str {
+    include_str!("../../docs/run.schema.json")
 }
 
 /// A run as a document `{"schema":1,"cleanai":VERSION,"outcomes":[...]}`, indented, with a line break at its end.
@@ -105,6 +121,62 @@ mod tests {
         assert_eq!(json["cleanai"], env!("CARGO_PKG_VERSION"));
         let read: Vec<Outcome> = serde_json::from_value(json["outcomes"].clone()).unwrap();
         assert_eq!(read, outcomes);
+    }
+
+    /// What the types say. `CLEANAI_WRITE_SCHEMA=1` writes it where it is published.
+    #[test]
+    fn the_schema_is_that_of_the_types() {
+        let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+        let schema = settings.into_generator().into_root_schema_for::<Run>();
+        let text = indented(&schema);
+        if std::env::var_os("CLEANAI_WRITE_SCHEMA").is_some_and(|it| it == "1") {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/run.schema.json");
+            file::write(&path, text.as_bytes()).unwrap();
+            return;
+        }
+        assert!(
+            run_schema() == text,
+            "docs/run.schema.json is not that of the types: run this with CLEANAI_WRITE_SCHEMA=1"
+        );
+    }
+
+    fn validator() -> jsonschema::Validator {
+        jsonschema::validator_for(&serde_json::from_str(run_schema()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn documents_are_valid() {
+        let validator = validator();
+        let more = [sample::deep(423), sample::important(), sample::surprising(), sample::calibrated()];
+        let mut outcomes = [sample::all(), more.to_vec()].concat();
+        outcomes[0].measurement.as_mut().unwrap().criteria.get_mut("nc").unwrap().value = Some(f64::NAN);
+        for document in [run(&outcomes), run(&[])] {
+            let document: Value = serde_json::from_str(&document).unwrap();
+            if let Err(error) = validator.validate(&document) {
+                panic!("{error} at {}", error.instance_path());
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_documents_are_not() {
+        let validator = validator();
+        let good: Value = serde_json::from_str(&run(&sample::all())).unwrap();
+        let wrong = |change: &dyn Fn(&mut Value)| {
+            let mut document = good.clone();
+            change(&mut document);
+            !validator.is_valid(&document)
+        };
+        assert!(wrong(&|it| it["schema"] = 2.into()));
+        assert!(wrong(&|it| it["outcomes"] = Value::Null));
+        assert!(wrong(&|it| it["outcomes"][0]["status"] = "great".into()));
+        assert!(wrong(&|it| it["outcomes"][0]["test"]["line"] = "twelve".into()));
+        assert!(wrong(&|it| it["outcomes"][0]["requirements"][0]["comparison"] = "near".into()));
+        assert!(wrong(&|it| it["outcomes"][0]["measurement"]["criteria"]["nc"]["layers"][0]["value"] = "much".into()));
+        assert!(wrong(&|it| {
+            it["outcomes"][0]["measurement"]["model"].as_object_mut().unwrap().remove("sha256");
+        }));
+        assert!(!wrong(&|_| {}));
     }
 
     proptest::proptest! {

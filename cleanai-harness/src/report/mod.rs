@@ -1,23 +1,29 @@
 //! Reporters: each reads an [`Outcome`] and runs nothing.
 //!
-//! [`terminal`] returns text; [`junit`], [`pdf`] and [`json`] write a file for all tests of a run; [`fragment`] keeps one
-//! file per test, so that tests which ran in separate processes (nextest) can be reported together. The words they share
+//! [`terminal`] returns text; [`junit`], [`pdf`], [`html`], [`markdown`] and [`json`] write a file for all tests of a run;
+//! [`annotations`] are lines for GitHub Actions; [`fragment`] keeps one file per test, so that tests which ran in separate processes (nextest) can be reported together. The words they share
 //! stand in [`message`].
 
+pub mod annotations;
+mod chart;
 pub mod cleanai;
 pub(crate) mod date;
+mod details;
 mod explanation;
 mod figure;
 pub mod file;
 pub mod fragment;
+pub mod html;
 pub mod inputs;
 pub mod json;
 pub mod junit;
+pub mod markdown;
 pub mod message;
 #[cfg(feature = "pdf")]
 pub mod pdf;
 #[cfg(test)]
 mod sample;
+mod svg;
 pub mod terminal;
 mod text;
 
@@ -28,6 +34,7 @@ use crate::measure::Measurement;
 
 /// How a test ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Everything holds.
@@ -40,6 +47,7 @@ pub enum Status {
 
 /// Everything there is to say about one test; what the fragments on disk hold and every reporter reads.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Outcome {
     /// Version of this record's JSON form, 1.
     pub schema: u32,
@@ -68,6 +76,7 @@ pub struct Outcome {
 
 /// Commands that go with a test.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Commands {
     /// Runs this test alone: `cargo test -p digits-example --test coverage -- --exact lenet5`.
     pub rerun: String,

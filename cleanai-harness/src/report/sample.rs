@@ -10,7 +10,6 @@ use crate::gate::{
     BaselineStatus, BaselineVerdict, Change, Explanation, FigureChange, GoneInput, GoneInputs, NeuronChange,
     NeuronChanges, PartChange, RequirementVerdict,
 };
-#[cfg(feature = "pdf")]
 use crate::importance::Picture;
 use crate::measure::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
 use crate::model::LayerInfo;
@@ -415,7 +414,6 @@ pub(crate) fn everything_fails() -> Outcome {
 }
 
 /// A measurement with as many layers as a ResNet-152 has convolutions and activations.
-#[cfg(feature = "pdf")]
 pub(crate) fn deep(layers: usize) -> Outcome {
     let mut outcome = passed();
     outcome.test.name = "resnet152".into();
@@ -440,7 +438,6 @@ pub(crate) fn deep(layers: usize) -> Outcome {
 }
 
 /// A passed test that requires `idc` too, with its neurons, combinations and heat maps.
-#[cfg(feature = "pdf")]
 pub(crate) fn important() -> Outcome {
     let neuron = |neuron: u64, share: f64, clusters: u64| {
         let scale = 1.0 + neuron as f64 / 40.0;
@@ -493,7 +490,6 @@ pub(crate) fn important() -> Outcome {
 }
 
 /// A test of surprise, of two classes and one that the profile has not.
-#[cfg(feature = "pdf")]
 pub(crate) fn surprising() -> Outcome {
     let scores = crate::criteria::PerInput {
         inputs: (0..30).collect(),
@@ -530,7 +526,6 @@ pub(crate) fn all() -> Vec<Outcome> {
 }
 
 /// A passed test that requires `ece` too: the bins of a LeNet-5 on 500 MNIST digits.
-#[cfg(feature = "pdf")]
 pub(crate) fn calibrated() -> Outcome {
     let bins = [
         (0.0, 0.2, 0, None),

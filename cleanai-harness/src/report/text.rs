@@ -19,10 +19,16 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = String> + '_ {
     text.lines().map(|one| line(&one.replace('\t', "    ")).into_owned())
 }
 
+/// A whole document: what [`line`] takes out of lines is taken out, its line breaks stay.
+pub(crate) fn document(text: &str) -> String {
+    let cleaned = |character| if character != '\n' && is_hostile(character) { ' ' } else { character };
+    text.chars().map(cleaned).collect()
+}
+
 /// Control characters, and the marks that turn the direction of writing or are no characters at all.
 fn is_hostile(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// Columns a text takes in a terminal.

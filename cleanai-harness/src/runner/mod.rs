@@ -8,6 +8,7 @@
 //! reports hold those that finished.
 
 mod arguments;
+mod github;
 mod leftovers;
 mod places;
 #[cfg(feature = "torch")]
@@ -95,6 +96,12 @@ pub struct Reporters {
     pub junit: WriteReport,
     /// JSON.
     pub json: WriteReport,
+    /// HTML.
+    pub html: WriteReport,
+    /// Markdown.
+    pub markdown: Digest,
+    /// Lines for GitHub Actions about these tests; the folder is that of the workspace below its repository's.
+    pub annotations: fn(&[Outcome], workspace: &Path) -> String,
     /// Writes one outcome into a folder of such fragments; a later one of the same test replaces it.
     pub write_fragment: fn(folder: &Path, &Outcome) -> Result<PathBuf>,
     /// Reads all fragments of a folder, in the order of the source.
@@ -103,6 +110,9 @@ pub struct Reporters {
 
 /// The closing lines on several tests, and on the reports (format and file) written about them.
 pub type Summarise = fn(&[Outcome], &[(&str, &Path)]) -> String;
+
+/// A text on several tests and on the reports written about them, of so many bytes at most.
+pub type Digest = fn(&[Outcome], &[(&str, &Path)], limit: usize) -> String;
 
 /// Writes a report on several tests.
 pub type WriteReport = fn(&[Outcome], &Path) -> Result<()>;
@@ -184,6 +194,9 @@ fn run_tests(parts: Parts, invocation: &Invocation) -> Result<u8> {
         for line in leftovers::lines(&shared.tests, &outcomes, &shared.root) {
             output.block(&format!("{WARNING}warning{WARNING:#}: {line}"))?;
         }
+    }
+    if github::is_there() && !invocation.json {
+        github::annotate(&(reporters.annotations)(&outcomes, &github::workspace(&reports.places().root)))?;
     }
     errors.iter().for_each(print_error);
     if let Some(code) = interrupt::exit_code() {

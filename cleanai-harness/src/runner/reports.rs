@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{Config, ReportFile};
-use crate::report::Outcome;
+use crate::report::{Outcome, file};
 use crate::{Error, ErrorKind, Result};
 
 use super::places::Places;
-use super::{Reporters, WriteReport};
+use super::{Reporters, WriteReport, github};
 
 /// Finished runs whose fragments are kept, the newest; another run may still be going on in one of them.
 const KEPT_RUNS: usize = 4;
@@ -20,6 +20,7 @@ pub(super) struct Reports {
     places: Places,
     reporters: Reporters,
     files: Vec<(&'static str, WriteReport, PathBuf)>,
+    markdown: Option<PathBuf>,
 }
 
 impl Reports {
@@ -47,7 +48,9 @@ impl Reports {
         let junit = if places.nextest && table.junit == ReportFile::Default { &ReportFile::No } else { &table.junit };
         files.extend(file(junit, ".junit.xml").map(|path| ("JUnit", reporters.junit, path)));
         files.extend(file(&table.json, ".json").map(|path| ("JSON", reporters.json, path)));
-        for (_, _, path) in &files {
+        files.extend(file(&table.html, ".html").map(|path| ("HTML", reporters.html, path)));
+        let markdown = file(&table.markdown, ".md");
+        for path in files.iter().map(|(_, _, path)| path).chain(&markdown) {
             let folder = path.parent().unwrap_or(Path::new("."));
             fs::create_dir_all(folder).map_err(|why| Error::io("create the folder of the report", path, why))?;
             if path.is_dir() {
@@ -55,7 +58,7 @@ impl Reports {
             }
         }
         fs::create_dir_all(&places.run).map_err(|why| Error::io("create", &places.run, why))?;
-        Ok(Self { places, reporters, files })
+        Ok(Self { places, reporters, files, markdown })
     }
 
     /// Where this run writes.
@@ -77,6 +80,16 @@ impl Reports {
                 Err(error) => errors.push(error),
             }
         }
+        let others: Vec<(&str, PathBuf)> = written.clone();
+        let others: Vec<(&str, &Path)> = others.iter().map(|(name, path)| (*name, path.as_path())).collect();
+        if let Some(path) = &self.markdown {
+            match file::write(path, (self.reporters.markdown)(&all, &others, usize::MAX).as_bytes()) {
+                Ok(()) => written.push(("Markdown", self.places.shown(path))),
+                Err(error) => errors.push(error),
+            }
+        }
+        // Under nextest every process tells of its own tests.
+        github::summarise(|limit| (self.reporters.markdown)(outcomes, &others, limit));
         (written, errors)
     }
 

@@ -13,7 +13,7 @@ use cleanai_harness::declare::{
     NeuronKind, NonFinite, OnBadInput, OnImprovement, Requirement, Selector, TestIdentity,
 };
 use cleanai_harness::measure::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
-use cleanai_harness::report::{Outcome, fragment};
+use cleanai_harness::report::{Outcome, Status, fragment};
 use cleanai_harness::runner::{self, Body, Parts, Reporters, Test};
 use cleanai_harness::{Error, ErrorKind, Result, interrupt};
 
@@ -267,6 +267,17 @@ const REPORTERS: Reporters = Reporters {
             return Err(Error::io("write", path, "no space left"));
         }
         write(outcomes, path)
+    },
+    html: |outcomes, path| write(outcomes, path),
+    markdown: |outcomes, files, limit| {
+        let names: Vec<_> = outcomes.iter().map(|outcome| outcome.test.name.as_str()).collect();
+        let files: Vec<_> = files.iter().map(|(name, _)| *name).collect();
+        let limited = if limit < usize::MAX { "limited" } else { "whole" };
+        format!("DIGEST of {}, {limited}, beside {}", names.join(" "), files.join(" "))
+    },
+    annotations: |outcomes, workspace| {
+        let line = |outcome: &Outcome| format!("::error file={}::{}\n", workspace.display(), outcome.test.name);
+        outcomes.iter().filter(|outcome| outcome.status != Status::Passed).map(line).collect()
     },
     write_fragment: fragment::write,
     read_fragments: fragment::read_all,

@@ -24,6 +24,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("command_line::two_tests_of_one_name", two_tests_of_one_name),
     ("command_line::report_that_cannot_be_written", report_that_cannot_be_written),
     ("command_line::nextest_merges_the_run", nextest_merges_the_run),
+    ("command_line::github_is_told", github_is_told),
     ("command_line::old_runs_are_removed", old_runs_are_removed),
     ("command_line::threads", threads),
     #[cfg(unix)]
@@ -280,6 +281,43 @@ fn nextest_merges_the_run() {
     let run = sandbox.run(&good(), &run_id("../../../escaped"), &["lenet5", "--exact"]);
     assert_eq!((run.code, names(&run.outcomes)), (0, vec!["lenet5"]));
     assert!(!sandbox.root().join("target/cleanai/escaped").exists());
+}
+
+fn github_is_told() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.root().join(".git")).unwrap();
+    let summary = sandbox.root().join("summary.md");
+    let summary_text = summary.display().to_string();
+    let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", summary_text.as_str())];
+    let run = sandbox.run(&bad(), &github, &[]);
+    assert_eq!((run.code, run.stderr.as_str()), (101, ""));
+    assert!(run.stdout.ends_with("\n::error file=::lenet5\n::error file=::deep::second\n"), "{}", run.stdout);
+    let told = "DIGEST of lenet5 deep::second, limited, beside JUnit JSON HTML\n";
+    assert_eq!(fs::read_to_string(&summary).unwrap(), told);
+    let file = fs::read_to_string(sandbox.root().join("target/cleanai/app/coverage.md")).unwrap();
+    assert_eq!(file, "DIGEST of lenet5 deep::second, whole, beside JUnit JSON HTML");
+    assert!(run.stdout.contains("Markdown target/cleanai/app/coverage.md"), "{}", run.stdout);
+    assert!(sandbox.root().join("target/cleanai/app/coverage.html").is_file());
+    // A list runs nothing and tells nothing; JSON is nothing but JSON.
+    let run = sandbox.run(&bad(), &github, &["--list"]);
+    assert!(!run.stdout.contains("::error"), "{}", run.stdout);
+    let run = sandbox.run(&bad(), &github, &["--format", "json"]);
+    assert!(!run.stdout.contains("::error"), "{}", run.stdout);
+    // Under nextest every process adds its own test.
+    fs::remove_file(&summary).unwrap();
+    let nextest = [github[0], github[1], ("NEXTEST", "1"), ("NEXTEST_RUN_ID", "one")];
+    for name in ["lenet5", "deep::second"] {
+        let run = sandbox.run(&bad(), &nextest, &[name, "--nocapture", "--exact"]);
+        assert!(run.stdout.contains(&format!("::error file=::{name}\n")), "{}", run.stdout);
+    }
+    let told = "DIGEST of lenet5, limited, beside JSON HTML\nDIGEST of deep::second, limited, beside JSON HTML\n";
+    assert_eq!(fs::read_to_string(&summary).unwrap(), told);
+    // A summary that cannot be written is a warning, and one only.
+    let folder = sandbox.root().display().to_string();
+    let run = sandbox.run(&good(), &[("GITHUB_STEP_SUMMARY", folder.as_str())], &[]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.starts_with("warning: cannot add to the summary of the step, "), "{}", run.stderr);
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
 }
 
 fn old_runs_are_removed() {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::child::{SCENARIO, Scenario};
 
 /// Variables of whoever runs these tests that would change what the binary under test does.
-const FOREIGN: [&str; 4] = ["INSTA_", "NEXTEST", "CI", "RUST_TEST_THREADS"];
+const FOREIGN: [&str; 5] = ["INSTA_", "NEXTEST", "CI", "RUST_TEST_THREADS", "GITHUB_"];
 
 /// A workspace.
 pub struct Sandbox {

@@ -316,6 +316,16 @@ pub(crate) static REPORT: &[Key] = &[
     .or_variable("CLEANAI_REPORT_JUNIT"),
     Key::new("json", FILE, Value("true"), "true", "All figures with all digits, likewise with `.json`.")
         .or_variable("CLEANAI_REPORT_JSON"),
+    Key::new("html", FILE, Value("true"), "\"reports/coverage.html\"", "The page for a browser, one file without a network, likewise with `.html`.")
+        .or_variable("CLEANAI_REPORT_HTML"),
+    Key::new(
+        "markdown",
+        FILE,
+        Value("true"),
+        "false",
+        "The summary in Markdown, likewise with `.md`. On GitHub Actions it is added to the summary of the step too, whatever is said here.",
+    )
+    .or_variable("CLEANAI_REPORT_MARKDOWN"),
     Key::new(
         "style",
         Kind::Word(&["default", "cleanai"]),

@@ -174,10 +174,10 @@ fn baseline() {
 fn report() {
     check(&[
         (
-            "[report]\nhtml = true",
-            "unknown key `html` in [report]",
-            "html",
-            Some("known: `pdf`, `junit`, `json` and `style`"),
+            "[report]\nword = true",
+            "unknown key `word` in [report]",
+            "word",
+            Some("known: `pdf`, `junit`, `json`, `html`, `markdown` and `style`"),
         ),
         ("[report]\npdf=1", "`pdf` in [report] must be true, false or a path", "1", None),
         (

@@ -70,6 +70,8 @@ enabled = false
 pdf = true
 junit = "target/cleanai/junit.xml"
 json = false
+html = "out/page.html"
+markdown = false
 style = "cleanai"
 "#,
     )
@@ -117,6 +119,8 @@ style = "cleanai"
     assert_eq!(config.report.pdf, ReportFile::Default);
     assert_eq!(config.report.junit, ReportFile::At("/p/target/cleanai/junit.xml".into()));
     assert_eq!(config.report.json, ReportFile::No);
+    assert_eq!(config.report.html, ReportFile::At("/p/out/page.html".into()));
+    assert_eq!(config.report.markdown, ReportFile::No);
     assert_eq!(config.report.style, ReportStyle::Cleanai);
 }
 
