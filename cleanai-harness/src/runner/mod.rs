@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::declare::{Declaration, TestIdentity};
 use crate::gate::snapshot;
 use crate::measure::Measurement;
-use crate::report::{Outcome, Status};
+use crate::report::{Outcome, Status, junit};
 use crate::{Error, ErrorKind, Result};
 
 use arguments::Invocation;
@@ -87,7 +87,7 @@ pub struct Reporters {
     /// The PDF; `None` in a build without it.
     pub pdf: Option<WriteReport>,
     /// JUnit XML.
-    pub junit: WriteReport,
+    pub junit: WriteJunit,
     /// JSON.
     pub json: WriteReport,
     /// Writes one outcome into a folder of such fragments; a later one of the same test replaces it.
@@ -101,6 +101,9 @@ pub type Summarise = fn(&[Outcome], &[(&str, &Path)]) -> String;
 
 /// Writes a report on several tests.
 pub type WriteReport = fn(&[Outcome], &Path) -> Result<()>;
+
+/// Writes a JUnit report on several tests.
+pub type WriteJunit = fn(&[Outcome], &Path, &junit::Options) -> Result<()>;
 
 /// Runs the tests that the arguments (the program's name first) ask for. This is what `main!()` comes down to: the first
 /// thing in the process, before any thread, because it sets environment variables that `insta` reads.

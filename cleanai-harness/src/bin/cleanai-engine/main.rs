@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
-use cleanai_harness::{Error, ErrorKind};
+use cleanai_harness::{Error, ErrorKind, Result};
 
 #[derive(Parser)]
 #[command(
@@ -42,28 +42,37 @@ enum Command {
     Monitor(monitor::Monitor),
     /// Makes inputs of a data set by noise or an attack, as files with a manifest.
     Augment(augment::Augment),
-    /// Writes a PDF on a model and inputs drawn from a data set, without a test.
+    /// Puts the outcomes of test runs into one report; or writes a PDF on a model and inputs drawn from a data set.
     Report(report::Report),
 }
 
 fn main() -> ExitCode {
     cleanai_harness::private::keep_freed_memory();
-    let done = match Arguments::parse().command {
-        Command::Inspect(inspect) => inspect.run(),
-        Command::Measure(measure) => measure.run(),
-        Command::Explain(explain) => explain.run(),
-        Command::Select(select) => select.run(),
-        Command::Monitor(monitor) => monitor.run(),
-        Command::Augment(augment) => augment.run(),
-        Command::Report(report) => report.run(),
-    };
+    let done = Arguments::parse().command.run();
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
             anstream::eprintln!("{red}error{red:#}: {error}");
             ExitCode::from(exit_code(&error))
         }
+    }
+}
+
+impl Command {
+    /// The exit code of a command that did what it was asked.
+    fn run(self) -> Result<ExitCode> {
+        let done = match self {
+            // Tells of tests, as a test binary does.
+            Command::Report(report) => return report.run(),
+            Command::Inspect(inspect) => inspect.run(),
+            Command::Measure(measure) => measure.run(),
+            Command::Explain(explain) => explain.run(),
+            Command::Select(select) => select.run(),
+            Command::Monitor(monitor) => monitor.run(),
+            Command::Augment(augment) => augment.run(),
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 
