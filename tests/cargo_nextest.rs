@@ -1,6 +1,6 @@
 //! `cargo nextest run` in a user's project: a process per test, one report for the run.
 
-use functional_tests::{Configuration, Project};
+use functional_tests::{Configuration, Project, engine};
 
 #[test]
 fn the_gate_under_nextest() {
@@ -21,6 +21,25 @@ fn the_gate_under_nextest() {
         report["outcomes"].as_array().expect("outcomes").iter().filter_map(|o| o["test"]["name"].as_str()).collect();
     assert_eq!(names, ["digits", "slow", "inner::body"]);
     assert!(project.report("coverage.pdf").is_file());
+
+    // One command puts the run together again, from the outcome that each process left.
+    let merged = project.path("merged");
+    let merged = merged.to_str().expect("the path is text");
+    let runs = project.report("").display().to_string();
+    engine(&["report", &runs, "--all", merged]).expect(101).says("3 coverage tests: 2 passed, 1 failed");
+    engine(&["report", &runs, "--no-fail"]).expect(0);
+    let again: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(project.path("merged/report.json")).expect("the merged report"))
+            .expect("the report is JSON");
+    assert_eq!(again["outcomes"], report["outcomes"]);
+    assert!(project.path("merged/report.pdf").is_file() && project.path("merged/report.junit.xml").is_file());
+
+    // A retry is one test with two attempts.
+    let retry = ["nextest", "run", "--test", "coverage", "--run-ignored", "all", "--retries", "1", "--no-fail-fast"];
+    project.cargo(&retry, &[]).expect(100);
+    engine(&["report", &runs, "--all", merged]).expect(101).says("3 coverage tests: 2 passed, 1 failed");
+    let junit = std::fs::read_to_string(project.path("merged/report.junit.xml")).expect("the merged report");
+    assert_eq!(junit.matches("2 attempts").count(), 2, "in the text and the failure of the one that was tried again");
 
     project.configure(&Configuration { test: "data/test#0..80", ..Configuration::default() });
     project.cargo(&run, &[("CI", "true")]).expect(100).says("kmnc(k=100)");

@@ -115,6 +115,14 @@ fn fetch() {
     });
 }
 
+/// Runs the engine that `cargo cleanai` runs, built here if it is not yet.
+pub fn engine(arguments: &[&str]) -> Run {
+    let mut command = Command::new("cargo");
+    command.args(["run", "--quiet", "--package", "cleanai-harness", "--bin", "cleanai-engine", "--"]);
+    let output = command.args(arguments).current_dir(workspace()).env("CARGO_TARGET_DIR", target()).output();
+    Run::of(output.expect("cargo runs"))
+}
+
 fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder can be made");
     for entry in fs::read_dir(from).expect("the example's data can be listed") {

@@ -5,6 +5,7 @@ mod cache;
 mod config;
 mod explain;
 mod monitor;
+mod report;
 mod select;
 
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ pub use cache::Cache;
 pub use config::{Check, Config, ConfigCommand, Show, Targets};
 pub use explain::Explain;
 pub use monitor::Monitor;
+pub use report::Report;
 pub use select::Select;
 
 const STYLES: Styles = Styles::styled()
@@ -83,7 +85,7 @@ pub enum Command {
     Augment(Augment),
     /// Show, check and explain the configuration: cleanai.toml, attributes and CLEANAI_* variables
     Config(Config),
-    /// Write a PDF on a model and inputs drawn from a data set, with the tables of the CleanAI library
+    /// Put the outcomes of test runs, shards or retries into one report; or describe a model in the tables of the CleanAI library
     Report(Report),
     /// Show or remove what is kept of earlier runs: profiles, activation traces, whole measurements
     Cache(Cache),
@@ -217,66 +219,6 @@ impl Opening {
     }
 }
 
-/// `cargo cleanai report`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  cargo cleanai report --style cleanai --model resnet18.pt --data images --seed 7 \\
-      --transform '[{ resize = [224, 224] }, \"scale\"]' --pairs --output resnet18.pdf
-  cargo cleanai report --model lenet5.pt --data t10k.idx.gz --profile train.idx.gz --inputs 200
-
-Two inputs are drawn from the data, and --inputs more; the same seed draws the same ones, which the report names. It shows
-modules of class ReLU, Sigmoid, Tanh, LeakyReLU, ELU and ReLU6, so a model without one has no such report.")]
-pub struct Report {
-    /// What it looks like: cleanai, the tables of the CleanAI library (the only style so far)
-    #[arg(long, value_name = "STYLE", value_parser = ["cleanai"])]
-    pub style: Option<String>,
-    /// A TorchScript (.pt) or torch.export (.pt2) file
-    #[arg(long, value_name = "FILE")]
-    pub model: PathBuf,
-    /// What inputs are drawn from: an image folder, .npy, .npz or idx[.gz] file; #A..B takes a range of them
-    #[arg(long, value_name = "DATA")]
-    pub data: String,
-    /// How many inputs are drawn for the sections on several inputs (50 if not given)
-    #[arg(long = "inputs", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub several: Option<u32>,
-    /// The seed they are drawn with (0 if not given)
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// What a neuron must exceed in threshold coverage (0.75 if not given)
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub threshold: Option<f64>,
-    /// What a difference must exceed in value coverage and in pairs (0.75 if not given)
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub value_threshold: Option<f64>,
-    /// How many neurons of each layer top-k coverage adds up (3 if not given)
-    #[arg(long, value_name = "K")]
-    pub top_k: Option<u64>,
-    /// The intervals of multisection coverage: '[[0, 0.1], [0.1, 0.2]]' (five up to 0.5 if not given)
-    #[arg(long, value_name = "LIST")]
-    pub intervals: Option<String>,
-    /// Add the section on pairs of neurons
-    #[arg(long)]
-    pub pairs: bool,
-    /// Inputs that give the boundaries in place of the several inputs, written like --data
-    #[arg(long, value_name = "DATA")]
-    pub profile: Option<String>,
-    /// The steps from a file to a model input, as in cleanai.toml: '[{ resize = [28, 28] }, "grayscale", "scale"]'
-    #[arg(long, value_name = "TOML")]
-    pub transform: Option<String>,
-    /// Inputs per forward pass (16 if not given)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub batch: Option<u32>,
-    /// Where to run the model: cpu, cuda, cuda:N, or auto (a GPU if there is one)
-    #[arg(long, value_name = "DEVICE", value_parser = device)]
-    pub device: Option<String>,
-    #[command(flatten)]
-    pub opening: Opening,
-    /// The PDF (Analysis_NAME.pdf for a model NAME.pt if not given)
-    #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
 impl Inspect {
     /// The same request for the engine.
     pub fn forward(&self) -> Vec<OsString> {
@@ -312,32 +254,6 @@ impl Measure {
         option(&mut words, "--non-finite", self.non_finite.as_ref());
         option(&mut words, "--json", self.json.as_ref());
         option(&mut words, "--per-input", self.per_input.as_ref());
-        words
-    }
-}
-
-impl Report {
-    /// The same request for the engine.
-    pub fn forward(&self) -> Vec<OsString> {
-        let mut words = vec!["report".into()];
-        option(&mut words, "--style", self.style.as_ref());
-        option(&mut words, "--model", Some(&self.model));
-        option(&mut words, "--data", Some(&self.data));
-        option(&mut words, "--inputs", self.several.map(|n| n.to_string()).as_ref());
-        option(&mut words, "--seed", self.seed.map(|n| n.to_string()).as_ref());
-        option(&mut words, "--threshold", self.threshold.map(|x| x.to_string()).as_ref());
-        option(&mut words, "--value-threshold", self.value_threshold.map(|x| x.to_string()).as_ref());
-        option(&mut words, "--top-k", self.top_k.map(|n| n.to_string()).as_ref());
-        option(&mut words, "--intervals", self.intervals.as_ref());
-        if self.pairs {
-            words.push("--pairs".into());
-        }
-        option(&mut words, "--profile", self.profile.as_ref());
-        option(&mut words, "--transform", self.transform.as_ref());
-        option(&mut words, "--batch", self.batch.map(|n| n.to_string()).as_ref());
-        option(&mut words, "--device", self.device.as_ref());
-        self.opening.forward(&mut words);
-        option(&mut words, "--output", self.output.as_ref());
         words
     }
 }
@@ -484,16 +400,6 @@ mod tests {
                 "--per-input=i.csv"
             ]
         );
-    }
-
-    #[test]
-    fn report_is_forwarded_word_for_word() {
-        let line = "x report --style cleanai --model m.pt --data d --seed 7 --threshold -0.5 --top-k 4 --intervals [[0,1]] --pairs \
-                    --output o.pdf";
-        let Command::Report(report) = parse(&line.split_whitespace().collect::<Vec<_>>()).command else { panic!() };
-        let expected = "report --style=cleanai --model=m.pt --data=d --seed=7 --threshold=-0.5 --top-k=4 --intervals=[[0,1]] --pairs \
-                        --output=o.pdf";
-        assert_eq!(report.forward(), expected.split_whitespace().collect::<Vec<_>>());
     }
 
     #[test]

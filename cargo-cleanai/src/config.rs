@@ -169,7 +169,7 @@ fn table(rows: &[([String; 3], Style)], heading: &str) -> String {
 fn check(wanted: &Check) -> Result<u8> {
     let mut words = vec!["config".into(), "check".into()];
     words.extend(wanted.path.as_ref().map(|path| path.clone().into_os_string()));
-    let code = run::engine_without_model(&words)?;
+    let code = run::engine(None, &words)?;
     if code != 0 || !wanted.unused {
         return Ok(code);
     }

@@ -96,16 +96,25 @@ fn shown(path: &Path) -> String {
     here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string()
 }
 
-/// `cargo cleanai inspect`, `measure`, `explain`, `augment`, `select`, `monitor` and `report`: runs the engine, which is built or installed first.
-pub fn engine(model: &Path, words: &[OsString]) -> Result<u8> {
-    if !model.exists() {
-        return Err(Error::NoModel { path: model.into() });
+/// `cargo cleanai report` on runs: of this project, unless folders are named.
+pub fn report(report: &arguments::Report) -> Result<u8> {
+    let home = match Workspace::find() {
+        Ok(workspace) => workspace.map(|workspace| workspace.target.join("cleanai")),
+        // Folders need no project.
+        Err(Error::Metadata { .. }) if !report.folders.is_empty() => None,
+        Err(error) => return Err(error),
+    };
+    if let (None, []) = (&home, report.folders.as_slice()) {
+        return Err(Error::Metadata { said: "there is no Cargo.toml in this folder or above it".into() });
     }
-    engine_without_model(words)
+    engine(None, &report.forward_runs(home.as_deref()))
 }
 
-/// The engine, for what looks at no model.
-pub fn engine_without_model(words: &[OsString]) -> Result<u8> {
+/// `cargo cleanai inspect`, `measure`, `explain`, `augment`, `select`, `monitor` and `report`: runs the engine, which is built or installed first.
+pub fn engine(model: Option<&Path>, words: &[OsString]) -> Result<u8> {
+    if let Some(model) = model.filter(|model| !model.exists()) {
+        return Err(Error::NoModel { path: model.into() });
+    }
     match Workspace::find() {
         Ok(Some(workspace)) if workspace.is_ours => {
             ensure(Some(&workspace))?;

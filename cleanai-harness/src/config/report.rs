@@ -13,6 +13,9 @@ pub struct ReportTable {
     pub pdf: ReportFile,
     /// `junit`, likewise with `.junit.xml`; under nextest `true` writes none, because nextest writes its own.
     pub junit: ReportFile,
+    /// `junit = { path = "path", strict = true }`: only what Jenkins' schema for JUnit files knows. Without a path it is written in the
+    /// default place.
+    pub junit_strict: bool,
     /// `json`, likewise with `.json`.
     pub json: ReportFile,
     /// `html`, likewise with `.html`.
@@ -65,11 +68,23 @@ pub enum ReportFile {
 pub(super) fn read(value: Value<'_>, folder: &Path) -> Result<ReportTable> {
     let mut table = Table::open(value, reference::REPORT)?;
     let mut file = |key| table.take(key).map(|value| file(&value, folder)).transpose().map(Option::unwrap_or_default);
-    let (pdf, junit, json) = (file("pdf")?, file("junit")?, file("json")?);
-    let (html, markdown) = (file("html")?, file("markdown")?);
+    let (pdf, json, html, markdown) = (file("pdf")?, file("json")?, file("html")?, file("markdown")?);
+    let (junit, junit_strict) = table.take("junit").map(|value| junit(value, folder)).transpose()?.unwrap_or_default();
     let styles = [("default", ReportStyle::Default), ("cleanai", ReportStyle::Cleanai)];
     let style = table.take("style").map(|value| value.word(&styles)).transpose()?.unwrap_or_default();
-    Ok(ReportTable { pdf, junit, json, html, markdown, style })
+    Ok(ReportTable { pdf, junit, junit_strict, json, html, markdown, style })
+}
+
+/// `true`, `false`, a path, or a table of path and `strict`.
+fn junit(value: Value<'_>, folder: &Path) -> Result<(ReportFile, bool)> {
+    if !value.is_table() {
+        return Ok((file(&value, folder)?, false));
+    }
+    let mut table = Table::open(value, reference::JUNIT)?;
+    let path =
+        table.take("path").map(|value| value.name().map(|path| ReportFile::At(folder.join(path)))).transpose()?;
+    let strict = table.take("strict").map(|value| value.needed_boolean()).transpose()?.unwrap_or_default();
+    Ok((path.unwrap_or_default(), strict))
 }
 
 fn file(value: &Value<'_>, folder: &Path) -> Result<ReportFile> {

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 use crate::{Error, Result};
 
 /// Writes a whole file: into a temporary file beside it, which then takes its name, so that a reader never sees half of it.
@@ -28,15 +30,38 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     std::fs::create_dir_all(folder)
         .map_err(|why| failed(&format_args!("cannot create the folder {}: {why}", folder.display())))?;
+    let mut file = temporary(folder).map_err(|why| failed(&plain(&why)))?;
+    // Some file systems tell of a full disk only here; what has the name is whole.
+    file.as_file_mut().write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|why| failed(&why))?;
+    file.persist(path).map_err(|why| failed(&why.error))?;
+    Ok(())
+}
+
+/// Whether files can be made in a folder: a read-only one is known before anything is measured.
+///
+/// # Errors
+/// `cannot write into PATH: why`.
+pub(crate) fn check(folder: &Path) -> Result<()> {
+    let made = temporary(folder).and_then(|file| file.close());
+    made.map_err(|why| {
+        Error::io("write into", folder, plain(&why))
+            .with_help("name a folder that can be written, or turn this report off")
+    })
+}
+
+/// The reason without the temporary file's name, which nobody knows.
+fn plain(why: &std::io::Error) -> String {
+    let inner = why.get_ref().and_then(|inner| inner.source());
+    inner.map_or_else(|| why.to_string(), ToString::to_string)
+}
+
+fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".cleanai-").suffix(".tmp");
     // Temporary files are private; a report is for everyone the umask lets in.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(|why| failed(&why))?;
-    file.write_all(bytes).and_then(|()| file.flush()).map_err(|why| failed(&why))?;
-    file.persist(path).map_err(|why| failed(&why.error))?;
-    Ok(())
+    builder.tempfile_in(folder)
 }
 
 #[cfg(test)]
@@ -80,6 +105,65 @@ mod tests {
         }
         assert_eq!(entries(folder.path()), ["file", "folder"]);
         assert!(entries(&folder.path().join("folder")).is_empty());
+    }
+
+    /// A small file system of its own, unmounted in the end; `None`, said aloud, where the tests may not mount.
+    #[cfg(target_os = "linux")]
+    struct Disk(tempfile::TempDir);
+
+    #[cfg(target_os = "linux")]
+    impl Disk {
+        fn new() -> Option<Self> {
+            let folder = tempfile::tempdir().unwrap();
+            let mut mount = std::process::Command::new("mount");
+            mount.args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(folder.path());
+            if mount.output().is_ok_and(|output| output.status.success()) {
+                return Some(Self(folder));
+            }
+            eprintln!("SKIPPED: a small file system cannot be mounted here (that takes root)");
+            None
+        }
+
+        fn read_only(&self) {
+            let mut mount = std::process::Command::new("mount");
+            assert!(mount.args(["-o", "remount,ro"]).arg(self.0.path()).status().unwrap().success());
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    impl Drop for Disk {
+        fn drop(&mut self) {
+            let unmounted = std::process::Command::new("umount").arg(self.0.path()).status();
+            assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_keeps_the_old_file_and_no_half_one() {
+        let Some(disk) = Disk::new() else { return };
+        let path = disk.0.path().join("report.json");
+        write(&path, b"old").unwrap();
+        let error = write(&path, &vec![b'x'; 1 << 20]).unwrap_err();
+        assert_eq!(error.what(), format!("cannot write {}: No space left on device (os error 28)", path.display()));
+        assert_eq!(entries(disk.0.path()), ["report.json"]);
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_read_only_folder_is_known_beforehand() {
+        let Some(disk) = Disk::new() else { return };
+        let path = disk.0.path().join("report.json");
+        write(&path, b"old").unwrap();
+        check(disk.0.path()).unwrap();
+        disk.read_only();
+        let error = check(disk.0.path()).unwrap_err();
+        assert!(error.what().starts_with(&format!("cannot write into {}: ", disk.0.path().display())), "{error}");
+        assert!(error.what().contains("Read-only file system") && error.help().is_some(), "{error}");
+        assert!(write(&path, b"new").unwrap_err().what().contains("Read-only file system"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(entries(disk.0.path()), ["report.json"]);
     }
 
     #[cfg(unix)]

@@ -1,14 +1,20 @@
 //! One file per test, so that tests which ran in processes of their own (nextest) can be reported together.
 //!
-//! The folder belongs to one run: `target/cleanai/<run-id>/`.
+//! The folder belongs to one run: `target/cleanai/<package>/<test target>/runs/<run>/`. [`merge`] puts the runs of several test targets,
+//! or of several machines, together.
 
+mod merge;
+
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::{Outcome, file};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
+
+pub use merge::{Merged, merge};
 
 /// The version of [`Outcome`] written and understood.
 const SCHEMA: u32 = 1;
@@ -16,42 +22,66 @@ const SCHEMA: u32 = 1;
 /// A fragment is refused beyond this: hundreds of layers and dozens of criteria take a few megabytes.
 const LIMIT: u64 = 256 << 20;
 
+/// All fragments of a folder are refused beyond this, and beyond so many: nobody has tests for them.
+const LIMIT_OF_ALL: u64 = 2 << 30;
+const MOST: usize = 100_000;
+
 /// Characters of the test's name kept in a file name.
 const NAME: usize = 80;
 
 /// Writes the outcome of one test into the folder of its run and returns the file. A test that runs again (a retry)
-/// replaces what it wrote.
+/// replaces what it wrote, and counts its attempts.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn write(folder: &Path, outcome: &Outcome) -> Result<PathBuf> {
     let path = folder.join(file_name(outcome));
-    let text = serde_json::to_string(outcome).map_err(|why| Error::io("write", &path, why))?;
+    let mut outcome = Cow::Borrowed(outcome);
+    // What cannot be read is no attempt that counts, and is replaced.
+    if let Some(before) = path.is_file().then(|| read(&path).ok()).flatten() {
+        outcome.to_mut().attempts = Some(attempts(&before.0).saturating_add(attempts(&outcome)));
+    }
+    let text = serde_json::to_string(&*outcome).map_err(|why| Error::io("write", &path, why))?;
     file::write(&path, text.as_bytes())?;
     Ok(path)
+}
+
+/// How often a test ran.
+fn attempts(outcome: &Outcome) -> u32 {
+    outcome.attempts.unwrap_or(1).max(1)
 }
 
 /// Reads every fragment of a folder, in the order of declaration (file, line), then by name. Files that do not end in
 /// `.json` are left alone; a folder that does not exist holds none.
 ///
 /// # Errors
-/// If a fragment cannot be read, is of another version, or is no outcome at all.
+/// If a fragment cannot be read, is of another version, or is no outcome at all; if there are more, or larger ones, than tests leave.
 pub fn read_all(folder: &Path) -> Result<Vec<Outcome>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(why) => return Err(Error::io("read", folder, why)),
     };
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut bytes) = (Vec::new(), 0u64);
     for entry in entries {
         let path = entry.map_err(|why| Error::io("read", folder, why))?.path();
         let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
         if !hidden && path.extension().is_some_and(|extension| extension == "json") {
-            outcomes.push(read(&path)?);
+            let (outcome, size) = read(&path)?;
+            outcomes.push(outcome);
+            bytes += size;
+            if bytes > LIMIT_OF_ALL || outcomes.len() > MOST {
+                let what = format!("{} holds more outcomes than tests leave", folder.display());
+                return Err(Error::new(ErrorKind::Io, what).with_help("delete it and run the tests again"));
+            }
         }
     }
-    outcomes.sort_by(|a: &Outcome, b: &Outcome| order(a).cmp(&order(b)));
+    sort(&mut outcomes);
     Ok(outcomes)
+}
+
+fn sort(outcomes: &mut [Outcome]) {
+    outcomes.sort_by(|a, b| order(a).cmp(&order(b)));
 }
 
 fn order(outcome: &Outcome) -> (&Path, u32, &str, &str, &str) {
@@ -59,7 +89,8 @@ fn order(outcome: &Outcome) -> (&Path, u32, &str, &str, &str) {
     (&test.file, test.line, &test.name, &test.package, &test.target)
 }
 
-fn read(path: &Path) -> Result<Outcome> {
+/// A fragment and its size.
+fn read(path: &Path) -> Result<(Outcome, u64)> {
     let bad = |why: &dyn std::fmt::Display| {
         let folder = path.parent().unwrap_or(path).display();
         Error::io("read", path, why).with_help(format!("delete {folder} and run the tests again"))
@@ -74,7 +105,8 @@ fn read(path: &Path) -> Result<Outcome> {
     if bytes.len() as u64 > LIMIT {
         return Err(bad(&format_args!("it is larger than {} MiB", LIMIT >> 20)));
     }
-    parse(&bytes).map_err(|why| bad(&why))
+    let outcome = parse(&bytes).map_err(|why| bad(&why))?;
+    Ok((outcome, bytes.len() as u64))
 }
 
 fn parse(bytes: &[u8]) -> std::result::Result<Outcome, String> {
@@ -125,11 +157,25 @@ mod tests {
         let outcomes = sample::all();
         for outcome in outcomes.iter().rev() {
             write(&run, outcome).unwrap();
-            write(&run, outcome).unwrap();
         }
         std::fs::write(run.join("notes.txt"), "no outcome").unwrap();
         std::fs::write(run.join(".cleanai-x.json"), "half").unwrap();
         assert_eq!(read_all(&run).unwrap(), outcomes);
+    }
+
+    #[test]
+    fn a_retry_replaces_and_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut failed, passed) = (sample::passed(), sample::passed());
+        failed.status = crate::report::Status::Failed;
+        let path = write(folder.path(), &failed).unwrap();
+        write(folder.path(), &failed).unwrap();
+        write(folder.path(), &passed).unwrap();
+        let read = read_all(folder.path()).unwrap();
+        assert_eq!(read, [Outcome { attempts: Some(3), ..passed.clone() }]);
+        std::fs::write(&path, "half of somethi").unwrap();
+        write(folder.path(), &passed).unwrap();
+        assert_eq!(read_all(folder.path()).unwrap(), [passed]);
     }
 
     #[test]

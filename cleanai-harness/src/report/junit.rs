@@ -1,29 +1,83 @@
 //! JUnit XML for CI servers: a suite per test target, a case per test.
 //!
 //! Figures, thresholds and settings are properties of the case; the block of the terminal, without colours, is its body and
-//! `system-out`. A requirement that does not hold is a `<failure>`, a test that could not be measured an `<error>`.
+//! `system-out`. A requirement that does not hold is a `<failure>`, a test that could not be measured an `<error>`. [`Options::strict`]
+//! leaves out what Jenkins' schema for JUnit files does not know. Files stay below what GitLab takes: long texts are cut, and say so.
 
-use std::path::Path;
+mod attachment;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::message::{self, ReasonKind};
 use super::{Outcome, date, figure, file, terminal, text};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
+
+/// GitLab takes files of 30 MB; a little is left for what it may count differently.
+const LARGEST: usize = 29_000_000;
+/// Bytes of a test's text, less where the file becomes too large.
+const TEXTS: [usize; 5] = [1 << 18, 1 << 15, 1 << 12, 1 << 9, 0];
+/// Characters of a name or a value.
+const VALUE: usize = 2_000;
+
+/// How a JUnit file is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Only what the schema `junit-10.xsd` of Jenkins' xUnit plugin knows: no `file`, `line` and `timestamp` and no properties of a
+    /// case, no `skipped` of the whole. The figures are still in the texts.
+    pub strict: bool,
+    /// Reports of the same run, which GitLab and Jenkins show beside each test where they run it.
+    pub attachments: Vec<PathBuf>,
+}
 
 /// Writes a JUnit file.
 ///
+/// ```
+/// # fn write(outcomes: &[cleanai_harness::report::Outcome]) -> cleanai_harness::Result<()> {
+/// use cleanai_harness::report::junit::{self, Options};
+/// junit::write(outcomes, "target/junit.xml".as_ref(), &Options { strict: true, ..Options::default() })
+/// # }
+/// ```
+///
 /// # Errors
 /// If the file cannot be written.
-pub fn write(outcomes: &[Outcome], path: &Path) -> Result<()> {
-    let mut bytes = Vec::new();
-    report(outcomes).serialize(&mut bytes).map_err(|why| Error::io("write", path, why))?;
-    file::write(path, &bytes)
+pub fn write(outcomes: &[Outcome], path: &Path, options: &Options) -> Result<()> {
+    let attached = attachment::lines(&options.attachments, |name| std::env::var_os(name));
+    file::write(path, render(outcomes, options.strict, &attached)?.as_bytes())
+}
+
+/// The file, with these lines about attachments in each case.
+fn render(outcomes: &[Outcome], strict: bool, attached: &str) -> Result<String> {
+    let failed =
+        |why: &dyn std::fmt::Display| Error::new(ErrorKind::Io, format!("cannot make the JUnit report: {why}"));
+    for limit in TEXTS {
+        let report = report(outcomes, strict, attached, limit);
+        let mut text = report.to_string().map_err(|why| failed(&why))?;
+        if strict {
+            text = without_skipped(&text);
+        }
+        if text.len() <= LARGEST {
+            return Ok(text);
+        }
+    }
+    let many = text::grouped(outcomes.len() as u64);
+    Err(failed(&format_args!("{many} tests take more than {} MB even without their texts", LARGEST / 1_000_000))
+        .with_help("write a report for each package, with `[report] junit` in its cleanai.toml"))
+}
+
+/// The number of skipped tests of the whole, which the library always writes, taken out of the first tag.
+fn without_skipped(text: &str) -> String {
+    const SKIPPED: &str = " skipped=\"0\"";
+    let end = text.find("<testsuites").and_then(|start| Some(start + text[start..].find('>')?)).unwrap_or(0);
+    let (head, rest) = text.split_at(end);
+    format!("{}{rest}", head.replacen(SKIPPED, "", 1))
 }
 
 /// The report: suites in the order their first test comes, `package::target` by name.
-fn report(outcomes: &[Outcome]) -> Report {
+fn report(outcomes: &[Outcome], strict: bool, attached: &str, limit: usize) -> Report {
     let mut names: Vec<String> = Vec::new();
     for outcome in outcomes {
         let name = suite_name(outcome);
@@ -42,7 +96,19 @@ fn report(outcomes: &[Outcome]) -> Report {
         if let Some(started) = own.iter().map(|outcome| outcome.started).min() {
             suite.extra.insert("timestamp".into(), date::rfc3339(started).into());
         }
-        suite.add_test_cases(own.into_iter().map(case));
+        // Readers drop a second test of the same name.
+        let mut taken = BTreeSet::new();
+        for outcome in own {
+            let mut case = case(outcome, strict, attached, limit);
+            let key = |case: &TestCase| (case.classname.clone().map(|name| name.into_string()), case.name.to_string());
+            let plain = case.name.to_string();
+            let mut number = 1;
+            while !taken.insert(key(&case)) {
+                number += 1;
+                case.name = format!("{plain} ({number})").into();
+            }
+            suite.add_test_case(case);
+        }
         report.add_test_suite(suite);
     }
     report.set_time(duration(total));
@@ -53,15 +119,19 @@ fn suite_name(outcome: &Outcome) -> String {
     format!("{}::{}", outcome.test.package, outcome.test.target)
 }
 
-fn case(outcome: &Outcome) -> TestCase {
+fn case(outcome: &Outcome, strict: bool, attached: &str, limit: usize) -> TestCase {
     let (module, function) = outcome.test.name.rsplit_once("::").unwrap_or(("", &outcome.test.name));
     let mut classname = suite_name(outcome);
     if !module.is_empty() {
         classname = format!("{classname}::{module}");
     }
-    let block = anstream::adapter::strip_str(&terminal::render(outcome)).to_string();
+    let block = cut(&anstream::adapter::strip_str(&terminal::render(outcome)).to_string(), limit);
     let mut case = TestCase::new(xml(function), status(outcome, &block));
-    case.set_classname(xml(&classname)).set_time(duration(outcome.seconds)).set_system_out(xml_lines(&block));
+    case.set_classname(xml(&classname)).set_time(duration(outcome.seconds));
+    case.set_system_out(format!("{}{attached}", xml_lines(&block)));
+    if strict {
+        return case;
+    }
     case.extra.insert("timestamp".into(), date::rfc3339(outcome.started).into());
     // Read by annotating actions; `/` on every system, as in a repository.
     case.extra.insert("file".into(), xml(&outcome.test.file.display().to_string().replace('\\', "/")).into());
@@ -70,6 +140,26 @@ fn case(outcome: &Outcome) -> TestCase {
         case.add_property(Property::new(xml(&name), xml(&value)));
     }
     case
+}
+
+/// The lines of a text up to so many bytes, and how many follow.
+fn cut(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut lines = text.lines();
+    for line in lines.by_ref() {
+        if kept.len() + line.len() >= limit {
+            // A line may be all there is.
+            kept.extend(line.chars().take(limit.saturating_sub(kept.len()) / 4));
+            break;
+        }
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    let left = text::counted(lines.count() as u64 + 1, "line", "lines");
+    format!("{}\n... cut here, {left} not shown: the JSON report has everything\n", kept.trim_end())
 }
 
 fn status(outcome: &Outcome, block: &str) -> TestCaseStatus {
@@ -86,6 +176,9 @@ fn status(outcome: &Outcome, block: &str) -> TestCaseStatus {
 fn properties(outcome: &Outcome) -> Vec<(String, String)> {
     let mut properties = Vec::new();
     let mut add = |name: String, value: String| properties.push((name, value));
+    if let Some(attempts) = outcome.attempts {
+        add("attempts".into(), attempts.to_string());
+    }
     for verdict in &outcome.requirements {
         let bound = figure::required(verdict);
         add(format!("threshold.{}", figure::label(verdict)), bound);
@@ -140,9 +233,9 @@ fn properties(outcome: &Outcome) -> Vec<(String, String)> {
     properties
 }
 
-/// One line that XML can hold.
+/// One line that XML can hold, of bounded length.
 fn xml(value: &str) -> String {
-    text::line(value).into_owned()
+    text::ellipsis(&text::line(value), VALUE).into_owned()
 }
 
 fn xml_lines(value: &str) -> String {
@@ -159,129 +252,6 @@ fn duration(seconds: f64) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::sample;
-
-    fn written(outcomes: &[Outcome]) -> (String, Report) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("junit.xml");
-        write(outcomes, &path).unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let report = Report::deserialize_from_str(&text).unwrap();
-        (text, report)
-    }
-
-    fn property<'a>(case: &'a TestCase, name: &str) -> &'a str {
-        &case
-            .properties
-            .iter()
-            .find(|property| property.name.as_str() == name)
-            .unwrap_or_else(|| panic!("no {name}"))
-            .value
-    }
-
-    #[test]
-    fn a_suite_per_target_and_a_case_per_test() {
-        let mut outcomes = sample::all();
-        outcomes[3].test.target = "other".into();
-        let (_, report) = written(&outcomes);
-        assert_eq!((report.tests, report.failures, report.errors), (6, 4, 1));
-        let suites: Vec<(&str, usize)> =
-            report.test_suites.iter().map(|suite| (suite.name.as_str(), suite.tests)).collect();
-        assert_eq!(suites, [("digits::coverage", 5), ("digits::other", 1)]);
-        let cases: Vec<(&str, &str)> = report.test_suites[0]
-            .test_cases
-            .iter()
-            .map(|case| (case.classname.as_ref().unwrap().as_str(), case.name.as_str()))
-            .collect();
-        assert_eq!(
-            cases,
-            [
-                ("digits::coverage", "lenet5_digits"),
-                ("digits::coverage::strict", "lenet5_strict"),
-                ("digits::coverage", "lenet5_regressed"),
-                ("digits::coverage", "broken_model"),
-                ("digits::coverage::strict::nested", "everything_fails_for_this_model"),
-            ]
-        );
-    }
-
-    #[test]
-    fn a_case_has_its_place_and_its_figures() {
-        let (text, report) = written(&[sample::threshold_failure()]);
-        let case = &report.test_suites[0].test_cases[0];
-        assert_eq!(&*case.extra["file"], "examples/digits/tests/coverage.rs");
-        assert_eq!(&*case.extra["line"], "19");
-        assert_eq!(case.time, Some(Duration::from_millis(835)));
-        assert!(text.contains("timestamp=\"2026-11-22T03:14:07"), "{text}");
-        assert_eq!(property(case, "criterion.kmnc(k=1000)"), "0.2541913043478261");
-        assert_eq!(property(case, "criterion.kmnc(k=1000).covered"), "58464/230000");
-        assert_eq!(property(case, "threshold.kmnc(k=1000)"), ">= 0.3");
-        assert_eq!(property(case, "passing_threshold.kmnc(k=1000)"), "0.254");
-        assert_eq!(property(case, "model.sha256").len(), 64);
-        assert_eq!(property(case, "data.shape"), "1 x 28 x 28");
-        assert_eq!(property(case, "device"), "cpu");
-        assert_eq!(property(case, "libtorch"), "2.13.0");
-        let TestCaseStatus::NonSuccess { kind, message, ty, description, .. } = &case.status else {
-            panic!("{:?}", case.status)
-        };
-        assert_eq!(*kind, NonSuccessKind::Failure);
-        assert_eq!(ty.as_deref(), Some("coverage.threshold"));
-        assert_eq!(message.as_deref(), Some("kmnc(k=1000) 0.254 < 0.300"));
-        for body in [description, &case.system_out] {
-            let body = body.as_ref().unwrap();
-            assert!(body.contains("largest threshold that would pass: >= 0.254"), "{body:?}");
-            assert!(body.contains("27,980 / 117,000") && !body.contains('\u{1b}'));
-        }
-    }
-
-    #[test]
-    fn the_type_says_what_failed() {
-        let kinds: Vec<(NonSuccessKind, String)> = written(&sample::all()).1.test_suites[0]
-            .test_cases
-            .iter()
-            .filter_map(|case| match &case.status {
-                TestCaseStatus::NonSuccess { kind, ty, .. } => Some((*kind, ty.as_deref().unwrap().to_string())),
-                _ => None,
-            })
-            .collect();
-        let expected = [
-            (NonSuccessKind::Failure, "coverage.threshold"),
-            (NonSuccessKind::Failure, "coverage.regression"),
-            (NonSuccessKind::Failure, "coverage.baseline"),
-            (NonSuccessKind::Error, "coverage.error"),
-            (NonSuccessKind::Failure, "coverage.threshold"),
-        ];
-        assert_eq!(kinds, expected.map(|(kind, id)| (kind, id.to_string())));
-    }
-
-    #[test]
-    fn hostile_text_stays_well_formed() {
-        let mut outcome = sample::everything_fails();
-        let hostile = "]]>&<\"'\u{1b}[31m\u{0}\u{fffe}\u{ffff}\r\n--層";
-        outcome.test.name = format!("a{hostile}::b{hostile}");
-        outcome.test.package = hostile.into();
-        outcome.body = Some(hostile.into());
-        outcome.measurement.as_mut().unwrap().model.path = hostile.into();
-        let (text, report) = written(&[outcome]);
-        let case = &report.test_suites[0].test_cases[0];
-        assert!(property(case, "model.path").starts_with("]]>&<\"'"));
-        assert!(text.chars().all(|character| character == '\n' || !(character.is_control() || character > '\u{fffd}')));
-    }
-
-    #[test]
-    fn no_test_at_all_is_an_empty_report() {
-        let (_, report) = written(&[]);
-        assert_eq!((report.tests, report.test_suites.len()), (0, 0));
-    }
-
-    #[test]
-    fn odd_durations_do_not_panic() {
-        let mut outcome = sample::passed();
-        for seconds in [f64::NAN, -1.0, f64::INFINITY, 1e300] {
-            outcome.seconds = seconds;
-            written(std::slice::from_ref(&outcome));
-        }
-    }
-}
+mod schema;
+#[cfg(test)]
+mod tests;

@@ -275,6 +275,12 @@ pub(crate) fn neurons(kind: NeuronKind) -> &'static str {
     }
 }
 
+/// How often a test ran, where that is more than once: `2 attempts`.
+pub fn attempts(outcome: &Outcome) -> Option<String> {
+    let attempts = outcome.attempts.filter(|attempts| *attempts > 1)?;
+    Some(text::counted(u64::from(attempts), "attempt", "attempts"))
+}
+
 /// How many tests passed, failed and could not run: `3 tests: 1 passed, 1 failed, 1 error`.
 pub fn counts(outcomes: &[Outcome]) -> String {
     let count = |status| outcomes.iter().filter(|outcome| outcome.status == status).count();

@@ -12,6 +12,7 @@ mod details;
 mod explanation;
 mod figure;
 pub mod file;
+pub mod format;
 pub mod fragment;
 pub mod html;
 pub mod inputs;
@@ -68,6 +69,9 @@ pub struct Outcome {
     /// Commands that a reader can copy; none where the runner does not know them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commands: Option<Commands>,
+    /// How often it ran, where that is more than once (retries); the last attempt is what stands here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
     /// Start, seconds since the Unix epoch.
     pub started: u64,
     /// Wall-clock seconds.

@@ -212,6 +212,7 @@ pub(crate) fn passed() -> Outcome {
             rerun: "cargo test -p digits --test coverage -- --exact lenet5_digits".into(),
             accept: None,
         }),
+        attempts: None,
         started: 1_795_317_247,
         seconds: 0.8345,
     }

@@ -163,7 +163,10 @@ fn badge(status: Status) -> (Ink, String) {
 
 fn headline(block: &mut Block, outcome: &Outcome) {
     let place = format!("{}:{}", outcome.test.file.display(), outcome.test.line);
-    let seconds = text::seconds(outcome.seconds);
+    let mut seconds = text::seconds(outcome.seconds);
+    if let Some(attempts) = message::attempts(outcome) {
+        seconds = format!("{seconds}, {attempts}");
+    }
     let name = text::line(&outcome.test.name);
     let taken = 10 + text::width(&seconds) + 4;
     let name = text::ellipsis(&name, (WIDTH - taken).min(60)).into_owned();

@@ -33,7 +33,7 @@ use crate::config::Config;
 use crate::declare::{Declaration, TestIdentity};
 use crate::gate::snapshot;
 use crate::measure::Measurement;
-use crate::report::{Outcome, Status};
+use crate::report::{Outcome, Status, junit};
 use crate::{Error, ErrorKind, Result, interrupt};
 
 use arguments::Invocation;
@@ -93,7 +93,7 @@ pub struct Reporters {
     /// The PDF; `None` in a build without it.
     pub pdf: Option<WriteReport>,
     /// JUnit XML.
-    pub junit: WriteReport,
+    pub junit: WriteJunit,
     /// JSON.
     pub json: WriteReport,
     /// HTML.
@@ -116,6 +116,9 @@ pub type Digest = fn(&[Outcome], &[(&str, &Path)], limit: usize) -> String;
 
 /// Writes a report on several tests.
 pub type WriteReport = fn(&[Outcome], &Path) -> Result<()>;
+
+/// Writes a JUnit report on several tests.
+pub type WriteJunit = fn(&[Outcome], &Path, &junit::Options) -> Result<()>;
 
 /// Runs the tests that the arguments (the program's name first) ask for. This is what `main!()` comes down to: the first
 /// thing in the process, before any thread, because it sets environment variables that `insta` reads.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{Config, ReportFile};
-use crate::report::{Outcome, file};
+use crate::report::{Outcome, file, junit};
 use crate::{Error, ErrorKind, Result};
 
 use super::places::Places;
@@ -15,12 +15,19 @@ use super::{Reporters, WriteReport, github};
 /// Finished runs whose fragments are kept, the newest; another run may still be going on in one of them.
 const KEPT_RUNS: usize = 4;
 
+/// What helps where files of the run cannot be written.
+const ROOM: &str =
+    "make room, or have cargo build elsewhere with CARGO_TARGET_DIR; the tests themselves are not touched";
+
 /// The reports of a run.
 pub(super) struct Reports {
     places: Places,
     reporters: Reporters,
     files: Vec<(&'static str, WriteReport, PathBuf)>,
     markdown: Option<PathBuf>,
+    /// Written after them, because it names them.
+    junit: Option<PathBuf>,
+    junit_strict: bool,
 }
 
 impl Reports {
@@ -29,13 +36,13 @@ impl Reports {
     pub fn open(reporters: Reporters, config: &Config, places: Places) -> Result<Self> {
         let table = &config.report;
         let beside = config.path.as_deref().and_then(Path::parent).unwrap_or(&places.root).to_path_buf();
-        let file = |wanted: &ReportFile, ending: &str| match wanted {
+        let place = |wanted: &ReportFile, ending: &str| match wanted {
             ReportFile::No => None,
             ReportFile::Default => Some(places.report(ending)),
             ReportFile::At(path) => Some(beside.join(path)),
         };
         let mut files: Vec<(&'static str, WriteReport, PathBuf)> = Vec::new();
-        match (reporters.pdf, file(&table.pdf, ".pdf")) {
+        match (reporters.pdf, place(&table.pdf, ".pdf")) {
             (Some(write), Some(path)) => files.push(("PDF", write, path)),
             (None, Some(_)) if matches!(table.pdf, ReportFile::At(_)) => {
                 let what = "`report.pdf` names a file, but this build has no PDF reports";
@@ -46,19 +53,21 @@ impl Reports {
         }
         // nextest writes a JUnit report of its own.
         let junit = if places.nextest && table.junit == ReportFile::Default { &ReportFile::No } else { &table.junit };
-        files.extend(file(junit, ".junit.xml").map(|path| ("JUnit", reporters.junit, path)));
-        files.extend(file(&table.json, ".json").map(|path| ("JSON", reporters.json, path)));
-        files.extend(file(&table.html, ".html").map(|path| ("HTML", reporters.html, path)));
-        let markdown = file(&table.markdown, ".md");
-        for path in files.iter().map(|(_, _, path)| path).chain(&markdown) {
+        let junit = place(junit, ".junit.xml");
+        files.extend(place(&table.json, ".json").map(|path| ("JSON", reporters.json, path)));
+        files.extend(place(&table.html, ".html").map(|path| ("HTML", reporters.html, path)));
+        let markdown = place(&table.markdown, ".md");
+        for path in files.iter().map(|(_, _, path)| path).chain(&junit).chain(&markdown) {
             let folder = path.parent().unwrap_or(Path::new("."));
             fs::create_dir_all(folder).map_err(|why| Error::io("create the folder of the report", path, why))?;
             if path.is_dir() {
                 return Err(Error::io("write the report", path, "it is a folder"));
             }
+            file::check(folder)?;
         }
-        fs::create_dir_all(&places.run).map_err(|why| Error::io("create", &places.run, why))?;
-        Ok(Self { places, reporters, files, markdown })
+        let failed = |why| Error::io("create", &places.run, why).with_help(ROOM);
+        fs::create_dir_all(&places.run).map_err(failed)?;
+        Ok(Self { places, reporters, files, markdown, junit, junit_strict: table.junit_strict })
     }
 
     /// Where this run writes.
@@ -69,14 +78,29 @@ impl Reports {
     /// Leaves the fragments of these tests and writes the reports of the whole run so far: each format's name with
     /// its file as a user would name it, and what went wrong.
     pub fn write(&self, outcomes: &[Outcome]) -> (Vec<(&'static str, PathBuf)>, Vec<Error>) {
-        let (all, _lock) = match self.merge(outcomes) {
-            Ok(merged) => merged,
-            Err(error) => return (Vec::new(), vec![error]),
-        };
         let (mut written, mut errors) = (Vec::new(), Vec::new());
+        let (all, _lock) = match self.merge(outcomes) {
+            Ok((all, lock)) => (all, Some(lock)),
+            // Of nextest this process knows one test, and a report of one would replace that of many.
+            Err(error) if self.places.nextest => return (written, vec![error]),
+            Err(error) => {
+                errors.push(error);
+                (outcomes.to_vec(), None)
+            }
+        };
         for (name, write, path) in &self.files {
             match write(&all, path) {
                 Ok(()) => written.push((*name, self.places.shown(path))),
+                Err(error) => errors.push(error),
+            }
+        }
+        if let Some(path) = &self.junit {
+            let readable = self.files.iter().filter(|(name, _, path)| {
+                ["HTML", "PDF"].contains(name) && written.iter().any(|(_, own)| *own == self.places.shown(path))
+            });
+            let attachments = readable.map(|(_, _, path)| path.clone()).collect();
+            match (self.reporters.junit)(&all, path, &junit::Options { strict: self.junit_strict, attachments }) {
+                Ok(()) => written.push(("JUnit", self.places.shown(path))),
                 Err(error) => errors.push(error),
             }
         }
@@ -90,7 +114,7 @@ impl Reports {
         }
         // Under nextest every process tells of its own tests.
         github::summarise(|limit| (self.reporters.markdown)(outcomes, &others, limit));
-        (written, errors)
+        (written, together(errors))
     }
 
     /// Leaves the fragments and reads those of the whole run. The lock is held until the caller has written the reports:
@@ -101,13 +125,34 @@ impl Reports {
         // Again, under the lock: another run may have tidied up meanwhile.
         fs::create_dir_all(&self.places.run).map_err(|why| Error::io("create", &self.places.run, why))?;
         for outcome in outcomes {
-            (self.reporters.write_fragment)(&self.places.run, outcome)?;
+            (self.reporters.write_fragment)(&self.places.run, outcome).map_err(|error| error.with_help(ROOM))?;
         }
         let all = (self.reporters.read_fragments)(&self.places.run)?;
         tidy(&runs, &self.places.run)?;
         sweep(self.places.stem.parent().unwrap_or(&runs));
         Ok((all, lock))
     }
+}
+
+/// Files that cannot be written for one reason, a full disk say, are one error.
+fn together(errors: Vec<Error>) -> Vec<Error> {
+    let mut kept: Vec<(Error, Vec<String>, String)> = Vec::new();
+    for error in errors {
+        let parts = error.what().strip_prefix("cannot write ").and_then(|rest| rest.rsplit_once(": "));
+        let (file, why) = parts.map_or((String::new(), String::new()), |(file, why)| (file.to_owned(), why.to_owned()));
+        match kept.iter_mut().find(|(_, _, own)| !why.is_empty() && *own == why) {
+            Some((_, files, _)) => files.push(file),
+            None => kept.push((error, vec![file], why)),
+        }
+    }
+    let one = |(error, files, why): (Error, Vec<String>, String)| match files.as_slice() {
+        [first @ .., last] if !first.is_empty() => {
+            let what = format!("cannot write {} and {last}: {why}", first.join(", "));
+            Error::new(error.kind(), what).with_help(ROOM)
+        }
+        _ => error,
+    };
+    kept.into_iter().map(one).collect()
 }
 
 /// Waits until no other process merges.
@@ -145,4 +190,24 @@ fn tidy(runs: &Path, current: &Path) -> Result<()> {
         fs::remove_dir_all(&folder).map_err(|why| Error::io("remove", &folder, why))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_reason_is_one_error() {
+        let full =
+            |path: &str| Error::io("write", Path::new(path), "No space left on device").with_help("as the writer says");
+        let other = Error::io("write", Path::new("/d"), "it is a folder");
+        let said = |errors| together(errors).into_iter().map(|error| error.what().to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            said(vec![full("/a"), other, full("/b"), full("/c: x")]),
+            ["cannot write /a, /b and /c: x: No space left on device", "cannot write /d: it is a folder"]
+        );
+        assert_eq!(together(vec![full("/a")]), [full("/a")]);
+        let broken = || Error::new(ErrorKind::Io, "cannot make the PDF report: why");
+        assert_eq!(together(vec![broken(), broken()]).len(), 2);
+    }
 }

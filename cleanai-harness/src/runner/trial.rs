@@ -28,6 +28,7 @@ pub(super) fn run(test: &Test, declared: &Result<(usize, Declaration)>, measure:
         body: None,
         error: None,
         commands: None,
+        attempts: None,
         started,
         seconds: 0.0,
     };

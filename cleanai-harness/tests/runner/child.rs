@@ -13,7 +13,7 @@ use cleanai_harness::declare::{
     NeuronKind, NonFinite, OnBadInput, OnImprovement, Requirement, Selector, TestIdentity,
 };
 use cleanai_harness::measure::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
-use cleanai_harness::report::{Outcome, Status, fragment};
+use cleanai_harness::report::{Outcome, Status, file, fragment};
 use cleanai_harness::runner::{self, Body, Parts, Reporters, Test};
 use cleanai_harness::{Error, ErrorKind, Result, interrupt};
 
@@ -261,7 +261,7 @@ const REPORTERS: Reporters = Reporters {
         format!("SUMMARY {} tests\n{}\n", outcomes.len(), files.join("\n"))
     },
     pdf: None,
-    junit: |outcomes, path| write(outcomes, path),
+    junit: |outcomes, path, _| write(outcomes, path),
     json: |outcomes, path| {
         if std::env::var_os("RUNNER_TEST_BREAK_REPORT").is_some() {
             return Err(Error::io("write", path, "no space left"));
@@ -285,5 +285,5 @@ const REPORTERS: Reporters = Reporters {
 
 fn write(outcomes: &[Outcome], path: &Path) -> Result<()> {
     let text = serde_json::to_string_pretty(outcomes).expect("outcomes are JSON");
-    fs::write(path, text).map_err(|why| Error::io("write", path, why))
+    file::write(path, text.as_bytes())
 }

@@ -32,7 +32,7 @@ pub const TESTS: &[(&str, fn())] = &[
 ];
 
 /// Passes without a baseline.
-fn good() -> Scenario {
+pub fn good() -> Scenario {
     let figures = [("nc".to_owned(), Some(0.5))].into();
     Scenario { figures, at_least: 0.4, no_baseline: true, ..Scenario::default() }
 }

@@ -4,6 +4,7 @@
 mod baseline;
 mod child;
 mod command_line;
+mod disk;
 mod sandbox;
 
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ fn main() -> ExitCode {
     if let Some(scenario) = std::env::var_os(child::SCENARIO) {
         return child::main(&scenario.to_string_lossy());
     }
-    let tests = baseline::TESTS.iter().chain(command_line::TESTS);
+    let tests = baseline::TESTS.iter().chain(command_line::TESTS).chain(disk::TESTS);
     let trials = tests.map(|(name, test)| {
         Trial::test(*name, || {
             test();

@@ -46,7 +46,7 @@ enum Command {
     Augment(augment::Augment),
     /// Checks a `cleanai.toml`, or prints what may stand in it.
     Config(config::Config),
-    /// Writes a PDF on a model and inputs drawn from a data set, without a test.
+    /// Puts the outcomes of test runs into one report; or writes a PDF on a model and inputs drawn from a data set.
     Report(report::Report),
     /// Shows and removes what is kept of earlier runs.
     Cache(cache::Cache),
@@ -57,9 +57,9 @@ fn main() -> ExitCode {
     let command = Arguments::parse().command;
     interrupt::listen();
     progress::show();
-    let done = cleanai_harness::cache::Settings::of_environment().and_then(|_| run(&command));
+    let done = cleanai_harness::cache::Settings::of_environment().and_then(|_| command.run());
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
             anstream::eprintln!("{red}error{red:#}: {error}");
@@ -68,17 +68,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> Result<()> {
-    match command {
-        Command::Inspect(inspect) => inspect.run(),
-        Command::Measure(measure) => measure.run(),
-        Command::Explain(explain) => explain.run(),
-        Command::Select(select) => select.run(),
-        Command::Monitor(monitor) => monitor.run(),
-        Command::Augment(augment) => augment.run(),
-        Command::Config(config) => config.run(),
-        Command::Report(report) => report.run(),
-        Command::Cache(cache) => cache.run(),
+impl Command {
+    /// The exit code of a command that did what it was asked.
+    fn run(self) -> Result<ExitCode> {
+        let done = match self {
+            // Tells of tests, as a test binary does.
+            Command::Report(report) => return report.run(),
+            Command::Inspect(inspect) => inspect.run(),
+            Command::Measure(measure) => measure.run(),
+            Command::Explain(explain) => explain.run(),
+            Command::Select(select) => select.run(),
+            Command::Monitor(monitor) => monitor.run(),
+            Command::Augment(augment) => augment.run(),
+            Command::Config(config) => config.run(),
+            Command::Cache(cache) => cache.run(),
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 

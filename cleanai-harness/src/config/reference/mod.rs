@@ -14,7 +14,7 @@ mod variables;
 
 pub use page::page;
 pub use schema::schema;
-pub(crate) use tables::{AXIS, BASELINE, DATA, DEFAULTS, INPUT, MODELS, REPORT, SECTIONS, TESTS};
+pub(crate) use tables::{AXIS, BASELINE, DATA, DEFAULTS, INPUT, JUNIT, MODELS, REPORT, SECTIONS, TESTS};
 pub(crate) use variables::{PREFIX, Read, VARIABLES, names_of_variables};
 
 use crate::synthesis::parameters::Within;

@@ -296,6 +296,24 @@ pub(crate) static BASELINE: &[Key] = &[
 
 const FILE: Kind = Kind::Either(&[Kind::Flag, Kind::Path]);
 
+/// `junit = {...}` in `[report]`
+pub(crate) static JUNIT: &[Key] = &[
+    Key::new(
+        "path",
+        Kind::Path,
+        Value("\"target/cleanai/<package>/<test target>.junit.xml\""),
+        "\"reports/coverage.junit.xml\"",
+        "Where it is written.",
+    ),
+    Key::new(
+        "strict",
+        Kind::Flag,
+        Value("false"),
+        "true",
+        "Whether it holds only what Jenkins' schema for JUnit files knows: no file and line of a test, no properties of one.",
+    ),
+];
+
 /// `[report]`
 pub(crate) static REPORT: &[Key] = &[
     Key::new(
@@ -308,9 +326,9 @@ pub(crate) static REPORT: &[Key] = &[
     .or_variable("CLEANAI_REPORT_PDF"),
     Key::new(
         "junit",
-        FILE,
+        Kind::Either(&[Kind::Flag, Kind::Path, Kind::Table(JUNIT)]),
         Value("true"),
-        "false",
+        "{ path = \"reports/coverage.junit.xml\", strict = true }",
         "The JUnit XML, likewise with `.junit.xml`. Under nextest `true` writes none, because nextest writes its own.",
     )
     .or_variable("CLEANAI_REPORT_JUNIT"),

@@ -230,3 +230,22 @@ fn unused_tests_are_told_with_their_likeness() {
     let config = parse("[tests.lenet]\n[tests.'deep::lenet']\n[tests.lenett]\n[tests.other]\n").expect("a good file");
     assert_eq!(config.unused_tests(&["lenet", "deep::lenet"]), [("lenett", Some("lenet")), ("other", None)]);
 }
+
+#[test]
+fn junit_may_be_strict() {
+    let report = |text: &str| parse(text).expect("a sound file").report;
+    let strict = report("[report]\njunit = { path = 'a/junit.xml', strict = true }");
+    assert_eq!((strict.junit, strict.junit_strict), (ReportFile::At("/p/a/junit.xml".into()), true));
+    let strict = report("[report.junit]\nstrict = true");
+    assert_eq!((strict.junit, strict.junit_strict), (ReportFile::Default, true));
+    assert!(!report("[report]\njunit = 'a.xml'").junit_strict && !report("").junit_strict);
+    for (text, what) in [
+        ("[report]\njunit = { strict = 1 }", "`strict` in `junit` in [report]"),
+        ("[report]\njunit = { strickt = true }", "unknown key `strickt`"),
+        ("[report]\njunit = { path = '' }", "is empty"),
+        ("[report]\njunit = 3", "`junit` in [report] must be true, false or a path"),
+    ] {
+        let error = parse(text).expect_err(text);
+        assert!(error.what().contains(what), "{error}");
+    }
+}

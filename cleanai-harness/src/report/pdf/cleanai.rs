@@ -1,11 +1,10 @@
 //! The report in the style of the CleanAI library: for a test, below its requirements, and as a document of its own.
 
-use printpdf::PdfDocument;
-
 use super::content::heading;
+use super::facts::group;
 use super::font::Face;
-use super::layout::{Align, BLACK, BODY, Canvas, GREY, LEFT, NOTE, Pen, RIGHT, STRONG, pen};
-use super::section::{MONO, group};
+use super::layout::{Align, BLACK, BODY, Canvas, GREY, LEFT, MONO, NOTE, Pen, RIGHT, STRONG, pen};
+use super::pages::Pages;
 use super::table::{Cell, Column, head_height};
 use crate::Result;
 use crate::report::cleanai::{Analysis, Draw, Section, Sources};
@@ -15,7 +14,7 @@ use crate::report::{date, text};
 pub(super) const TITLE: &str = "CleanAI Analysis Report";
 
 /// The whole document.
-pub(super) fn document(analysis: &Analysis, date: u64) -> Result<PdfDocument> {
+pub(super) fn document(analysis: &Analysis, date: u64) -> Result<Pages> {
     let mut canvas = Canvas::new()?;
     let y = canvas.y();
     canvas.text(LEFT, y + 8.0, Align::Left, RIGHT - LEFT, pen(Face::Bold, 23.0, BLACK), TITLE);
@@ -48,6 +47,8 @@ pub(super) fn sections(canvas: &mut Canvas, sources: &Sources<'_>, outlined: boo
         canvas.ensure(24.0 + text_height + 6.0 + head_height(section.rows.len()));
         if outlined {
             canvas.section(&section.title);
+        } else {
+            canvas.part(&section.title);
         }
         heading(canvas, &section.title, 0.0);
         canvas.paragraph(LEFT, RIGHT, BODY, &section.text);

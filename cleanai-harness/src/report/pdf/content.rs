@@ -1,29 +1,32 @@
-//! What the report says, in which order: overview, tests, notes.
+//! What the report says, in which order: cover, contents, tests, notes.
 
-use printpdf::PdfDocument;
-
+use super::cover;
 use super::font::Face;
-use super::layout::{
-    AMBER, Align, BLACK, BLUE, Canvas, GREEN, GREY, Ink, LEFT, NOTE, RED, RIGHT, SHADE, STRONG, WHITE, pen,
-};
-use super::section;
-use super::table::{Cell, Column};
+use super::layout::{AMBER, Align, BLUE, Canvas, GREEN, GREY, Ink, LEFT, RED, RIGHT, WHITE, pen};
+use super::origin::Origin;
+use super::pages::Pages;
+use super::{Moment, section};
 use crate::Result;
-use crate::report::{Outcome, Status, date, message, text};
+use crate::report::{Outcome, Status, date, message};
 
 /// The report's title.
 pub(super) const TITLE: &str = "CleanAI coverage report";
 
 /// The whole report.
-pub(super) fn document(outcomes: &[Outcome], date: Option<u64>) -> Result<PdfDocument> {
+pub(super) fn document(outcomes: &[Outcome], moment: Moment, origin: &Origin) -> Result<Pages> {
     let mut canvas = Canvas::new()?;
-    overview(&mut canvas, outcomes, date);
-    for outcome in outcomes {
-        section::section(&mut canvas, outcome);
+    cover::cover(&mut canvas, outcomes, moment, origin);
+    if !outcomes.is_empty() {
+        let mut starts = Vec::new();
+        for outcome in outcomes {
+            starts.push(canvas.sections.len());
+            section::section(&mut canvas, outcome, !moment.fixed);
+        }
+        notes(&mut canvas);
+        cover::contents(&mut canvas, outcomes, &starts);
     }
-    notes(&mut canvas);
     let mut foot = concat!("CleanAI ", env!("CARGO_PKG_VERSION")).to_string();
-    if let Some(date) = date {
+    if let Some(date) = moment.seconds {
         foot = format!("{foot}  ·  {}", date::readable(date));
     }
     Ok(canvas.finish(TITLE, &foot))
@@ -47,89 +50,19 @@ pub(super) fn badge(canvas: &mut Canvas, top: f32, height: f32, size: f32, statu
     width
 }
 
-fn overview(canvas: &mut Canvas, outcomes: &[Outcome], date: Option<u64>) {
-    let overall = message::overall(outcomes);
-    let top = canvas.y();
-    let width = badge(canvas, top - 14.0, 28.0, 15.0, overall);
-    let limit = RIGHT - LEFT - width - 12.0;
-    canvas.text(LEFT, top + 8.0, Align::Left, limit, pen(Face::Bold, 23.0, BLACK), TITLE);
-    canvas.space(28.0);
-    let mut packages: Vec<&str> = outcomes.iter().map(|outcome| outcome.test.package.as_str()).collect();
-    packages.dedup();
-    let mut line = packages.join(", ");
-    if let Some(date) = date {
-        line = if line.is_empty() { date::readable(date) } else { format!("{line}  ·  {}", date::readable(date)) };
-    }
-    let y = canvas.y();
-    canvas.text(LEFT, y, Align::Left, RIGHT - LEFT, pen(Face::Regular, 10.0, GREY), &line);
-    canvas.space(20.0);
-    tiles(canvas, outcomes);
-    canvas.space(26.0);
-    heading(canvas, "Tests", 40.0);
-    if outcomes.is_empty() {
-        canvas.paragraph(LEFT, RIGHT, NOTE, "No coverage test ran.");
-        return;
-    }
-    let columns =
-        [Column::left("TEST", 176.0), Column::rest("WHY"), Column::left("VERDICT", 44.0), Column::right("PAGE", 26.0)];
-    let rows: Vec<Vec<Cell>> = outcomes
-        .iter()
-        .map(|outcome| {
-            let reasons = message::reasons(outcome);
-            let why = match reasons.as_slice() {
-                [] => String::new(),
-                [one] => one.message.clone(),
-                [first, rest @ ..] => format!("{} (and {} more)", first.message, rest.len()),
-            };
-            vec![
-                Cell::with(STRONG, &outcome.test.name),
-                Cell::with(NOTE, why),
-                Cell::with(pen(Face::Bold, 8.5, status_ink(outcome.status)), message::status_word(outcome.status)),
-                Cell::text(""),
-            ]
-        })
-        .collect();
-    canvas.table(&columns, &rows, Some);
-    canvas.space(12.0);
-}
-
-/// Four figures in a row.
-fn tiles(canvas: &mut Canvas, outcomes: &[Outcome]) {
-    const GAP: f32 = 12.0;
-    const HEIGHT: f32 = 52.0;
-    let count = |status| outcomes.iter().filter(|outcome| outcome.status == status).count();
-    let tiles = [
-        ("tests", outcomes.len(), BLACK),
-        ("passed", count(Status::Passed), GREEN),
-        ("failed", count(Status::Failed), RED),
-        ("not measured", count(Status::Error), AMBER),
-    ];
-    let width = (RIGHT - LEFT - GAP * 3.0) / 4.0;
-    let top = canvas.y();
-    for (index, (label, number, ink)) in tiles.into_iter().enumerate() {
-        let x = LEFT + index as f32 * (width + GAP);
-        let ink = if number == 0 { GREY } else { ink };
-        canvas.fill(x, top, width, HEIGHT, SHADE);
-        canvas.fill(x, top, 2.5, HEIGHT, ink);
-        canvas.text(
-            x + 13.0,
-            top + 25.0,
-            Align::Left,
-            width - 16.0,
-            pen(Face::Bold, 18.0, ink),
-            &text::grouped(number as u64),
-        );
-        canvas.text(x + 13.0, top + 40.0, Align::Left, width - 16.0, NOTE, label);
-    }
-    canvas.space(HEIGHT);
-}
-
 /// A heading that stays with at least `follows` points of what it is the heading of.
 pub(super) fn heading(canvas: &mut Canvas, title: &str, follows: f32) {
     canvas.ensure(24.0 + follows);
     let y = canvas.y();
     canvas.text(LEFT, y + 10.0, Align::Left, RIGHT - LEFT, pen(Face::Bold, 11.0, BLUE), title);
     canvas.space(20.0);
+}
+
+/// The heading of a part that contents and outline lead to.
+pub(super) fn part(canvas: &mut Canvas, title: &str, follows: f32) {
+    canvas.ensure(24.0 + follows);
+    canvas.part(title);
+    heading(canvas, title, follows);
 }
 
 fn notes(canvas: &mut Canvas) {

@@ -1,8 +1,8 @@
-//! The three built-in fonts: what they can write and how wide it is.
+//! The three fonts, which every report has embedded: what they can write and how wide it is.
 
 use std::collections::HashMap;
 
-use printpdf::BuiltinFont;
+use printpdf::{FontId, ParsedFont, PdfFont};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -20,45 +20,73 @@ pub(super) enum Face {
 impl Face {
     const ALL: [Self; 3] = [Self::Regular, Self::Bold, Self::Mono];
 
-    /// The font as PDF names it.
-    pub(super) fn builtin(self) -> BuiltinFont {
+    /// Name and bytes of the font. The letters before the plus say that it is a subset, as PDF wants it.
+    fn font(self) -> (&'static str, &'static [u8]) {
         match self {
-            Self::Regular => BuiltinFont::Helvetica,
-            Self::Bold => BuiltinFont::HelveticaBold,
-            Self::Mono => BuiltinFont::Courier,
+            Self::Regular => ("CLEANR+Arimo-Regular", include_bytes!("fonts/Arimo-Regular.ttf")),
+            Self::Bold => ("CLEANB+Arimo-Bold", include_bytes!("fonts/Arimo-Bold.ttf")),
+            Self::Mono => ("CLEANM+Cousine-Regular", include_bytes!("fonts/Cousine-Regular.ttf")),
         }
+    }
+
+    /// What the document knows the font by. An id of our own: those of the library differ from call to call.
+    pub(super) fn id(self) -> FontId {
+        FontId(["Regular", "Bold", "Mono"][self as usize].to_string())
     }
 }
 
-/// Widths of every character the fonts have, in ems.
+/// The fonts, and the widths of the characters that all of them have, in ems.
 pub(super) struct Fonts {
+    parsed: [(Face, ParsedFont); 3],
     widths: [HashMap<char, f32>; 3],
 }
 
 impl Fonts {
     /// Reads the widths out of the fonts' own tables.
     pub(super) fn new() -> Result<Self> {
-        let mut widths = Face::ALL.map(|_| HashMap::new());
-        for (face, widths) in Face::ALL.into_iter().zip(&mut widths) {
-            let font = face.builtin();
-            let parsed = font.get_parsed_font().ok_or_else(|| {
-                Error::new(ErrorKind::Io, format!("the built-in PDF font {font:?} cannot be read"))
-                    .with_help("turn the PDF report off and report this as a bug of CleanAI")
-            })?;
-            let em = f32::from(parsed.pdf_font_metrics.units_per_em);
-            for character in (' '..='~').chain('\u{a0}'..='ÿ').chain(TYPOGRAPHIC) {
-                let glyph = parsed.lookup_glyph_index(character.into());
-                let width = glyph.and_then(|glyph| parsed.get_glyph_width(glyph)).filter(|width| *width > 0);
-                // A character without a glyph is as wide as the widest letters, so that nothing overlaps.
-                widths.insert(character, width.map_or(1.0, |width| f32::from(width) / em));
-            }
-            // The tables leave out the space, which draws nothing; its width is that of Adobe's metrics.
-            widths.insert(' ', if face == Face::Mono { 0.6 } else { 0.278 });
-        }
-        Ok(Self { widths })
+        let [regular, bold, mono] = Face::ALL.map(parse);
+        let parsed = [(Face::Regular, regular?), (Face::Bold, bold?), (Face::Mono, mono?)];
+        let has = |code: &u32| parsed.iter().all(|(_, font)| font.codepoint_to_glyph.contains_key(code));
+        let common: Vec<u32> = parsed[0].1.codepoint_to_glyph.keys().copied().filter(has).collect();
+        let widths = [0, 1, 2].map(|face: usize| {
+            let font = &parsed[face].1;
+            let em = f32::from(font.units_per_em);
+            let width = |code: u32| {
+                let glyph = font.lookup_glyph_index(code)?;
+                Some((char::from_u32(code)?, f32::from(font.get_glyph_width(glyph)?) / em))
+            };
+            common.iter().filter_map(|code| width(*code)).collect()
+        });
+        Ok(Self { parsed, widths })
     }
 
-    /// Width in points of a text that went through [`encode`].
+    /// The fonts as a document holds them.
+    pub(super) fn embedded(self) -> impl Iterator<Item = (FontId, PdfFont)> {
+        self.parsed.into_iter().map(|(face, font)| (face.id(), PdfFont::new(font)))
+    }
+
+    /// The text in characters that the fonts have, and whether anything had to be written as `\u{...}`.
+    ///
+    /// Anything else would show as an empty box, so that two layers could look the same. Control characters become spaces.
+    pub(super) fn encode(&self, text: &str) -> (String, bool) {
+        let mut encoded = String::with_capacity(text.len());
+        let mut replaced = false;
+        for character in text.chars() {
+            match character {
+                '\u{ad}' | '\u{2010}' | '\u{2011}' => encoded.push('-'),
+                '\u{a0}' => encoded.push(' '),
+                _ if character.is_control() => encoded.push(' '),
+                _ if self.widths[0].contains_key(&character) => encoded.push(character),
+                _ => {
+                    replaced = true;
+                    encoded.extend(character.escape_unicode());
+                }
+            }
+        }
+        (encoded, replaced)
+    }
+
+    /// Width in points of a text that went through [`Fonts::encode`].
     pub(super) fn width(&self, face: Face, size: f32, text: &str) -> f32 {
         let widths = &self.widths[face as usize];
         text.chars().map(|character| widths.get(&character).copied().unwrap_or(1.0)).sum::<f32>() * size
@@ -130,36 +158,14 @@ impl Fonts {
     }
 }
 
-/// Characters of WinAnsi outside Latin-1 that we keep.
-const TYPOGRAPHIC: [char; 12] = ['…', '–', '—', '‘', '’', '“', '”', '•', '€', '™', '†', '‰'];
-
-/// The text in characters the fonts have, and whether anything had to be written as `\u{...}`.
-///
-/// The built-in fonts know WinAnsi only, and anything else would silently become `?`, so that two layers could look the
-/// same. Common signs get their ASCII spelling (`>=`), control characters become spaces.
-pub(super) fn encode(text: &str) -> (String, bool) {
-    let mut encoded = String::with_capacity(text.len());
-    let mut replaced = false;
-    for character in text.chars() {
-        match character {
-            ' '..='~' => encoded.push(character),
-            '\u{ad}' => encoded.push('-'),
-            '\u{a0}' => encoded.push(' '),
-            '\u{a1}'..='ÿ' => encoded.push(character),
-            _ if TYPOGRAPHIC.contains(&character) => encoded.push(character),
-            '≥' => encoded.push_str(">="),
-            '≤' => encoded.push_str("<="),
-            '≠' => encoded.push_str("!="),
-            '→' => encoded.push_str("->"),
-            '−' | '‐' | '‑' => encoded.push('-'),
-            _ if character.is_control() => encoded.push(' '),
-            _ => {
-                replaced = true;
-                encoded.extend(character.escape_unicode());
-            }
-        }
-    }
-    (encoded, replaced)
+fn parse(face: Face) -> Result<ParsedFont> {
+    let (name, bytes) = face.font();
+    let mut parsed = ParsedFont::from_bytes(bytes, 0, &mut Vec::new()).ok_or_else(|| {
+        Error::new(ErrorKind::Io, format!("the font {name} of the PDF report cannot be read"))
+            .with_help("turn the PDF report off and report this as a bug of CleanAI")
+    })?;
+    parsed.font_name = Some(name.to_string());
+    Ok(parsed)
 }
 
 #[cfg(test)]
@@ -173,7 +179,7 @@ mod tests {
             let width = fonts.width(face, 1000.0, text);
             assert!((width - thousandths).abs() < 1.0, "{text}: {width}, not {thousandths}");
         };
-        // Adobe's metrics of Helvetica, Helvetica-Bold and Courier.
+        // Those of Helvetica, Helvetica-Bold and Courier, in Adobe's metrics.
         close(Face::Regular, "A", 667.0);
         close(Face::Regular, " ", 278.0);
         close(Face::Regular, "i", 222.0);
@@ -184,7 +190,8 @@ mod tests {
 
     #[test]
     fn what_the_fonts_lack_is_spelt_out() {
-        assert_eq!(encode("kmnc ≥ 0.5 é…"), ("kmnc >= 0.5 é…".into(), false));
+        let encode = |text: &str| Fonts::new().unwrap().encode(text);
+        assert_eq!(encode("kmnc ≥ 0.5 é… Δ → Я"), ("kmnc ≥ 0.5 é… Δ → Я".into(), false));
         assert_eq!(encode("層1\t\u{1b}"), ("\\u{5c64}1  ".into(), true));
         assert_ne!(encode("層").0, encode("層層").0);
     }

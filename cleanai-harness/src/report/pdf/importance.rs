@@ -6,9 +6,8 @@ use serde_json::Value;
 use super::content::heading;
 use super::font::Face;
 use super::layout::{
-    AMBER, Align, BLUE, BODY, Canvas, GREEN, HAIRLINE, Ink, LEFT, NOTE, Pen, RED, RIGHT, TEAL, VIOLET, pen,
+    AMBER, Align, BLUE, BODY, Canvas, GREEN, HAIRLINE, Ink, LEFT, MONO, NOTE, Pen, RED, RIGHT, TEAL, VIOLET, pen,
 };
-use super::section::MONO;
 use super::table::{Cell, Column, head_height};
 use crate::importance::Picture;
 use crate::measure::CriterionResult;

@@ -2,17 +2,17 @@
 
 use image::RgbImage;
 use printpdf::{
-    Actions, BorderArray, Color, ColorArray, Destination, HighlightingMode, LinkAnnotation, Mm, Op, PageAnnotId,
-    PageAnnotation, PaintMode, PdfDocument, PdfFontHandle, PdfPage, Point, Pt, RawImage, RawImageData, RawImageFormat,
-    Rect, Rgb, TextItem, WindingOrder, XObject, XObjectId, XObjectTransform,
+    Color, Line, LinePoint, Op, PaintMode, PdfFontHandle, Point, Pt, Rect, Rgb, TextItem, WindingOrder,
+    XObjectTransform,
 };
 
-use super::font::{Face, Fonts, encode};
+use super::font::{Face, Fonts};
+use super::pages::image_id;
 use crate::Result;
 
 /// A4 in points.
-const WIDTH: f32 = 595.276;
-const HEIGHT: f32 = 841.89;
+pub(super) const WIDTH: f32 = 595.276;
+pub(super) const HEIGHT: f32 = 841.89;
 /// The left edge of everything.
 pub(super) const LEFT: f32 = 48.0;
 /// The right edge of everything.
@@ -64,6 +64,9 @@ pub(super) const NOTE: Pen = pen(Face::Regular, 8.5, GREY);
 /// What stands out.
 pub(super) const STRONG: Pen = pen(Face::Bold, 8.5, BLACK);
 
+/// Hashes, commands and source.
+pub(super) const MONO: Pen = pen(Face::Mono, 7.5, BLACK);
+
 /// Where a text hangs on its x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Align {
@@ -72,31 +75,39 @@ pub(super) enum Align {
     Centre,
 }
 
-struct Sheet {
-    ops: Vec<Op>,
+pub(super) struct Sheet {
+    pub(super) ops: Vec<Op>,
     /// What the running head says.
-    section: String,
+    pub(super) section: String,
+}
+
+/// A part of the report that the contents and the outline lead to.
+#[derive(Debug, Clone)]
+pub(super) struct Section {
+    pub(super) name: String,
+    pub(super) sheet: usize,
+    /// Whether it belongs to the section before it that does not.
+    pub(super) is_part: bool,
 }
 
 /// A reference on one sheet to a section, whose page is known at the end.
-struct Reference {
-    sheet: usize,
-    section: usize,
-    top: f32,
-    bottom: f32,
-    baseline: f32,
+pub(super) struct Reference {
+    pub(super) sheet: usize,
+    pub(super) section: usize,
+    pub(super) top: f32,
+    pub(super) bottom: f32,
+    pub(super) baseline: f32,
 }
 
 /// The sheets drawn so far and the place where the next thing goes.
 pub(super) struct Canvas {
-    fonts: Fonts,
-    sheets: Vec<Sheet>,
+    pub(super) fonts: Fonts,
+    pub(super) sheets: Vec<Sheet>,
     /// Distance of the cursor from the top of the sheet.
     y: f32,
-    /// Name and sheet of each section.
-    sections: Vec<(String, usize)>,
-    references: Vec<Reference>,
-    images: Vec<RgbImage>,
+    pub(super) sections: Vec<Section>,
+    pub(super) references: Vec<Reference>,
+    pub(super) images: Vec<RgbImage>,
     replaced: bool,
 }
 
@@ -141,18 +152,25 @@ impl Canvas {
 
     /// Starts a new sheet.
     pub(super) fn new_page(&mut self) {
-        let section = self.sections.last().map(|(name, _)| name.clone()).unwrap_or_default();
+        let own = self.sections.iter().rev().find(|section| !section.is_part);
+        let section = own.map(|section| section.name.clone()).unwrap_or_default();
         self.sheets.push(Sheet { ops: Vec::new(), section });
         self.y = TOP;
     }
 
-    /// Starts a section at the cursor: later sheets name it in their running head, the outline leads to it.
+    /// Starts a section at the cursor: later sheets name it in their running head, contents and outline lead to it.
     pub(super) fn section(&mut self, name: &str) {
         let sheet = self.sheets.len() - 1;
-        self.sections.push((name.to_string(), sheet));
+        self.sections.push(Section { name: name.to_string(), sheet, is_part: false });
         if self.y <= TOP {
             self.sheets[sheet].section = name.to_string();
         }
+    }
+
+    /// Starts a part of the section at the cursor; call it once there is room for what follows.
+    pub(super) fn part(&mut self, name: &str) {
+        let sheet = self.sheets.len() - 1;
+        self.sections.push(Section { name: name.to_string(), sheet, is_part: true });
     }
 
     /// Whether some character had to be written as `\u{...}`.
@@ -162,12 +180,12 @@ impl Canvas {
 
     /// Width of a text in points.
     pub(super) fn width(&self, pen: Pen, text: &str) -> f32 {
-        self.fonts.width(pen.face, pen.size, &encode(text).0)
+        self.fonts.width(pen.face, pen.size, &self.fonts.encode(text).0)
     }
 
     /// One line at this baseline, hanging on `x`, cut in the middle to `limit` points.
     pub(super) fn text(&mut self, x: f32, baseline: f32, align: Align, limit: f32, pen: Pen, text: &str) {
-        let (text, replaced) = encode(text);
+        let (text, replaced) = self.fonts.encode(text);
         self.replaced |= replaced;
         let text = self.fonts.ellipsis(pen.face, pen.size, &text, limit);
         if text.trim().is_empty() {
@@ -187,20 +205,21 @@ impl Canvas {
     pub(super) fn paragraph(&mut self, left: f32, right: f32, pen: Pen, text: &str) {
         let height = line_height(pen);
         for line in crate::report::text::lines(text) {
-            for line in self.fonts.wrap(pen.face, pen.size, &encode(&line).0, right - left) {
+            for line in self.fonts.wrap(pen.face, pen.size, &self.fonts.encode(&line).0, right - left) {
                 self.ensure(height);
                 self.text(left, self.y + pen.size, Align::Left, right - left, pen, &line);
                 self.y += height;
             }
-            self.replaced |= encode(&line).1;
+            self.replaced |= self.fonts.encode(&line).1;
         }
     }
 
     /// How high [`Canvas::paragraph`] is.
     pub(super) fn height(&self, left: f32, right: f32, pen: Pen, text: &str) -> f32 {
         let lines = crate::report::text::lines(text);
-        let count: usize =
-            lines.map(|line| self.fonts.wrap(pen.face, pen.size, &encode(&line).0, right - left).len()).sum();
+        let count: usize = lines
+            .map(|line| self.fonts.wrap(pen.face, pen.size, &self.fonts.encode(&line).0, right - left).len())
+            .sum();
         count as f32 * line_height(pen)
     }
 
@@ -211,6 +230,18 @@ impl Canvas {
         }
         let sheet = self.sheets.len() - 1;
         self.sheets[sheet].ops.extend(filled(x, top, width, height, ink));
+    }
+
+    /// A line through these points, each measured from the left and the top of the sheet.
+    pub(super) fn line(&mut self, points: &[(f32, f32)], thickness: f32, ink: Ink) {
+        let point = |&(x, y): &(f32, f32)| LinePoint { p: Point { x: Pt(x), y: Pt(HEIGHT - y) }, bezier: false };
+        let line = Line { points: points.iter().map(point).collect(), is_closed: false };
+        let sheet = self.sheets.len() - 1;
+        self.sheets[sheet].ops.extend([
+            Op::SetOutlineColor { col: ink.color() },
+            Op::SetOutlineThickness { pt: Pt(thickness) },
+            Op::DrawLine { line },
+        ]);
     }
 
     /// A rule across the page at the cursor.
@@ -247,69 +278,6 @@ impl Canvas {
     pub(super) fn reference(&mut self, section: usize, top: f32, bottom: f32, baseline: f32) {
         self.references.push(Reference { sheet: self.sheets.len() - 1, section, top, bottom, baseline });
     }
-
-    /// The document, with running heads and feet.
-    pub(super) fn finish(mut self, title: &str, foot: &str) -> PdfDocument {
-        for reference in std::mem::take(&mut self.references) {
-            let Some((_, page)) = self.sections.get(reference.section) else { continue };
-            let number = (page + 1).to_string();
-            let width = self.fonts.width(NOTE.face, NOTE.size, &number);
-            let ops = &mut self.sheets[reference.sheet].ops;
-            show(ops, RIGHT - width, reference.baseline, NOTE, number);
-            ops.push(link(reference.top, reference.bottom, page + 1));
-        }
-        let pages = self.sheets.len();
-        for number in 0..pages {
-            let section = std::mem::take(&mut self.sheets[number].section);
-            self.frame(number, pages, title, &section, foot);
-        }
-        let mut document = PdfDocument::new(title);
-        for (number, (name, sheet)) in self.sections.iter().enumerate() {
-            // Ids of our own: those of the library differ from call to call.
-            let id = PageAnnotId(format!("{number:08}"));
-            document.bookmarks.map.insert(id, PageAnnotation { name: name.clone(), page: sheet + 1 });
-        }
-        for (number, pixels) in self.images.into_iter().enumerate() {
-            let image = RawImage {
-                width: pixels.width() as usize,
-                height: pixels.height() as usize,
-                pixels: RawImageData::U8(pixels.into_raw()),
-                data_format: RawImageFormat::RGB8,
-                tag: Vec::new(),
-            };
-            document.resources.xobjects.map.insert(image_id(number), XObject::Image(image));
-        }
-        let pages = self.sheets.into_iter().map(|sheet| PdfPage::new(mm(WIDTH), mm(HEIGHT), sheet.ops)).collect();
-        document.with_pages(pages);
-        document
-    }
-
-    /// Running head (not on the first sheet) and foot.
-    fn frame(&mut self, number: usize, pages: usize, title: &str, section: &str, foot: &str) {
-        let small = pen(Face::Regular, 7.5, GREY);
-        let mut ops = Vec::new();
-        let mut put = |fonts: &Fonts, x: f32, baseline: f32, right: bool, limit: f32, text: &str| {
-            let text = fonts.ellipsis(small.face, small.size, &encode(text).0, limit);
-            let x = if right { x - fonts.width(small.face, small.size, &text) } else { x };
-            show(&mut ops, x, baseline, small, text);
-        };
-        if number > 0 {
-            put(&self.fonts, LEFT, 44.0, false, 200.0, title);
-            put(&self.fonts, RIGHT, 44.0, true, 280.0, section);
-        }
-        put(&self.fonts, LEFT, HEIGHT - 36.0, false, 380.0, foot);
-        put(&self.fonts, RIGHT, HEIGHT - 36.0, true, 100.0, &format!("page {} of {pages}", number + 1));
-        if number > 0 {
-            ops.extend(filled(LEFT, 51.0, RIGHT - LEFT, 0.5, HAIRLINE));
-        }
-        ops.extend(filled(LEFT, HEIGHT - 50.0, RIGHT - LEFT, 0.5, HAIRLINE));
-        self.sheets[number].ops.extend(ops);
-    }
-}
-
-/// Ids of our own: those of the library differ from call to call.
-fn image_id(number: usize) -> XObjectId {
-    XObjectId(format!("image{number}"))
 }
 
 /// Height of a line of running text.
@@ -317,18 +285,18 @@ fn line_height(pen: Pen) -> f32 {
     (pen.size * 1.4).ceil()
 }
 
-fn show(ops: &mut Vec<Op>, x: f32, baseline: f32, pen: Pen, text: String) {
+pub(super) fn show(ops: &mut Vec<Op>, x: f32, baseline: f32, pen: Pen, text: String) {
     ops.extend([
         Op::SetFillColor { col: pen.ink.color() },
         Op::StartTextSection,
-        Op::SetFont { font: PdfFontHandle::Builtin(pen.face.builtin()), size: Pt(pen.size) },
+        Op::SetFont { font: PdfFontHandle::External(pen.face.id()), size: Pt(pen.size) },
         Op::SetTextCursor { pos: Point { x: Pt(x), y: Pt(HEIGHT - baseline) } },
         Op::ShowText { items: vec![TextItem::Text(text)] },
         Op::EndTextSection,
     ]);
 }
 
-fn filled(x: f32, top: f32, width: f32, height: f32, ink: Ink) -> [Op; 2] {
+pub(super) fn filled(x: f32, top: f32, width: f32, height: f32, ink: Ink) -> [Op; 2] {
     let rectangle = Rect {
         x: Pt(x),
         y: Pt(HEIGHT - top - height),
@@ -338,21 +306,4 @@ fn filled(x: f32, top: f32, width: f32, height: f32, ink: Ink) -> [Op; 2] {
         winding_order: Some(WindingOrder::NonZero),
     };
     [Op::SetFillColor { col: ink.color() }, Op::DrawRectangle { rectangle }]
-}
-
-fn link(top: f32, bottom: f32, page: usize) -> Op {
-    let rect = Rect::from_xywh(Pt(LEFT), Pt(HEIGHT - bottom), Pt(RIGHT - LEFT), Pt(bottom - top));
-    let target = Destination::Xyz { page, left: None, top: Some(HEIGHT), zoom: None };
-    let link = LinkAnnotation::new(
-        rect,
-        Actions::go_to(target),
-        Some(BorderArray::Solid([0.0, 0.0, 0.0])),
-        Some(ColorArray::Transparent),
-        Some(HighlightingMode::None),
-    );
-    Op::LinkAnnotation { link }
-}
-
-fn mm(points: f32) -> Mm {
-    Pt(points).into()
 }

@@ -3,8 +3,7 @@
 use serde::Deserialize;
 
 use super::content::heading;
-use super::layout::{Align, BLUE, BODY, Canvas, LEFT, NOTE, RIGHT};
-use super::section::MONO;
+use super::layout::{Align, BLUE, BODY, Canvas, LEFT, MONO, NOTE, RIGHT};
 use super::table::{Cell, Column, head_height};
 use crate::measure::{CriterionResult, Ranked, RankedInput};
 use crate::report::figure::{self, Style};

@@ -2,10 +2,16 @@
 
 use std::process::Command;
 
-use printpdf::PdfParseOptions;
+use printpdf::{PdfDocument, PdfParseOptions};
 
 use super::*;
 use crate::report::sample;
+
+mod criteria;
+
+fn rendered_at(outcomes: &[Outcome], moment: Moment) -> Vec<u8> {
+    render(outcomes, moment, &Origin::default()).unwrap()
+}
 
 /// The texts of every page.
 fn pages(bytes: &[u8]) -> Vec<Vec<String>> {
@@ -14,7 +20,7 @@ fn pages(bytes: &[u8]) -> Vec<Vec<String>> {
 }
 
 fn rendered(outcomes: &[Outcome]) -> Vec<u8> {
-    let bytes = render(outcomes, date_of(outcomes, None).unwrap()).unwrap();
+    let bytes = rendered_at(outcomes, moment_of(outcomes, None).unwrap());
     // To look at: CLEANAI_KEEP_PDF=folder cargo test report::pdf
     if let Some(folder) = std::env::var_os("CLEANAI_KEEP_PDF") {
         let thread = std::thread::current();
@@ -35,7 +41,7 @@ fn everything_is_in_the_report() {
     let pages = pages(&bytes);
     let count = pages.len();
     for (number, page) in pages.iter().enumerate() {
-        assert!(page.contains(&format!("page {} of {count}", number + 1)), "page {}: {page:?}", number + 1);
+        assert!(page.contains(&format!("{} / {count}", number + 1)), "page {}: {page:?}", number + 1);
     }
     let texts = [
         "CleanAI coverage report",
@@ -87,23 +93,44 @@ fn everything_is_in_the_report() {
 fn the_same_outcomes_give_the_same_bytes() {
     let outcomes = sample::all();
     assert!(rendered(&outcomes) == rendered(&outcomes));
-    assert!(render(&outcomes, Some(1)).unwrap() != render(&outcomes, Some(2)).unwrap());
+    let at = |seconds, fixed| rendered_at(&outcomes, Moment { seconds: Some(seconds), fixed });
+    assert!(at(1, false) != at(2, false) && at(1, true) != at(2, true));
 }
 
 #[test]
 fn the_date_is_the_environments_or_the_earliest_start() {
     let mut outcomes = sample::all();
     outcomes[2].started -= 100;
-    assert_eq!(date_of(&outcomes, None).unwrap(), Some(1_795_317_147));
-    assert_eq!(date_of(&outcomes, Some("86400")).unwrap(), Some(86_400));
-    assert_eq!(date_of(&[], None).unwrap(), None);
-    let error = date_of(&outcomes, Some("yesterday")).unwrap_err();
+    let of = |outcomes: &[Outcome], epoch| moment_of(outcomes, epoch).unwrap();
+    assert_eq!(of(&outcomes, None), Moment { seconds: Some(1_795_317_147), fixed: false });
+    assert_eq!(of(&outcomes, Some("86400")), Moment { seconds: Some(86_400), fixed: true });
+    assert_eq!(of(&[], None), Moment { seconds: None, fixed: false });
+    let error = moment_of(&outcomes, Some("yesterday")).unwrap_err();
     assert_eq!(error.what(), "SOURCE_DATE_EPOCH is `yesterday`, not a number of seconds since 1970");
-    let bytes = render(&outcomes, Some(86_400)).unwrap();
+    let bytes = rendered_at(&outcomes, of(&outcomes, Some("86400")));
     let text = String::from_utf8_lossy(&bytes);
     assert!(text.contains("D:19700102000000"), "the document's own date");
-    assert!(has(&pages(&bytes), "1970-01-02 00:00 UTC"));
-    render(&outcomes, Some(u64::MAX)).unwrap();
+    let pages = pages(&bytes);
+    assert!(has(&pages, "1970-01-02 00:00 UTC") && !has(&pages, "2026"));
+    rendered_at(&outcomes, Moment { seconds: Some(u64::MAX), fixed: true });
+}
+
+#[test]
+fn two_runs_of_one_moment_give_the_same_bytes() {
+    let (one, mut other) = (sample::all(), sample::all());
+    for (number, outcome) in other.iter_mut().enumerate() {
+        outcome.started += 3_600 + number as u64;
+        outcome.seconds *= 1.7;
+        if let Some(measurement) = &mut outcome.measurement {
+            measurement.seconds.forward = 12.0;
+            measurement.seconds.total = 99.0;
+        }
+    }
+    let fixed = moment_of(&one, Some("86400")).unwrap();
+    assert!(rendered_at(&one, fixed) == rendered_at(&other, fixed));
+    assert!(rendered(&one) != rendered(&other));
+    let pages = pages(&rendered_at(&one, fixed));
+    assert!(!has(&pages, "forward 118 ms") && !has(&pages, "835 ms"));
 }
 
 #[test]
@@ -118,18 +145,86 @@ fn tables_break_over_pages_and_repeat_their_header() {
     const LAYERS: usize = 517;
     let outcome = sample::deep(LAYERS);
     let pages = pages(&rendered(std::slice::from_ref(&outcome)));
-    // Three criteria of 517 rows and 40 to 47 rows a page.
-    assert!((36..=44).contains(&pages.len()), "{} pages", pages.len());
+    // 517 rows of all criteria, about 60 a page, and a page or two for each criterion.
+    assert!((12..=18).contains(&pages.len()), "{} pages", pages.len());
     for layer in &outcome.measurement.as_ref().unwrap().model.layers {
-        let times = pages.iter().flatten().filter(|text| **text == layer.name).count();
-        assert_eq!(times, 3, "{}", layer.name);
+        assert!(has(&pages, &layer.name), "{}", layer.name);
     }
     for page in &pages[3..] {
         let rows = page.iter().filter(|text| text.starts_with("layer") && text.ends_with(".relu")).count();
-        assert!(rows == 0 || page.iter().any(|text| text == "LAYER"), "{page:?}");
+        assert!(rows == 0 || page.iter().any(|text| text.ends_with("LAYER") || text.ends_with("LAYERS")), "{page:?}");
         assert_ne!(rows, 1, "no row stands alone: {page:?}");
         assert!(page.iter().any(|text| text == "resnet152"), "the running head");
     }
+    assert!(has(&pages, "517 layers; all of them are in the table"));
+    let worst = pages.iter().find(|page| page.iter().any(|text| text == "LOWEST LAYERS")).unwrap();
+    assert!(worst.iter().any(|text| text == "0 / 256,000"), "{worst:?}");
+}
+
+#[test]
+fn the_outline_leads_to_every_test_and_its_parts() {
+    let outcomes = sample::all();
+    let pages = pages(&rendered(&outcomes));
+    assert!(pages[1].iter().any(|text| text == "Contents"));
+    let document = lopdf::Document::load_mem(&rendered(&outcomes)).unwrap();
+    let outline = document.get_toc().unwrap().toc;
+    assert_eq!((outline[0].level, outline[0].title.as_str(), outline[0].page), (1, "Contents", 2));
+    let tests = outline.iter().filter(|entry| entry.level == 1).count();
+    assert_eq!(tests, 1 + outcomes.len());
+    for entry in &outline {
+        let found = pages[entry.page - 1].iter().any(|text| *text == entry.title);
+        assert!(found || entry.title.len() > 60, "{} is not on page {}", entry.title, entry.page);
+        assert!(entry.level <= 2, "{entry:?}");
+    }
+}
+
+#[test]
+fn what_lies_behind_a_regression_is_told() {
+    let found = pages(&rendered(&[sample::regression()])).concat();
+    let row = |cells: &[&str]| found.windows(cells.len()).any(|texts| texts == cells);
+    for cells in [
+        &["What fell: kmnc(k=1000) 0.2785 -> 0.2542"][..],
+        &["fc.fc1_relu", "0.2685", "0.2391", "-0.0294", "31,420 -> 27,980"],
+        &["7", "0.0922", "-", "-", "21,204 -> 0", "50 -> 0"],
+        &["118 neurons lost (5,701 covered items)", "LAYER", "NEURON", "BASELINE", "OBSERVED", "FIRST COVERED BY"],
+        &["fc.fc1_relu", "90", "230", "0", "7/0144.png (gone)"],
+        &["and 113 more"],
+        &["What fell: accuracy 0.9880 -> 0.9840"],
+        &["Rerun", "cargo test -p digits --test coverage -- --exact lenet5_regressed"],
+    ] {
+        assert!(row(cells), "{cells:?} is not in {found:?}");
+    }
+    let mut outcome = sample::regression();
+    outcome.baseline.changes[0].explanation.as_mut().unwrap().unknown = Some("the baseline is older".into());
+    assert!(has(&pages(&rendered(&[outcome])), "Note: the baseline is older."));
+    let passed = pages(&rendered(&[sample::passed()]));
+    assert!(!has(&passed, "What fell") && !has(&passed, "Rerun"));
+}
+
+#[test]
+fn bounds_that_are_told_by_others_say_so() {
+    let mut outcome = sample::passed();
+    let requirement = &mut outcome.requirements[0];
+    (requirement.bound, requirement.bound_text) = (Some(0.244), Some("baseline - 0.01".into()));
+    assert!(has(&pages(&rendered(&[outcome])), ">= 0.244 (baseline - 0.01)"));
+}
+
+#[test]
+fn who_made_it_is_told() {
+    let origin = Origin {
+        place: Some("Jenkins, gate".into()),
+        commit: Some("0123abcd".into()),
+        job: Some("https://ci/7".into()),
+    };
+    let outcomes = [sample::passed()];
+    let bytes = render(&outcomes, moment_of(&outcomes, None).unwrap(), &origin).unwrap();
+    let pages = pages(&bytes);
+    let cover = &pages[0..1].to_vec();
+    for text in ["CleanAI 0.1.0 in Jenkins, gate", "0123abcd", "https://ci/7", "Every requirement holds."] {
+        let text = text.replace("0.1.0", env!("CARGO_PKG_VERSION"));
+        assert!(has(cover, &text), "{text} is not in {cover:?}");
+    }
+    assert!(bytes != rendered(&outcomes));
 }
 
 #[test]
@@ -185,7 +280,7 @@ fn figures_without_numbers_do_not_stop_it() {
         }
         measurement.seconds.total = f64::NAN;
         outcome.seconds = f64::INFINITY;
-        render(&[outcome], None).unwrap();
+        rendered(&[outcome]);
     }
 }
 
@@ -218,227 +313,11 @@ fn poppler_reads_it() {
     for part in ["CleanAI coverage report", "kmnc(k=1000) 0.254 < 0.300", "27,980 / 117,000"] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
+    let output = Command::new("pdffonts").arg(&path).output().unwrap();
+    let fonts = String::from_utf8(output.stdout).unwrap();
+    let embedded = fonts.lines().skip(2).map(|line| line.contains(" yes yes yes ")).collect::<Vec<_>>();
+    assert_eq!(embedded, [true; 3], "{fonts}");
     let output = Command::new("pdfinfo").arg(&path).output().unwrap();
     let info = String::from_utf8(output.stdout).unwrap();
     assert!(info.contains("CleanAI coverage report: ERROR") && !info.contains("PDF/X"), "{info}");
-}
-
-/// A test whose report is in the style of the CleanAI library, on a model of one activation module and data without profile set.
-fn in_cleanai_style() -> Outcome {
-    let result = |details: serde_json::Value| -> crate::measure::CriterionResult {
-        let layers = serde_json::json!([{ "name": "features.1", "value": 0.25, "covered": 8, "total": 32 }]);
-        let result =
-            serde_json::json!({ "value": 0.25, "covered": 8, "total": 32, "layers": layers, "details": details });
-        serde_json::from_value(result).unwrap()
-    };
-    let counts = serde_json::json!({
-        "inputs": 4, "first_input": { "features.1": { "covered": 3, "total": 8 } }, "means": { "features.1": 0.125 },
-        "layer_index": { "features.1": 3 }, "layer_class": { "features.1": "ReLU6" }, "modules": 7,
-        "first_input_sum": 4.5, "first_input_intervals": [5, 0, 1, 0, 0],
-    });
-    let pair = serde_json::json!({ "inputs": ["0/first.png", "1/second.png"] });
-    let settings = crate::report::cleanai::Settings::default();
-    let mut figures = crate::measure::ReportFigures::default();
-    for spec in settings.criteria() {
-        let text = spec.to_string();
-        match spec.name.trim_start_matches("cleanai::") {
-            "nbc" => {
-                let why = "cleanai::nbc needs ranges from a profile set, and the data names none";
-                figures.missing.insert(text, why.to_owned());
-            }
-            "nc" | "tc" | "tknc" | "mnc" => {
-                figures.criteria.insert(text, result(counts.clone()));
-            }
-            _ => {
-                figures.criteria.insert(text, result(pair.clone()));
-            }
-        }
-    }
-    let mut outcome = sample::passed();
-    outcome.measurement.as_mut().unwrap().report = Some(figures);
-    outcome
-}
-
-#[test]
-fn a_test_in_cleanai_style_has_its_tables_below_the_verdicts() {
-    let outcome = in_cleanai_style();
-    let found = pages(&rendered(&[outcome])).concat();
-    let row = |cells: &[&str]| found.windows(cells.len()).any(|texts| texts == cells);
-    for cells in [
-        &["Layer 3", "ReLU6", "3", "8", "37.50%", "0.12"][..],
-        &["All model", "-", "3", "8", "37.50%"],
-        &["All model", "8", "32", "25.00%"],
-        &["Sign Coverage", "8", "32", "25.00%"],
-        &["Top-K Neuron Coverage", "4.50", "3", "1.50"],
-        &["0.2 - 0.3", "1", "8", "12.50%"],
-    ] {
-        assert!(row(cells), "{cells:?} is not in {found:?}");
-    }
-    for text in ["Requirements", "'0/first.png'", "Not in this report: cleanai::nbc", "For Multiple Inputs) 4 Inputs"] {
-        assert!(found.iter().any(|own| own.contains(text)), "{text:?} is not in {found:?}");
-    }
-    assert!(!found.iter().any(|text| text.starts_with("Neuron Boundary Coverage") || text.starts_with("Layers: ")));
-}
-
-#[test]
-fn a_model_without_modules_keeps_the_default_style() {
-    let mut outcome = in_cleanai_style();
-    let figures = outcome.measurement.as_mut().unwrap().report.as_mut().unwrap();
-    let why = "cleanai::nc: model.pt calls no module of class ReLU";
-    figures.missing = figures.criteria.keys().map(|text| (text.clone(), why.to_owned())).collect();
-    figures.criteria.clear();
-    let found = pages(&rendered(&[outcome])).concat();
-    assert!(found.iter().any(|text| text.starts_with("Layers: ")));
-    assert!(found.iter().any(|text| text.contains("calls no module of class ReLU")), "{found:?}");
-}
-
-#[test]
-fn important_neurons_are_a_table_with_their_pictures() {
-    let bytes = rendered(&[sample::important()]);
-    let found = pages(&bytes).concat();
-    let has = |wanted: &str| found.iter().any(|text| text.contains(wanted));
-    for text in [
-        "Important neurons: fc.fc2_relu",
-        "CLUSTERS: CENTROID (PROFILE INPUTS)",
-        "14.2 %",
-        "-4.9 %",
-        "0 (1,204)",
-        "97 of 288 combinations of clusters are covered, 191 are not. 1,968 profile inputs give 131 of them, of which 88",
-        "1·0·2·1·0·1 - 37 profile inputs",
-        "1·1·0·0·2·1 - 1 profile input",
-        "skipped inputs:",
-        "Heat maps of the inputs that covered most first",
-        "0/0036.png: class zero",
-    ] {
-        assert!(has(text), "{text:?} is not in {found:?}");
-    }
-    assert!(!has("importance:") && !has("histogram"), "{found:?}");
-    let images = |bytes: &[u8]| String::from_utf8_lossy(bytes).matches("/Subtype/Image").count();
-    assert_eq!((images(&bytes), images(&render(&[sample::passed()], None).unwrap())), (3, 0));
-}
-
-#[test]
-fn a_detail_that_is_another_criterions_is_listed_as_before() {
-    let mut outcome = sample::important();
-    let idc = outcome.measurement.as_mut().unwrap().criteria.get_mut("idc(m=6)").unwrap();
-    idc.details.insert("importance".into(), serde_json::json!({ "fc.fc2_relu": 3, "else": 4 }));
-    idc.pictures[0].png = b"no picture".to_vec();
-    let found = pages(&rendered(&[outcome])).concat();
-    let has = |wanted: &str| found.iter().any(|text| text.contains(wanted));
-    assert!(has("importance:") && has("fc.fc2_relu 3") && has("0/0030.png: class 0, damaged"), "{found:?}");
-}
-
-#[test]
-fn surprise_has_a_table_of_classes_and_names_inputs() {
-    let found = pages(&rendered(&[sample::surprising()])).concat();
-    let row = |cells: &[&str]| found.windows(cells.len()).any(|texts| texts == cells);
-    for cells in [
-        &["0", "5,923", "1,204", "0.5000", "211", "-"][..],
-        &["3", "0", "2", "-", "0", "-"],
-        &["10", "6,001", "800", "0.2500", "62", "1e-8"],
-        &["digits/0029.png", "infinite", "digits/0000.png", "0.0000"],
-        &["digits/0028.png", "1.7500", "digits/0001.png", "0.0625"],
-        &["outside above:", "17"],
-    ] {
-        assert!(row(cells), "{cells:?} is not in {found:?}");
-    }
-    assert!(!found.iter().any(|text| text.contains("predicted classes:")), "{found:?}");
-}
-
-#[test]
-fn of_many_classes_the_most_surprising_are_shown() {
-    let mut outcome = sample::surprising();
-    let dsc = outcome.measurement.as_mut().unwrap().criteria.get_mut("dsc").unwrap();
-    let class =
-        |at: u32| (at.to_string(), serde_json::json!({ "inputs": 1, "profile_inputs": 2, "mean": f64::from(at) }));
-    dsc.details.insert("predicted_classes".into(), (0..100).map(class).collect::<serde_json::Map<_, _>>().into());
-    let found = pages(&rendered(&[outcome.clone()])).concat();
-    let row = |at: &str| found.windows(3).any(|texts| texts == [at, "2", "1"]);
-    assert!(row("99") && row("60") && !row("59"), "{found:?}");
-    assert!(found.iter().any(|text| text == "60 more with smaller means."), "{found:?}");
-    let dsc = outcome.measurement.as_mut().unwrap().criteria.get_mut("dsc").unwrap();
-    dsc.details.insert("predicted_classes".into(), serde_json::json!({ "0": 3 }));
-    let found = pages(&rendered(&[outcome])).concat();
-    assert!(found.iter().any(|text| text.contains("predicted classes:")), "{found:?}");
-}
-
-#[test]
-fn reliability_is_a_diagram_with_its_table() {
-    let outcome = sample::calibrated();
-    let bytes = rendered(std::slice::from_ref(&outcome));
-    let found = pages(&bytes).concat();
-    let has = |wanted: &str| found.iter().any(|text| text == wanted);
-    for text in [
-        "Layers: ece",
-        "Reliability: accuracy by confidence",
-        "[0.8, 0.9)",
-        "[0.9, 1]",
-        "481",
-        "0.5556",
-        "0.6978",
-        "-0.1423",
-        "without confidence:",
-    ] {
-        assert!(has(text), "{text:?} is not in {found:?}");
-    }
-    assert!(!has("bins:") && !has("bin 4:"), "{found:?}");
-    assert!(!found.iter().any(|text| text.contains("mean_confidence")), "{found:?}");
-}
-
-#[test]
-fn bins_that_are_no_bins_are_listed_as_before() {
-    for bins in [
-        serde_json::json!([]),
-        serde_json::json!({ "lower": 0 }),
-        serde_json::json!([{ "lower": 0.5, "upper": 0.5, "inputs": 1 }]),
-        serde_json::json!([{ "lower": 0.0, "upper": 1.0, "inputs": 1, "accuracy": 7.0 }]),
-        vec![serde_json::json!({ "lower": 0.0, "upper": 1.0, "inputs": 1 }); 101].into(),
-    ] {
-        let mut outcome = sample::calibrated();
-        let measurement = outcome.measurement.as_mut().unwrap();
-        measurement.criteria.get_mut("ece").unwrap().details.insert("bins".into(), bins);
-        let found = pages(&rendered(&[outcome])).concat();
-        assert!(found.iter().any(|text| text == "bins:") && !found.iter().any(|text| text.starts_with("Reliability")));
-    }
-}
-
-#[test]
-fn a_monitor_is_two_tables_and_a_sentence() {
-    let mut outcome = sample::important();
-    let criteria = &mut outcome.measurement.as_mut().unwrap().criteria;
-    let mut src = criteria["idc(m=6)"].clone();
-    src.pictures.clear();
-    src.details = serde_json::from_value(serde_json::json!({
-        "acceptance_rate": 0.986, "trusted_acceptance_rate": 0.9934, "untrusted_acceptance_rate": 0.25, "auroc": 0.99988,
-        "tpr_at_5_fpr": 1.0, "accuracy": 0.978, "accuracy_accepted": 0.98, "false_alarm_rate": 0.0066,
-        "monitor": {
-            "classes": [
-                { "class": 0, "trusted": 1840, "tau": 3.17, "inputs": 42 },
-                { "class": 1, "trusted": 1, "tau": null, "inputs": 7 },
-            ],
-            "layers": [
-                { "layer": "block1_relu", "in_range": 0.9805, "in_range_trusted": 0.989, "in_range_untrusted": 0.0 },
-                { "layer": "before_softmax", "in_range": 0.97, "in_range_trusted": 0.98, "in_range_untrusted": null },
-            ],
-        },
-    }))
-    .unwrap();
-    criteria.insert("src".into(), src);
-    let found = pages(&rendered(&[outcome])).concat();
-    let has = |wanted: &str| found.iter().any(|text| text.contains(wanted));
-    for text in [
-        "It accepts 98.60 % of the test inputs, 99.34 % of the trusted profile inputs",
-        "AUROC of 0.9999",
-        "Thresholds by class",
-        "1,840",
-        "3.1700",
-        "none: accepts nothing",
-        "Values in the range of the predicted class",
-        "98.05 %",
-        "98.90 %",
-        "false alarm rate:",
-    ] {
-        assert!(has(text), "{text:?} is not in {found:?}");
-    }
-    assert!(!has("monitor:"), "{found:?}");
 }
