@@ -43,7 +43,6 @@
 //!   declarations, data, states and reports only.
 //! - `pdf` (default): the PDF report.
 
-#[cfg(feature = "torch")]
 mod allocator;
 mod body;
 #[cfg(feature = "torch")]

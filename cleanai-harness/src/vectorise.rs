@@ -24,7 +24,8 @@ pub(crate) fn level() -> Level {
         let avx512 = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl");
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("popcnt");
         if avx512 {
             return Level::Avx512;
         }
@@ -45,6 +46,24 @@ pub(crate) fn prefetch<T>(place: *const T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = place;
+}
+
+/// 16 numbers as a vector. With debug assertions `_mm512_loadu_ps` goes by way of the stack, which this does not.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+pub(crate) fn vector(numbers: &[f32; 16]) -> std::arch::x86_64::__m512 {
+    // SAFETY: both are 64 bytes, and all of them are numbers whatever their bits.
+    unsafe { std::mem::transmute(*numbers) }
+}
+
+/// The numbers of a vector, likewise.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+pub(crate) fn array(vector: std::arch::x86_64::__m512) -> [f32; 16] {
+    // SAFETY: as above.
+    unsafe { std::mem::transmute(vector) }
 }
 
 /// Bytes that come from memory together.
@@ -72,7 +91,7 @@ macro_rules! vectorised {
             }
 
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
             #[allow(clippy::too_many_arguments)]
             fn avx512 $(<$($generic: $bound),+>)? ($($argument: $type),*) $(-> $result)? {
                 plain($($argument),*)

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::allocator::prefer_large_pages;
+
 /// A set of numbers below a fixed length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BitSet {
@@ -12,7 +14,9 @@ pub(crate) struct BitSet {
 impl BitSet {
     /// The empty set of numbers below `length`.
     pub(crate) fn new(length: usize) -> Self {
-        Self { words: vec![0; length.div_ceil(64)], length }
+        let mut words = vec![0; length.div_ceil(64)];
+        prefer_large_pages(&mut words);
+        Self { words, length }
     }
 
     /// The numbers are below this.

@@ -15,6 +15,7 @@ mod exact_sum;
 mod gram;
 pub mod importance;
 pub mod interaction;
+mod kept_rows;
 pub mod monitors;
 mod most_active;
 pub mod nearest;
@@ -44,6 +45,7 @@ use crate::importance::RelevanceNeeds;
 use crate::model::LayerInfo;
 use crate::{Error, ErrorKind, Result};
 
+pub(crate) use kept_rows::KeptRows;
 pub(crate) use most_active::MostActive;
 pub(crate) use traces::predicted_class;
 pub use traces::{LayerTraces, TraceInputs};
@@ -74,6 +76,9 @@ pub struct Needs {
     pub std: bool,
     /// Mean differences from it, too.
     pub mean_difference: bool,
+    /// Of the profile set nothing but the range of each whole layer, from the smallest value of any neuron to the largest: a layer's profile is then
+    /// that of a single neuron.
+    pub whole_layers: bool,
     /// The relevance of neurons over it, too, and their values for the inputs that have it.
     pub relevance: Option<RelevanceNeeds>,
     /// The activation traces of the profile set's inputs ([`LayerProfile::traces`]).
@@ -102,7 +107,8 @@ impl Needs {
 
 /// Range of every neuron over the profile set (CRITERIA section 2), as [`profile::ProfileState`] gathers it.
 ///
-/// A neuron the profile set had no value of has an empty range ([`LayerProfile::is_known`]).
+/// A neuron the profile set had no value of has an empty range ([`LayerProfile::is_known`]). With [`Needs::whole_layers`] the layer counts as one
+/// neuron.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LayerProfile {
     /// Smallest value per neuron.

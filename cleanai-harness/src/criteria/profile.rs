@@ -48,12 +48,13 @@ pub struct ProfileState {
 }
 
 impl ProfileState {
-    /// Nothing seen yet of layers with this many neurons each. Of the needs only `std` and `mean_difference` count.
+    /// Nothing seen yet of layers with this many neurons each. Of the needs only `std`, `mean_difference` and `whole_layers` count, of which the
+    /// last leaves nothing of the others.
     ///
     /// # Errors
     /// Where mean differences are asked for of more neurons than a single input's values may fill memory with.
     pub fn new(neurons: &[usize], needs: Needs) -> Result<Self> {
-        if needs.mean_difference {
+        if needs.mean_difference && !needs.whole_layers {
             check_memory(neurons.iter().sum(), 1)?;
         }
         Ok(Self { layers: neurons.iter().map(|neurons| LayerState::new(*neurons, needs)).collect() })
@@ -79,7 +80,8 @@ impl ProfileState {
     /// If `other` was made for other layers or needs.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
         let made_for = |state: &Self| {
-            let layer = |layer: &LayerState| (layer.low.len(), layer.moments.is_some(), layer.rows.is_some());
+            let layer =
+                |layer: &LayerState| (layer.whole, layer.low.len(), layer.moments.is_some(), layer.rows.is_some());
             state.layers.iter().map(layer).collect::<Vec<_>>()
         };
         if made_for(self) != made_for(other) {
@@ -148,6 +150,8 @@ fn check_memory(neurons: usize, inputs: usize) -> Result<()> {
 
 #[derive(Debug, Clone, PartialEq)]
 struct LayerState {
+    /// Whether the layer counts as one neuron.
+    whole: bool,
     inputs: u64,
     low: Vec<f64>,
     high: Vec<f64>,
@@ -169,10 +173,10 @@ struct SavedLayer {
 impl SavedLayer {
     fn restored(&self, neurons: usize, needs: Needs) -> Option<LayerState> {
         let mut layer = LayerState::new(neurons, needs);
-        let widths_fit = self.low.len() == neurons
-            && self.high.len() == neurons
-            && self.moments.is_some() == needs.std
-            && self.rows.is_some() == needs.mean_difference
+        let widths_fit = self.low.len() == layer.low.len()
+            && self.high.len() == layer.high.len()
+            && self.moments.is_some() == layer.moments.is_some()
+            && self.rows.is_some() == layer.rows.is_some()
             && self.low.iter().chain(&self.high).all(|end| !end.is_nan())
             && self.inputs < 1 << 40;
         if !widths_fit {
@@ -219,17 +223,25 @@ struct Moments {
 
 impl LayerState {
     fn new(neurons: usize, needs: Needs) -> Self {
+        let whole = needs.whole_layers;
+        let ends = if whole { 1 } else { neurons };
         Self {
+            whole,
             inputs: 0,
-            low: vec![f64::INFINITY; neurons],
-            high: vec![f64::NEG_INFINITY; neurons],
-            moments: needs.std.then(|| vec![Moments::default(); neurons.div_ceil(BLOCK)]),
-            rows: needs.mean_difference.then(Vec::new),
+            low: vec![f64::INFINITY; ends],
+            high: vec![f64::NEG_INFINITY; ends],
+            moments: (needs.std && !whole).then(|| vec![Moments::default(); neurons.div_ceil(BLOCK)]),
+            rows: (needs.mean_difference && !whole).then(Vec::new),
         }
     }
 
     fn observe(&mut self, values: &LayerValues<'_>) {
         self.inputs += values.inputs as u64;
+        if self.whole {
+            let (low, high) = values.whole_range();
+            self.widen(&[low], &[high]);
+            return;
+        }
         match (values.low, values.high) {
             (Numbers::Double(low), Numbers::Double(high)) => self.widen(low, high),
             (Numbers::Single(low), Numbers::Single(high)) => self.widen(low, high),

@@ -49,13 +49,25 @@ impl Scope {
     /// # Errors
     /// If there is none or it is that of other layers.
     pub(crate) fn profile<'a>(&self, start: &Start<'a>) -> Result<&'a [LayerProfile]> {
+        self.profile_of(start, |length, width| length == width)
+    }
+
+    /// The same for a criterion that asks for whole layers ([`super::Needs::whole_layers`]); those who start it themselves may give all neurons.
+    ///
+    /// # Errors
+    /// As [`Scope::profile`].
+    pub(crate) fn profile_of_layers<'a>(&self, start: &Start<'a>) -> Result<&'a [LayerProfile]> {
+        self.profile_of(start, |length, width| length == 1 || length == width)
+    }
+
+    fn profile_of<'a>(&self, start: &Start<'a>, fits: fn(usize, usize) -> bool) -> Result<&'a [LayerProfile]> {
         let Some(profile) = start.profile else {
             return Err(Error::new(ErrorKind::Criterion, format!("`{}` needs a profile set", self.spec.name))
                 .with_help("name the inputs that give the ranges as `profile` of the data, usually the training set"));
         };
         let fits = profile.len() == self.neurons.len()
             && profile.iter().zip(&self.neurons).all(|(layer, width)| {
-                [&layer.low, &layer.high].iter().all(|column| column.len() == *width)
+                [&layer.low, &layer.high].iter().all(|column| fits(column.len(), *width))
                     && [&layer.std, &layer.mean_difference]
                         .iter()
                         .all(|column| column.is_empty() || column.len() == *width)

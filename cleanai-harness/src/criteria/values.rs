@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::kept_rows::KeptRows;
 use super::most_active::MostActive;
 use super::number::Number;
 
@@ -144,12 +145,34 @@ pub struct LayerValues<'a> {
     pub(crate) peaks: &'a [f32],
     /// The most active neurons, once somebody has asked for them.
     pub(crate) most_active: &'a MostActive,
+    /// Rows that outlive the batch, once somebody has kept them.
+    pub(crate) kept_rows: &'a KeptRows,
 }
 
 impl LayerValues<'_> {
     /// The largest value of an input among the `block`th [`PEAK_COLUMNS`] neurons, where it is known.
     pub(crate) fn peak(&self, block: usize, input: usize) -> Option<f32> {
         self.peaks.get(block * self.inputs + input).copied()
+    }
+
+    /// The smallest and the largest finite value of any neuron for any of these inputs; infinity and minus infinity where there is none.
+    pub(crate) fn whole_range(&self) -> (f64, f64) {
+        // An input's 0 and 0 may stand for no value at all, and channels have other values than the scalars that their ranges are of.
+        let is_told = |range: &InputRange| range.low != 0.0 || range.high != 0.0;
+        let ends = |low: f64, high: f64, ends: (f64, f64)| (f64::min(ends.0, low), f64::max(ends.1, high));
+        let nothing = (f64::INFINITY, f64::NEG_INFINITY);
+        match (self.low, self.high) {
+            (Numbers::Single(_), _) if self.ranges.iter().all(is_told) => {
+                let ranges = self.ranges.iter();
+                ranges.fold(nothing, |all, range| ends(f64::from(range.low), f64::from(range.high), all))
+            }
+            (low, high) => {
+                let finite = |end: f64, nothing: f64| if end.is_finite() { end } else { nothing };
+                let (low, high) = (low.to_f64(), high.to_f64());
+                let both = low.iter().zip(high.iter());
+                both.fold(nothing, |all, (low, high)| ends(finite(*low, nothing.0), finite(*high, nothing.1), all))
+            }
+        }
     }
 }
 
@@ -173,6 +196,7 @@ pub struct LayerBatch {
     ranges: Vec<InputRange>,
     peaks: Vec<f32>,
     most_active: MostActive,
+    kept_rows: KeptRows,
 }
 
 #[derive(Debug, Clone)]
@@ -267,8 +291,9 @@ impl LayerBatch {
             Owned::Double(_) => Vec::new(),
             Owned::Single(values) => peaks(values, inputs, neurons),
         };
-        let (above, most_active) = (Vec::new(), MostActive::default());
-        Self { inputs, neurons, values, above, low, high, ranges: Vec::new(), peaks, most_active }.with_ranges(ranges)
+        let (above, most_active, kept_rows) = (Vec::new(), MostActive::default(), KeptRows::default());
+        Self { inputs, neurons, values, above, low, high, ranges: Vec::new(), peaks, most_active, kept_rows }
+            .with_ranges(ranges)
     }
 
     /// The values as those of the `layer`th layer, their first input being the `first` of the data set.
@@ -285,6 +310,7 @@ impl LayerBatch {
             ranges: &self.ranges,
             peaks: &self.peaks,
             most_active: &self.most_active,
+            kept_rows: &self.kept_rows,
         }
     }
 }

@@ -10,11 +10,13 @@ use rayon::prelude::*;
 
 use crate::criteria::{InputRange, PEAK_COLUMNS};
 use crate::declare::NeuronKind;
-use crate::vectorise::{prefetch, vectorised};
+use crate::vectorise::vectorised;
 
+mod columns;
 mod runs;
 
-use runs::{Found, LANES, Lanes, NO_RANGE, sums_across, sums_of_runs};
+use columns::{extremes_of, range_of};
+use runs::{Found, NO_RANGE, sums_across, sums_of_runs};
 
 /// Fewer values than this are not worth spreading over threads.
 const PARALLEL_FROM: usize = 1 << 18;
@@ -167,9 +169,10 @@ vectorised! {
 /// What a read of units gives beside the units themselves; its memory is used again by the next.
 #[derive(Debug, Clone, Default)]
 pub struct Units {
-    /// The smallest finite value of each unit over the inputs; infinity where there is none.
+    /// The smallest finite value of each unit over the inputs; infinity where there is none. Empty for a single input all of whose units are
+    /// finite: they are the units themselves.
     pub low: Vec<f32>,
-    /// The largest finite value of each unit over the inputs; minus infinity where there is none.
+    /// The largest finite value of each unit over the inputs, likewise; minus infinity where there is none.
     pub high: Vec<f32>,
     /// For each input the range of its finite scalars.
     pub ranges: Vec<InputRange>,
@@ -194,7 +197,8 @@ pub struct Units {
 pub fn units(raw: &[f32], inputs: usize, units: usize, read: &mut Units) -> usize {
     assert_eq!(raw.len(), inputs * units, "a layer's values fill its shape once per input");
     read.cleared.clear();
-    if extremes(raw, inputs, units, read) {
+    let finite = if inputs == 1 { ranges_of_one(raw, read) } else { extremes(raw, inputs, units, read) };
+    if finite {
         return 0;
     }
     read.cleared.extend(raw.iter().map(|value| if value.is_finite() { *value } else { f32::NAN }));
@@ -202,6 +206,31 @@ pub fn units(raw: &[f32], inputs: usize, units: usize, read: &mut Units) -> usiz
     extremes(&cleared, inputs, units, read);
     read.cleared = cleared;
     read.cleared.iter().filter(|value| value.is_nan()).count()
+}
+
+/// The range and the peaks of a single input; whether everything is finite.
+fn ranges_of_one(raw: &[f32], Units { low, high, ranges, peaks, .. }: &mut Units) -> bool {
+    low.clear();
+    high.clear();
+    // What stays from the last call is written over.
+    peaks.resize(raw.len().div_ceil(COLUMNS), f32::NEG_INFINITY);
+    let block = |(raw, peak): (&[f32], &mut f32)| {
+        let (found, finite) = range_of(raw);
+        *peak = found.high;
+        (found, finite)
+    };
+    let merge = |(left, left_finite): (Found, bool), (right, right_finite): (Found, bool)| {
+        (left.and(right), left_finite & right_finite)
+    };
+    let (found, finite) = if raw.len() >= PARALLEL_FROM {
+        let parts = raw.par_chunks(COLUMNS).zip(peaks).with_min_len(TASK / COLUMNS);
+        parts.map(block).reduce(|| (NO_RANGE, true), merge)
+    } else {
+        raw.chunks(COLUMNS).zip(peaks).map(block).fold((NO_RANGE, true), merge)
+    };
+    ranges.clear();
+    ranges.push(checked(found, raw));
+    finite
 }
 
 /// Smallest and largest values of units, and the peaks of their blocks, to be filled.
@@ -334,35 +363,6 @@ vectorised! {
 
 /// Units whose extremes are found together.
 const COLUMNS: usize = PEAK_COLUMNS;
-
-vectorised! {
-    /// Takes a part of an input's row into the extremes of its columns; gives its range and whether all of it is finite. Meanwhile `next` comes
-    /// from memory: the processor does not guess that other rows follow.
-    fn extremes_of(row: &[f32], next: *const f32, low: &mut [f32], high: &mut [f32]) -> (Found, bool) {
-        let mut lanes = Lanes::new();
-        let mut finite = [true; LANES];
-        let (rows, rest) = row.as_chunks::<LANES>();
-        let (lows, low_rest) = low.as_chunks_mut::<LANES>();
-        let (highs, high_rest) = high.as_chunks_mut::<LANES>();
-        for (line, ((values, low), high)) in rows.iter().zip(lows).zip(highs).enumerate() {
-            prefetch(next.wrapping_add(line * LANES));
-            for (lane, &value) in values.iter().enumerate() {
-                low[lane] = if value < low[lane] { value } else { low[lane] };
-                high[lane] = if value > high[lane] { value } else { high[lane] };
-                lanes.low[lane] = if value < lanes.low[lane] { value } else { lanes.low[lane] };
-                lanes.high[lane] = if value > lanes.high[lane] { value } else { lanes.high[lane] };
-                finite[lane] &= value.abs() <= f32::MAX;
-            }
-        }
-        for ((&value, low), high) in rest.iter().zip(low_rest).zip(high_rest) {
-            *low = if value < *low { value } else { *low };
-            *high = if value > *high { value } else { *high };
-            finite[0] &= value.abs() <= f32::MAX;
-        }
-        lanes.widen(rest);
-        (lanes.range(), finite.iter().fold(true, |all, finite| all & finite))
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use super::plan::once_on;
 use super::{CriterionResult, InputFacts, Measurement};
 use crate::criteria::accuracy::largest;
-use crate::criteria::{BatchEnd, InputRange, LayerValues, MostActive, Numbers, OfInputs, State, registry};
+use crate::criteria::{BatchEnd, InputRange, KeptRows, LayerValues, MostActive, Numbers, OfInputs, State, registry};
 use crate::data::DataSet;
 use crate::declare::nearest::listed;
 use crate::declare::{CriterionSpec, Declaration};
@@ -211,7 +211,7 @@ impl Held {
             (Numbers::Double(row), Numbers::Double(ends[0]), Numbers::Double(ends[1]))
         };
         let above = self.above.get(own).unwrap_or_default();
-        let (ranges, peaks, most_active) = (range, &[], &MostActive::default());
+        let (ranges, peaks, most_active, kept_rows) = (range, &[], &MostActive::default(), &KeptRows::default());
         state.observe(LayerValues {
             layer,
             first,
@@ -224,6 +224,7 @@ impl Held {
             ranges,
             peaks,
             most_active,
+            kept_rows,
         });
     }
 }

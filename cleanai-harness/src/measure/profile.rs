@@ -1,5 +1,6 @@
 //! The profile set: what criteria want to know of it, from the cache or by a pass over it.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -30,9 +31,10 @@ struct Part {
 
 impl Part {
     fn serves(&self, item: &Item) -> bool {
-        // Mean differences and importance hold every value, so they are kept apart from the rest.
+        // Mean differences and importance hold every value, and whole layers next to nothing, so they are kept apart from the rest.
         self.neurons == item.neurons
             && self.needs.mean_difference == item.needs.mean_difference
+            && self.needs.whole_layers == item.needs.whole_layers
             && self.needs.relevance == item.needs.relevance
     }
 }
@@ -56,9 +58,14 @@ pub(super) struct Profiles {
 }
 
 impl Profiles {
-    /// The profile of a criterion's layers; none if it asks for none.
-    pub fn of(&self, item: &Item, layers: &[usize]) -> Option<Vec<LayerProfile>> {
+    /// The profile of a criterion's layers; none if it asks for none. Ranges of units take 16 bytes each, so they are copied only where other things
+    /// come beside them or other layers are asked for.
+    pub fn of(&self, item: &Item, layers: &[usize]) -> Option<Cow<'_, [LayerProfile]>> {
         let part = self.parts.iter().find(|part| item.needs.profile && part.serves(item));
+        let all = part.filter(|part| part.layers == layers && !item.needs.traces && item.untrusted.is_none());
+        if let Some(part) = all {
+            return Some(Cow::Borrowed(&part.profile));
+        }
         let traced = |layer: &usize| self.traces.get(&(*layer, item.neurons)).filter(|_| item.needs.traces).cloned();
         let untrusted = self.untrusted.iter().find(|(location, _)| Some(location) == item.untrusted.as_ref());
         let untrusted = untrusted.map(|(_, traces)| traces);
@@ -136,8 +143,15 @@ pub(super) fn gather(
         relevance: needs.relevance,
         traces,
     };
-    let keys: Vec<ProfileKey> =
-        profiles.parts.iter().map(|part| key(part.neurons, &part.needs, &part.layers, false)).collect();
+    let of_part = |part: &Part| {
+        let mut key = key(part.neurons, &part.needs, &part.layers, false);
+        if part.needs.whole_layers {
+            // As layers of one neuron each.
+            key.layers.iter_mut().for_each(|layer| layer.shape.clear());
+        }
+        key
+    };
+    let keys: Vec<ProfileKey> = profiles.parts.iter().map(of_part).collect();
     let trace_key = |(layer, neurons): Traced| key(neurons, &Needs::default(), &[layer], true);
     let mut missing: Vec<usize> = (0..profiles.parts.len()).collect();
     let mut untraced = traced(job, selected);

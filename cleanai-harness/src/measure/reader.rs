@@ -2,7 +2,7 @@
 
 use tch::{TchError, Tensor};
 
-use crate::criteria::{LayerValues, MostActive, Numbers};
+use crate::criteria::{KeptRows, LayerValues, MostActive, Numbers};
 use crate::declare::{NeuronKind, NonFinite};
 use crate::kernel::cpu;
 use crate::kernel::device::{self, TensorUnits};
@@ -24,6 +24,8 @@ pub(crate) struct LayerReader {
     filled: [bool; 2],
     /// The most active of either, once some criterion asks for them.
     most_active: [MostActive; 2],
+    /// The rows that some criterion keeps, of either.
+    kept_rows: [KeptRows; 2],
 }
 
 /// Where a layer's output lies.
@@ -63,6 +65,7 @@ impl LayerReader {
     pub fn next_layer(&mut self) -> Result<()> {
         (self.filled, self.copied) = ([false; 2], None);
         self.most_active.iter_mut().for_each(MostActive::forget);
+        self.kept_rows.iter_mut().for_each(KeptRows::forget);
         match self.elsewhere.take().and_then(|units| units.failure()) {
             Some(why) => Err(unreadable(why)),
             None => Ok(()),
@@ -88,12 +91,26 @@ impl LayerRead<'_> {
         let (first, inputs, neurons) = (self.first, self.inputs, self.info.neurons(kind));
         let reader = &mut *self.reader;
         let most_active = &reader.most_active[usize::from(kind == NeuronKind::Unit)];
+        let kept_rows = &reader.kept_rows[usize::from(kind == NeuronKind::Unit)];
         match kind {
             NeuronKind::Channel => {
                 let cpu::Channels { values, above, low, high, ranges } = reader.channels.get_or_insert_default();
                 let (values, low, high) = (Numbers::Double(values), Numbers::Double(low), Numbers::Double(high));
                 let peaks = &[];
-                Ok(LayerValues { layer, first, inputs, neurons, values, above, low, high, ranges, peaks, most_active })
+                Ok(LayerValues {
+                    layer,
+                    first,
+                    inputs,
+                    neurons,
+                    values,
+                    above,
+                    low,
+                    high,
+                    ranges,
+                    peaks,
+                    most_active,
+                    kept_rows,
+                })
             }
             NeuronKind::Unit => {
                 let cpu::Units { low, high, ranges, peaks, cleared } = reader.units.get_or_insert_default();
@@ -108,9 +125,26 @@ impl LayerRead<'_> {
                         Numbers::Single(reader.copied.as_ref().map_or(&[][..], tensor::Values::as_slice))
                     }
                 };
-                let (low, high) = (Numbers::Single(low), Numbers::Single(high));
+                let (low, high) = match values {
+                    // A single input's values are the ends, too.
+                    Numbers::Single(_) if low.is_empty() => (values, values),
+                    _ => (Numbers::Single(low), Numbers::Single(high)),
+                };
                 let above = &[];
-                Ok(LayerValues { layer, first, inputs, neurons, values, above, low, high, ranges, peaks, most_active })
+                Ok(LayerValues {
+                    layer,
+                    first,
+                    inputs,
+                    neurons,
+                    values,
+                    above,
+                    low,
+                    high,
+                    ranges,
+                    peaks,
+                    most_active,
+                    kept_rows,
+                })
             }
         }
     }

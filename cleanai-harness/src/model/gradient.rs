@@ -96,8 +96,25 @@ impl GradientModel {
     /// # Errors
     /// If the model cannot run on them, or does not give one logit for each of two classes or more.
     pub fn run(&mut self, inputs: &Tensor) -> Result<Differentiable> {
+        self.run_of(inputs, |inputs| Ok(inputs.f_mul_scalar(1.0)?))
+    }
+
+    /// Runs what `feed` makes of inputs, their shape kept, by which it is differentiated: what is differentiated is made anew by some operator, so
+    /// that the model may change it.
+    ///
+    /// # Errors
+    /// As [`GradientModel::run`], or those of `feed`.
+    pub(crate) fn run_of(
+        &mut self,
+        inputs: &Tensor,
+        feed: impl FnOnce(&Tensor) -> Result<Tensor>,
+    ) -> Result<Differentiable> {
         let leaf = inputs.f_detach()?.f_set_requires_grad(true)?;
-        let computed = with_grad(|| self.raw(&leaf, true))?;
+        let rows = rows_of(&leaf);
+        let computed = with_grad(|| {
+            let fed = self.whole(feed(&leaf)?, rows)?;
+            self.raw(&fed, rows, true)
+        })?;
         let logits = computed.f_detach()?;
         Ok(Differentiable { input: leaf, computed, logits })
     }
@@ -107,7 +124,11 @@ impl GradientModel {
     /// # Errors
     /// As [`GradientModel::run`].
     pub fn logits(&mut self, inputs: &Tensor) -> Result<Tensor> {
-        tch::no_grad(|| self.raw(inputs, false))
+        let rows = rows_of(inputs);
+        tch::no_grad(|| {
+            let fed = self.fed(inputs, rows)?;
+            self.raw(&fed, rows, false)
+        })
     }
 
     /// The product of a cotangent, one number for each logit, with the Jacobian of the logits by the inputs: a gradient for each input, in their
@@ -132,12 +153,11 @@ impl GradientModel {
         }
     }
 
-    fn raw(&mut self, inputs: &Tensor, gradients: bool) -> Result<Tensor> {
-        let rows = inputs.size().first().copied().unwrap_or(1);
-        let fed = self.fed(inputs, rows)?;
+    /// The logits of the first `rows` inputs of those that are fed.
+    fn raw(&mut self, fed: &Tensor, rows: i64, gradients: bool) -> Result<Tensor> {
         let mut logits = None;
         self.model.gradients = gradients;
-        let ran = self.model.run_named(&[(&self.input, &fed)], &mut |observed, tensor| {
+        let ran = self.model.run_named(&[(&self.input, fed)], &mut |observed, tensor| {
             if observed == Observed::Logits {
                 logits = Some(tensor.shallow_clone());
             }
@@ -159,10 +179,14 @@ impl GradientModel {
         Ok(logits.f_flatten(1, -1)?.f_narrow(0, 0, rows)?)
     }
 
-    /// Inputs as the model takes them: of its type, as many as it wants, and apart from those given, which it may change.
+    /// Inputs as the model takes them, apart from those given, which it may change.
     fn fed(&self, inputs: &Tensor, rows: i64) -> Result<Tensor> {
-        let kind = tensor::kind(self.element);
-        let fed = if inputs.f_kind()? == kind { inputs.f_mul_scalar(1.0)? } else { inputs.f_to_kind(kind)? };
+        self.whole(inputs.f_mul_scalar(1.0)?, rows)
+    }
+
+    /// Inputs of the type that the model takes, and as many as it wants.
+    fn whole(&self, inputs: Tensor, rows: i64) -> Result<Tensor> {
+        let fed = inputs.f_to_kind(tensor::kind(self.element))?;
         match self.model.fixed_batch() {
             Some(fixed) if fixed as i64 > rows && rows > 0 => {
                 let mut padding = fed.size();
@@ -198,8 +222,7 @@ impl GradientModel {
         let leaf = input.f_detach()?.f_set_requires_grad(true)?;
         let mut with: HashSet<ValueId> = graph.inputs.iter().copied().collect();
         with_grad(|| -> Result<()> {
-            let rows = leaf.size().first().copied().unwrap_or(1);
-            let fed = self.fed(&leaf, rows)?;
+            let fed = self.fed(&leaf, rows_of(&leaf))?;
             let model = &mut self.model;
             model.gradients = true;
             let ran = model.run_raw(&[(&self.input, &fed)], &mut |slot, tensor| {
@@ -231,4 +254,9 @@ impl GradientModel {
         }
         Ok(None)
     }
+}
+
+/// How many inputs there are.
+fn rows_of(inputs: &Tensor) -> i64 {
+    inputs.size().first().copied().unwrap_or(1)
 }

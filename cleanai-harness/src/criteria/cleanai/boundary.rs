@@ -53,7 +53,7 @@ struct Boundary {
 
 impl Boundary {
     fn rule(&self, scope: &Scope, start: &Start<'_>) -> Result<Rule> {
-        Ok(Rule::Outside(scope.profile(start)?.iter().map(range).collect()))
+        Ok(Rule::Outside(scope.profile_of_layers(start)?.iter().map(range).collect()))
     }
 }
 
@@ -71,7 +71,7 @@ impl Criterion for Boundary {
     }
 
     fn needs(&self) -> Needs {
-        Needs { profile: true, ..needs() }
+        Needs { profile: true, whole_layers: true, ..needs() }
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {

@@ -217,6 +217,6 @@ fn within(part: &[f32], intervals: &[(f32, f32)], sums: &mut [u64]) {
         for ((low, high), sum) in intervals.iter().zip(&mut sums[1..]) {
             *sum += u64::from(kernel::within(part, *low, *high, &mut flags));
         }
-        sums[0] += flags.iter().map(|flag| u64::from(*flag)).sum::<u64>();
+        sums[0] += u64::from(kernel::set(&flags));
     }
 }

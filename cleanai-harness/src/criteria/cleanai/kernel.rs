@@ -155,16 +155,17 @@ vectorised! {
 }
 
 vectorised! {
-    /// How many units are above a bound. A part has few enough for 32 bits.
+    /// How many units are above a bound. A part has few enough for 32 bits; sums wrap here and below, as checks of what cannot overflow would keep
+    /// the compiler from vectors.
     pub(super) fn above(part: &[f32], bound: f32) -> u32 {
-        part.iter().map(|value| u32::from(*value > bound)).sum()
+        part.iter().fold(0u32, |count, value| count.wrapping_add(u32::from(*value > bound)))
     }
 }
 
 vectorised! {
     /// How many units are below `low` or above `high`.
     pub(super) fn outside(part: &[f32], low: f32, high: f32) -> u32 {
-        part.iter().map(|value| u32::from((*value < low) | (*value > high))).sum()
+        part.iter().fold(0u32, |count, value| count.wrapping_add(u32::from((*value < low) | (*value > high))))
     }
 }
 
@@ -174,29 +175,36 @@ pub(super) const FLAGS: usize = 1024;
 vectorised! {
     /// How many units lie in the closed interval; sets their flags.
     pub(super) fn within(part: &[f32], low: f32, high: f32, flags: &mut [u8; FLAGS]) -> u32 {
-        let mut count = 0;
+        let mut count = 0u32;
         for (flag, value) in flags.iter_mut().zip(part) {
             let inside = (*value >= low) & (*value <= high);
             *flag |= u8::from(inside);
-            count += u32::from(inside);
+            count = count.wrapping_add(u32::from(inside));
         }
         count
     }
 }
 
 vectorised! {
+    /// How many flags are set.
+    pub(super) fn set(flags: &[u8; FLAGS]) -> u32 {
+        flags.iter().fold(0u32, |count, flag| count.wrapping_add(u32::from(*flag)))
+    }
+}
+
+vectorised! {
     /// Signs, values, both, and values of the right side without a change of sign.
     fn changes_of_part(first: &[f32], second: &[f32], threshold: f32, right: f32) -> [u32; 4] {
-        let (mut signs, mut values, mut both, mut rights) = (0, 0, 0, 0);
+        let (mut signs, mut values, mut both, mut rights) = (0u32, 0u32, 0u32, 0u32);
         for (first, second) in first.iter().zip(second) {
             // Both in f32: a product too small for it is 0, and 0 counts as a change.
             let sign = u32::from(first * second <= 0.0);
             let difference = (first - second).abs();
             let value = u32::from(difference > threshold);
-            signs += sign;
-            values += value;
-            both += sign & value;
-            rights += u32::from(difference > right) & (1 - sign);
+            signs = signs.wrapping_add(sign);
+            values = values.wrapping_add(value);
+            both = both.wrapping_add(sign & value);
+            rights = rights.wrapping_add(u32::from(difference > right) & (sign ^ 1));
         }
         [signs, values, both, rights]
     }

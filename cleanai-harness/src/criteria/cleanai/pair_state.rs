@@ -1,6 +1,7 @@
 //! The state of the criteria that compare two inputs: units are kept until the second input comes, then only counts.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,11 +43,29 @@ pub(super) struct Comparison {
     pub inputs: Option<[String; 2]>,
 }
 
-/// One layer: of each of the two inputs its units until both are there.
+/// One layer: of each of the two inputs its units until both are there, shared by all criteria that keep them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum LayerPair {
-    Waiting([Option<Vec<f32>>; 2]),
+    Waiting(#[serde(with = "as_lists")] KeptPair),
     Compared(Changes),
+}
+
+type KeptPair = [Option<Arc<[f32]>>; 2];
+
+/// Kept rows are written as if each state had its own.
+mod as_lists {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::KeptPair;
+
+    pub fn serialize<S: Serializer>(rows: &KeptPair, serializer: S) -> Result<S::Ok, S::Error> {
+        rows.each_ref().map(Option::as_deref).serialize(serializer)
+    }
+
+    pub fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<KeptPair, D::Error> {
+        let rows = <[Option<Vec<f32>>; 2]>::deserialize(deserializer)?;
+        Ok(rows.map(|row| row.map(Into::into)))
+    }
 }
 
 #[derive(Debug)]
@@ -108,11 +127,11 @@ impl PairState {
         Ok(state)
     }
 
-    /// The row of one of the two inputs in a batch.
-    fn row<'u>(&self, which: usize, values: &LayerValues<'_>, units: &'u [f32]) -> Option<&'u [f32]> {
+    /// The row of one of the two inputs in a batch, and its place.
+    fn row<'u>(&self, which: usize, values: &LayerValues<'_>, units: &'u [f32]) -> Option<(usize, &'u [f32])> {
         let input = self.found[which].as_ref()?.input;
         let row = usize::try_from(input).ok()?.checked_sub(values.first).filter(|row| *row < values.inputs)?;
-        units.get(row * values.neurons..(row + 1) * values.neurons)
+        Some((row, units.get(row * values.neurons..(row + 1) * values.neurons)?))
     }
 
     /// The layers that have been compared, all of them or none.
@@ -200,15 +219,15 @@ impl State for PairState {
         let (threshold, right) = (self.comparison.threshold, self.comparison.right);
         let layer = &mut self.layers[values.layer];
         let LayerPair::Waiting(kept) = layer else { return };
-        let [first, second] = [0, 1].map(|which| kept[which].as_deref().or(rows[which]));
+        let [first, second] = [0, 1].map(|which| kept[which].as_deref().or(rows[which].map(|(_, row)| row)));
         match (first, second) {
             (Some(first), Some(second)) => {
                 *layer = LayerPair::Compared(kernel::changes(first, second, threshold, right));
             }
             _ => {
                 for (kept, row) in kept.iter_mut().zip(rows) {
-                    if let (None, Some(row)) = (&kept, row) {
-                        *kept = Some(row.to_vec());
+                    if let (None, Some((place, row))) = (&kept, row) {
+                        *kept = Some(values.kept_rows.keep(place, row));
                     }
                 }
             }

@@ -2,19 +2,20 @@
 //! what surrounds it. Results are the same to the last bit.
 
 use std::arch::x86_64::{
-    _CMP_GE_OQ, _CMP_GT_OQ, _CMP_LE_OQ, _CMP_LT_OQ, _CMP_NGE_UQ, _CMP_NLE_UQ, _mm512_abs_ps, _mm512_add_ps,
-    _mm512_and_si512, _mm512_castps_si512, _mm512_cmp_ps_mask, _mm512_loadu_ps, _mm512_mask_mov_epi32,
-    _mm512_min_epu32, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_storeu_si512, _mm512_sub_ps,
+    __m512i, _CMP_GE_OQ, _CMP_GT_OQ, _CMP_LE_OQ, _CMP_LT_OQ, _CMP_NGE_UQ, _CMP_NLE_UQ, _mm512_abs_ps, _mm512_add_ps,
+    _mm512_and_si512, _mm512_castps_si512, _mm512_cmp_ps_mask, _mm512_mask_mov_epi32, _mm512_min_epu32, _mm512_mul_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_sub_ps,
 };
 
 use super::{BLOCK, DOUBTFUL, Lane, Lanes, NONE};
+use crate::vectorise::vector;
 
 /// Values of a vector.
 const WIDTH: usize = 16;
 
 /// What [`super::find`] does.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
 pub(super) fn find(row: &[f32; BLOCK], lanes: &Lanes<f32>, count: usize, sections: &mut [u32; BLOCK]) -> u32 {
     let last = count as u32 - 1;
     let last_edge = _mm512_set1_ps(last as f32);
@@ -23,16 +24,12 @@ pub(super) fn find(row: &[f32; BLOCK], lanes: &Lanes<f32>, count: usize, section
     let (last, low_bits) = (_mm512_set1_epi32(last as i32), _mm512_set1_epi32(0x3f_ffff));
     let (none, doubt) = (_mm512_set1_epi32(NONE as i32), _mm512_set1_epi32(DOUBTFUL as i32));
     let (mut below, mut above, mut doubts) = (0u64, 0u64, 0u64);
-    for at in (0..BLOCK).step_by(WIDTH) {
-        // SAFETY: every array has `BLOCK` values, a multiple of those of a vector.
-        let (value, low, high, scale) = unsafe {
-            (
-                _mm512_loadu_ps(row.as_ptr().add(at)),
-                _mm512_loadu_ps(lanes.low.as_ptr().add(at)),
-                _mm512_loadu_ps(lanes.high.as_ptr().add(at)),
-                _mm512_loadu_ps(lanes.scale.as_ptr().add(at)),
-            )
-        };
+    // `BLOCK` is a multiple of the width.
+    let columns = row.as_chunks::<WIDTH>().0.iter().zip(sections.as_chunks_mut::<WIDTH>().0);
+    let lows = lanes.low.as_chunks::<WIDTH>().0.iter().zip(lanes.high.as_chunks::<WIDTH>().0);
+    let ranges = lows.zip(lanes.scale.as_chunks::<WIDTH>().0);
+    for ((row, sections), ((low, high), scale)) in columns.zip(ranges) {
+        let (value, low, high, scale) = (vector(row), vector(low), vector(high), vector(scale));
         let past = _mm512_sub_ps(_mm512_mul_ps(_mm512_sub_ps(value, low), scale), half);
         let rounded = _mm512_add_ps(past, round);
         let off = _mm512_abs_ps(_mm512_sub_ps(past, _mm512_sub_ps(rounded, round)));
@@ -43,14 +40,12 @@ pub(super) fn find(row: &[f32; BLOCK], lanes: &Lanes<f32>, count: usize, section
             & _mm512_cmp_ps_mask::<_CMP_NGE_UQ>(past, last_edge);
         let near = _mm512_min_epu32(_mm512_and_si512(_mm512_castps_si512(rounded), low_bits), last);
         let found = _mm512_mask_mov_epi32(_mm512_mask_mov_epi32(none, inside, near), doubtful, doubt);
-        // SAFETY: as above.
-        unsafe { _mm512_storeu_si512(sections.as_mut_ptr().add(at).cast(), found) };
-        below |= u64::from(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(value, low)) << at;
-        above |= u64::from(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(value, high)) << at;
-        doubts |= u64::from(doubtful) << at;
-    }
-    if below | above | doubts == 0 {
-        return 0;
+        // SAFETY: both are 64 bytes of whole numbers.
+        *sections = unsafe { std::mem::transmute::<__m512i, [u32; WIDTH]>(found) };
+        // The vectors' bits one behind the other: the first ends up lowest.
+        below = below >> WIDTH | u64::from(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(value, low)) << (BLOCK - WIDTH);
+        above = above >> WIDTH | u64::from(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(value, high)) << (BLOCK - WIDTH);
+        doubts = doubts >> WIDTH | u64::from(doubtful) << (BLOCK - WIDTH);
     }
     below.count_ones() | above.count_ones() << 10 | doubts.count_ones() << 20
 }

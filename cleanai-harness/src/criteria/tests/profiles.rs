@@ -8,6 +8,7 @@ use super::*;
 const ALL: Needs = Needs {
     std: true,
     mean_difference: true,
+    whole_layers: false,
     profile: true,
     traces: false,
     untrusted: false,
@@ -41,6 +42,47 @@ fn by_hand() {
     observe(&mut state, &stream, 0, 4);
     assert_eq!(state.means(), [[2.0, 5.0, 0.0]]);
     assert_eq!(profile.unknown(), 0);
+}
+
+#[test]
+fn a_whole_layer_has_the_range_of_all_its_neurons() {
+    let (nan, infinity) = (f32::NAN, f32::INFINITY);
+    let whole = Needs { whole_layers: true, ..ALL };
+    for rows in [
+        vec![[1.0, 5.0, -0.5], [3.0, 4.0, 0.25]],
+        // A row of nothing but 0, whose range is told as that of a row without any value is.
+        vec![[2.0, 3.0, 4.0], [0.0, 0.0, 0.0]],
+        vec![[2.0, 3.0, 4.0], [nan, infinity, -infinity]],
+        vec![[-1.0, nan, -3.0], [-2.0, -2.0, -infinity]],
+        vec![[nan; 3], [nan; 3]],
+        vec![],
+    ] {
+        let all: Vec<f32> = rows.iter().flatten().copied().collect();
+        let finite = || all.iter().filter(|value| value.is_finite()).copied().map(f64::from);
+        let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+        let (mut state, mut one_by_one) =
+            (ProfileState::new(&[3], whole).unwrap(), ProfileState::new(&[3], whole).unwrap());
+        if !rows.is_empty() {
+            state.observe(LayerBatch::units(rows.len(), all.clone()).values(0, 0));
+        }
+        for (input, row) in rows.iter().enumerate().rev() {
+            let mut other = ProfileState::new(&[3], whole).unwrap();
+            other.observe(LayerBatch::units(1, row.to_vec()).values(0, input));
+            one_by_one.merge(&other).unwrap();
+        }
+        assert_eq!(state, one_by_one);
+        assert_eq!(ProfileState::restore(&[3], whole, &state.save().unwrap()).unwrap(), state);
+        assert!(ProfileState::restore(&[3], ALL, &state.save().unwrap()).is_err());
+        assert!(state.merge(&new(&[3])).is_err());
+        let profile = &state.finish().unwrap()[0];
+        assert_eq!((&profile.low[..], &profile.high[..]), (&[low][..], &[high][..]), "{rows:?}");
+        assert_eq!((profile.std.len(), profile.mean_difference.len()), (0, 0));
+    }
+    // Channels have other values than the scalars that the ranges of inputs are of.
+    let mut state = ProfileState::new(&[2], whole).unwrap();
+    let ranges = vec![InputRange { low: -9.0, high: 9.0 }];
+    state.observe(LayerBatch::channels(1, vec![0.5, 2.0]).with_ranges(ranges).values(0, 0));
+    assert_eq!((state.finish().unwrap()[0].low[0], state.finish().unwrap()[0].high[0]), (0.5, 2.0));
 }
 
 #[test]

@@ -165,32 +165,33 @@ mod avx512 {
     use std::arch::x86_64::{
         __m512, __m512d, _mm_add_pd, _mm_cvtsd_f64, _mm_unpackhi_pd, _mm256_add_pd, _mm256_castpd256_pd128,
         _mm256_extractf128_pd, _mm512_add_pd, _mm512_castpd512_pd256, _mm512_castps512_ps256, _mm512_cvtps_pd,
-        _mm512_extractf32x8_ps, _mm512_extractf64x4_pd, _mm512_loadu_ps, _mm512_mask_max_ps, _mm512_mask_min_ps,
-        _mm512_mask_storeu_pd, _mm512_maskz_loadu_ps, _mm512_reduce_max_ps, _mm512_reduce_min_ps, _mm512_set1_ps,
-        _mm512_setzero_pd,
+        _mm512_extractf32x8_ps, _mm512_extractf64x4_pd, _mm512_mask_max_ps, _mm512_mask_min_ps, _mm512_mask_storeu_pd,
+        _mm512_maskz_loadu_ps, _mm512_reduce_max_ps, _mm512_reduce_min_ps, _mm512_set1_ps, _mm512_setzero_pd,
     };
 
     use super::{Found, LANES, drop_non_finite};
+    use crate::vectorise::vector;
 
     /// Up to 16 values as f64, 0 where there are fewer, and which of them there are.
-    #[target_feature(enable = "avx512f,avx512dq")]
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
     fn load(values: &[f32]) -> (__m512, u16) {
         // The usual case by itself, as it needs no mask.
         if let Some(values) = values.first_chunk::<LANES>() {
-            // SAFETY: there are as many values as the vector has.
-            return (unsafe { _mm512_loadu_ps(values.as_ptr()) }, u16::MAX);
+            return (vector(values), u16::MAX);
         }
         let own = (1 << values.len()) - 1;
         // SAFETY: only as many values are read as there are.
         (unsafe { _mm512_maskz_loadu_ps(own, values.as_ptr()) }, own)
     }
 
-    #[target_feature(enable = "avx512f,avx512dq")]
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
     fn halves(values: __m512) -> (__m512d, __m512d) {
         (_mm512_cvtps_pd(_mm512_castps512_ps256(values)), _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(values)))
     }
 
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
     pub(super) fn sums_of_runs(raw: &[f32], inner: usize, values: &mut [f64]) -> (Found, usize) {
         let (mut low, mut high) = (_mm512_set1_ps(f32::INFINITY), _mm512_set1_ps(f32::NEG_INFINITY));
         if inner == 1 {

@@ -1,7 +1,7 @@
 //! The basic iterative method.
 
 #[cfg(feature = "torch")]
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 #[cfg(feature = "torch")]
 use super::subject::{Goal, Subject};
@@ -51,6 +51,7 @@ impl Bim {
     pub(super) fn go_on(&self, subject: &mut Subject<'_>, start: Tensor, mut goal: Option<Goal>) -> Result<Tensor> {
         let lowest = subject.originals.f_sub_scalar(self.eps)?.f_clamp_min(0.0)?;
         let highest = subject.originals.f_add_scalar(self.eps)?.f_clamp_max(1.0)?;
+        let length = Tensor::f_full([1], self.step, (Kind::Float, start.device()))?;
         let mut made = start;
         for _ in 0..self.iterations {
             let run = subject.run(&made)?;
@@ -59,12 +60,8 @@ impl Bim {
                 unknown => unknown.insert(subject.goal(run.logits())?),
             };
             let mut step = subject.gradient(&run, &goal.uphill(run.logits())?, false)?;
-            let _ = step
-                .f_sign_()?
-                .f_mul_scalar_(self.step)?
-                .f_add_(&made)?
-                .f_clamp_tensor_(Some(&lowest), Some(&highest))?;
-            made = step;
+            made = made.f_addcmul(&step.f_sign_()?, &length)?;
+            let _ = made.f_clamp_tensor_(Some(&lowest), Some(&highest))?;
         }
         Ok(made)
     }

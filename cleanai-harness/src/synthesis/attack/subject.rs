@@ -36,6 +36,9 @@ pub(super) struct Goal {
     /// (inputs), int64.
     pub classes: Tensor,
     pub targeted: bool,
+    /// The classes once more, (inputs, 1), and -1 for each: what the gradient of the cross entropy has besides the softmax.
+    places: Tensor,
+    less: Tensor,
 }
 
 impl Subject<'_> {
@@ -50,7 +53,9 @@ impl Subject<'_> {
 
     /// Runs inputs from 0 to 1.
     pub fn run(&mut self, inputs: &Tensor) -> Result<Differentiable> {
-        self.model.run(&self.low.f_addcmul(inputs, &self.length)?)
+        // Differentiated by the inputs from 0 to 1, which costs no more than by those that the model gets.
+        let (low, length) = (&self.low, &self.length);
+        self.model.run_of(inputs, |inputs| Ok(low.f_addcmul(inputs, length)?))
     }
 
     /// The logits of inputs from 0 to 1.
@@ -60,8 +65,7 @@ impl Subject<'_> {
 
     /// The product of a cotangent with the Jacobian by the inputs from 0 to 1.
     pub fn gradient(&mut self, run: &Differentiable, cotangent: &Tensor, keep: bool) -> Result<Tensor> {
-        let mut gradient = self.model.gradient(run, cotangent, keep)?;
-        let _ = gradient.f_mul_(&self.length)?;
+        let gradient = self.model.gradient(run, cotangent, keep)?;
         // One sum tells whether all is well; finite numbers may have an infinite one.
         if !f64::try_from(gradient.f_sum(Kind::Float)?)?.is_finite() {
             let finite = gradient.f_isfinite()?.f_flatten(1, -1)?.f_all_dim(1, false)?;
@@ -96,7 +100,9 @@ impl Subject<'_> {
             }
             Aim::FromPredicted => (logits.f_argmax(1, false)?, false),
         };
-        Ok(Goal { classes: chosen, targeted })
+        let places = chosen.f_unsqueeze(1)?;
+        let less = Tensor::f_full([inputs, 1], -1.0, (Kind::Double, logits.device()))?;
+        Ok(Goal { classes: chosen, targeted, places, less })
     }
 }
 
@@ -105,8 +111,7 @@ impl Goal {
     /// it leads to. In f64, because a sure prediction leaves nothing of it in f32.
     pub fn uphill(&self, logits: &Tensor) -> Result<Tensor> {
         let mut cotangent = logits.f_softmax(1, Kind::Double)?;
-        let one = Tensor::f_full([self.classes.size1()?, 1], -1.0, (Kind::Double, logits.device()))?;
-        let _ = cotangent.f_scatter_add_(1, &self.classes.f_unsqueeze(1)?, &one)?;
+        let _ = cotangent.f_scatter_add_(1, &self.places, &self.less)?;
         if self.targeted { Ok(cotangent.f_neg()?) } else { Ok(cotangent) }
     }
 }

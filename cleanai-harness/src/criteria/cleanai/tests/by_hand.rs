@@ -112,6 +112,9 @@ fn nbc_has_one_range_per_layer() {
     let figures = stream.state("cleanai::nbc", &profile, (0, 3), 3).figures();
     assert_eq!((figures.covered, figures.total), (Some(2), Some(6)));
     assert_eq!(figures.details["bounds"]["relu0"], serde_json::json!([0.0, 3.0]));
+    // The pass gives the range of the layer alone.
+    let whole = [LayerProfile { low: vec![0.0], high: vec![3.0], ..LayerProfile::default() }];
+    assert_eq!(stream.state("cleanai::nbc", &whole, (0, 3), 3).figures(), figures);
     let unknown =
         [LayerProfile { low: vec![f64::INFINITY; 2], high: vec![f64::NEG_INFINITY; 2], ..LayerProfile::default() }];
     assert_eq!(stream.state("cleanai::nbc", &unknown, (0, 3), 3).figures().covered, Some(0));
