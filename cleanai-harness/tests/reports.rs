@@ -48,6 +48,7 @@ fn outcome(measurement: Measurement) -> Outcome {
         body: None,
         error: None,
         commands: None,
+        attempts: None,
         started: 0,
         seconds: 0.5,
     }
