@@ -1,6 +1,7 @@
 //! `cargo test` in a user's project: passing, failing, regressing, improving, first runs, and the command line.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use functional_tests::{Configuration, Project};
 
@@ -112,4 +113,31 @@ fn the_command_line_and_bad_input() {
     with("models/lenet5.pt", "data/none").says("none");
     project.write("data/broken/3/a.png", "not a picture");
     with("models/lenet5.pt", "data/broken").says("a.png");
+}
+
+#[test]
+fn a_second_run_measures_nothing() {
+    let project = Project::new("measured-once");
+    project.accept_baseline();
+    let folder = project.path("cache");
+    let cache = [("CLEANAI_CACHE", folder.to_str().expect("UTF-8"))];
+    let figures = || {
+        let report = fs::read_to_string(project.report("coverage.json")).unwrap();
+        let mut report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        let measured = report.pointer_mut("/outcomes/0/measurement").expect("a measurement").take();
+        let cached = measured.get("cached").is_some();
+        (measured["criteria"].clone(), measured["data"].clone(), cached)
+    };
+    project.test(&["digits", "--exact"], &cache).expect(0).silent_about("from the cache");
+    let (criteria, data, cached) = figures();
+    assert!(!cached);
+    // The quickest of a few: other programs take their time on this machine too.
+    let mut quickest = Duration::MAX;
+    for _ in 0..5 {
+        let start = Instant::now();
+        project.test(&["digits", "--exact"], &cache).expect(0).says("from the cache, measured ");
+        quickest = quickest.min(start.elapsed());
+        assert_eq!(figures(), (criteria.clone(), data.clone(), true));
+    }
+    assert!(quickest < Duration::from_secs(2), "{quickest:?}");
 }

@@ -121,25 +121,46 @@ impl Progress {
         } else {
             ProgressDrawTarget::term_like_with_hz(Box::new(self.line.clone()), DRAWN)
         };
-        let bar = ProgressBar::with_draw_target(Some(shown.inputs), target);
+        // Hidden until all is set: every setting draws.
+        let bar = ProgressBar::with_draw_target(Some(shown.inputs), ProgressDrawTarget::hidden());
         bar.set_elapsed(shown.began.elapsed());
         bar.set_message(shown.what.clone());
         let template = match (shown.inputs, self.line.room() >= 100) {
             (0, _) => "{msg}",
-            (_, true) => "{msg} [{bar:20}] {human_pos}/{human_len} inputs, {rate}, {eta} left",
-            (_, false) => "{msg} {human_pos}/{human_len}, {rate}, {eta} left",
+            (_, true) => "{msg} [{bar:20}] {human_pos}/{human_len} inputs, {rate}, {left} left",
+            (_, false) => "{msg} {human_pos}/{human_len}, {rate}, {left} left",
         };
         // The templates are constants; one that is wrong leaves the default style.
         if let Ok(style) = ProgressStyle::with_template(template) {
-            let rate = |state: &ProgressState, to: &mut dyn fmt::Write| {
-                // Nobody is told where the text cannot be made.
-                _ = write!(to, "{:.0}/s", state.per_sec());
+            // The mean since it began: batches come one by one, too few for a rate of the last moments. Nobody is told where a text cannot be made.
+            let mean = |state: &ProgressState| state.pos() as f64 / state.elapsed().as_secs_f64().max(1e-3);
+            let rate =
+                move |state: &ProgressState, to: &mut dyn fmt::Write| _ = write!(to, "{}/s", rate_text(mean(state)));
+            let left = move |state: &ProgressState, to: &mut dyn fmt::Write| {
+                let rest = state.len().unwrap_or(0).saturating_sub(state.pos());
+                _ = to.write_str(&time_text(rest as f64 / mean(state)));
             };
-            bar.set_style(style.progress_chars("=> ").with_key("rate", rate));
+            bar.set_style(style.progress_chars("=> ").with_key("rate", rate).with_key("left", left));
         }
         bar.set_position(shown.done);
+        bar.set_draw_target(target);
         bar.tick();
         bar
+    }
+}
+
+/// `0.42`, `12`, `5300`
+fn rate_text(rate: f64) -> String {
+    if rate < 10.0 { format!("{rate:.2}") } else { format!("{rate:.0}") }
+}
+
+/// `8 s`, `3 min`, `2.5 h`
+fn time_text(seconds: f64) -> String {
+    match seconds {
+        _ if !seconds.is_finite() => "?".to_owned(),
+        ..100.0 => format!("{seconds:.0} s"),
+        ..6000.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3600.0),
     }
 }
 
@@ -293,10 +314,20 @@ mod tests {
         progress.advance(1_000);
         let shown = screen(&lock(&written.0).clone());
         assert!(shown.starts_with("test lenet5    ... lenet5.pt, profile set 1,064/60,000, "), "{shown}");
-        assert!(shown.contains("/s, ") && shown.chars().count() < 80, "{shown}");
+        // 1064 in two seconds.
+        let rate: f64 = shown.split(", ").nth(2).unwrap().strip_suffix("/s").unwrap().parse().unwrap();
+        assert!((400.0..=532.0).contains(&rate), "{shown}");
+        assert!(shown.ends_with(" min left") || shown.ends_with(" s left"), "{shown}");
+        assert!(!String::from_utf8_lossy(&lock(&written.0)).contains('░'), "drawn before it has its style");
         progress.end();
         terminal.write_all(b"ok").unwrap();
         assert_eq!(screen(&lock(&written.0).clone()), "test lenet5    ... ok");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!([0.417, 9.99, 12.4, 5300.2].map(rate_text), ["0.42", "9.99", "12", "5300"]);
+        assert_eq!([0.2, 99.0, 150.0, 9000.0, f64::INFINITY].map(time_text), ["0 s", "99 s", "2 min", "2.5 h", "?"]);
     }
 
     #[test]

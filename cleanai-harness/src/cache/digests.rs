@@ -161,7 +161,7 @@ mod tests {
             remember(&cache, &path, &BTreeMap::from([(String::new(), (other, [7; 32]))]));
             assert_eq!(sum(&path), real, "{other:?}");
         }
-        assert_eq!(sums(None, &path, &[path.clone()]).unwrap(), [real]);
+        assert_eq!(sums(None, &path, std::slice::from_ref(&path)).unwrap(), [real]);
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
     fn what_is_no_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         for path in [folder.path().to_owned(), folder.path().join("missing")] {
-            assert!(sums(None, &path, &[path.clone()]).unwrap_err().what().starts_with("cannot read"));
+            assert!(sums(None, &path, std::slice::from_ref(&path)).unwrap_err().what().starts_with("cannot read"));
         }
     }
 }
