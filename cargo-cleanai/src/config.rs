@@ -190,8 +190,12 @@ fn check(wanted: &Check) -> Result<u8> {
     Ok(0)
 }
 
+/// The configuration of a folder, found as the harness finds it.
 fn above(folder: &Path) -> Option<PathBuf> {
-    folder.ancestors().map(|folder| folder.join("cleanai.toml")).find(|file| file.is_file())
+    let named = std::env::var_os("CLEANAI_CONFIG").filter(|name| !name.is_empty());
+    let name = named.map_or_else(|| PathBuf::from("cleanai.toml"), PathBuf::from);
+    let file = folder.ancestors().map(|folder| folder.join(&name)).find(|file| file.is_file())?;
+    file.canonicalize().ok()
 }
 
 /// The tables of a file that no test uses; none if no test reads the file.
