@@ -347,7 +347,7 @@ fn inline(body: &str) -> String {
 /// A sentence of ours: what stands between backticks is code.
 fn with_code(sentence: &str) -> String {
     let parts: Vec<&str> = sentence.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return plain(sentence);
     }
     let mut text = String::new();

@@ -157,6 +157,7 @@ mod tests {
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(line("conv\u{1b}[31m1\n\u{202e}x"), "conv [31m1  x");
         assert_eq!(line("layer1.0.relu"), "layer1.0.relu");
+        assert_eq!(document("<p>\u{202e}\0a\n\u{61c}b</p>"), "<p>  a\n b</p>");
         assert_eq!(lines("a\tb\r\nc\u{7}").collect::<Vec<_>>(), ["a    b", "c "]);
     }
 

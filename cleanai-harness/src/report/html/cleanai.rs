@@ -19,7 +19,7 @@ pub(super) fn sections(measurement: &Measurement) -> Markup {
 fn of(section: &Section) -> Markup {
     // The first column names the row, and may have no name of its own.
     let name = |(at, name): (usize, &&'static str)| Column {
-        name: if name.is_empty() { "name" } else { *name },
+        name: if name.is_empty() { "name" } else { name },
         number: at > 0,
     };
     let columns: Vec<Column> = section.columns.iter().enumerate().map(name).collect();
