@@ -3,7 +3,7 @@
 use super::content::part;
 use super::font::Face;
 use super::layout::{AMBER, Align, BLACK, BODY, Canvas, GREEN, GREY, Ink, LEFT, MONO, NOTE, RED, RIGHT, STRONG, pen};
-use super::table::{Cell, Column, Trend, head_height};
+use super::table::{Cell, Column, Trend, head_height, title_width};
 use crate::gate::{BaselineStatus, Change, FigureChange};
 use crate::report::explanation::{self, Section};
 use crate::report::{Outcome, figure, message};
@@ -106,7 +106,7 @@ fn table_of(canvas: &mut Canvas, section: &Section) {
         let title = title.to_uppercase();
         // As wide as its longest cell, within what leaves the first column its room.
         let cells = section.rows.iter().filter_map(|row| row.get(index)).map(|cell| canvas.width(BODY, cell));
-        let width = cells.fold(46.0, f32::max);
+        let width = cells.fold(title_width(canvas, &title), f32::max).max(46.0);
         match (index, section.words.contains(&index)) {
             (0, _) => Column::rest(title),
             (_, true) => Column::left(title, width.clamp(76.0, 160.0)),

@@ -65,11 +65,10 @@ fn carriers(result: &CriterionResult) -> Vec<(String, String)> {
         let shown =
             classes.iter().take(CLASSES).map(|(name, own)| format!("{name} {}", figure::value(own.value, style)));
         let shown: Vec<String> = shown.collect();
-        let label = match (classes.len() > CLASSES, result.direction, result.total) {
-            (false, ..) => "classes by themselves",
-            (true, Direction::HigherIsBetter, Some(_)) => "least covered classes",
-            (true, Direction::HigherIsBetter, None) => "classes with the smallest figures",
-            (true, Direction::LowerIsBetter, _) => "classes with the largest figures",
+        let label = match (classes.len() > CLASSES, result.direction) {
+            (false, _) => "classes by themselves",
+            (true, Direction::HigherIsBetter) => "lowest classes",
+            (true, Direction::LowerIsBetter) => "highest classes",
         };
         lines.push((label.to_owned(), shown.join(", ")));
     }

@@ -16,6 +16,14 @@ const GAP: f32 = 10.0;
 /// Between the texts of a cell.
 const PART_GAP: f32 = 7.0;
 
+/// What columns are named with.
+const TITLE: Pen = pen(Face::Bold, 7.0, GREY);
+
+/// How wide the title of a column is.
+pub(super) fn title_width(canvas: &Canvas, title: &str) -> f32 {
+    canvas.width(TITLE, title)
+}
+
 /// A column.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
@@ -174,11 +182,10 @@ impl Canvas {
     }
 
     fn header(&mut self, columns: &[Column], edges: &[(f32, f32)]) {
-        let small = pen(Face::Bold, 7.0, GREY);
         let baseline = self.y() + 11.0;
         for (column, (left, right)) in columns.iter().zip(edges) {
             let x = if column.align == Align::Right { *right } else { *left };
-            self.text(x, baseline, column.align, right - left, small, &column.title);
+            self.text(x, baseline, column.align, right - left, TITLE, &column.title);
         }
         self.space(HEADER - 2.0);
         self.rule(0.8, BLACK);
