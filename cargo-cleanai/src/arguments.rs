@@ -3,6 +3,7 @@
 mod augment;
 mod explain;
 mod monitor;
+mod ratchet;
 mod select;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 pub use augment::Augment;
 pub use explain::Explain;
 pub use monitor::Monitor;
+pub use ratchet::Ratchet;
 pub use select::Select;
 
 const STYLES: Styles = Styles::styled()
@@ -57,6 +59,7 @@ pub enum Command {
     Demo,
     /// Run `cargo test` (or nextest), with libtorch set up first
     Test(Test),
+    Ratchet(Ratchet),
     /// Find or fetch libtorch, and make plain `cargo test` find it
     ///
     /// Takes the first of: the folder that LIBTORCH names; the torch of your Python, if it is the right version; the

@@ -91,7 +91,7 @@ fn closing(workspace: &Workspace, code: u8, start: SystemTime) {
 }
 
 /// A path below the current folder is shown relative to it.
-fn shown(path: &Path) -> String {
+pub fn shown(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string()
 }
@@ -156,7 +156,7 @@ fn install_engine(libtorch: &Libtorch, root: &Path) -> Result<()> {
 
 /// A cargo command with the environment of a plain one: `LIBTORCH` is left to the project's cargo configuration where
 /// it is our own link, so that nothing is built anew when the user runs cargo by hand.
-fn plain_cargo(workspace: &Workspace) -> std::process::Command {
+pub fn plain_cargo(workspace: &Workspace) -> std::process::Command {
     let mut command = cargo();
     if std::env::var_os("LIBTORCH").is_some_and(|value| Path::new(&value) == workspace.link_path()) {
         command.env_remove("LIBTORCH");

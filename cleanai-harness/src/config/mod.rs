@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub use baseline::Tolerances;
 pub use data::DataTable;
 pub use models::ModelTable;
 pub use report::{ReportFile, ReportStyle, ReportTable};
@@ -111,7 +112,7 @@ impl Config {
         let models = named(&mut top, "models", models::read)?;
         let data = named(&mut top, "data", data::read)?;
         let tests = named(&mut top, "tests", |value| tests::read(value, &data))?;
-        let defaults = table(&mut top, "defaults", |value| tests::read(value, &data))?;
+        let defaults = table(&mut top, "defaults", |value| tests::defaults(value, &data))?;
         let baseline = table(&mut top, "baseline", baseline::read)?;
         let report = table(&mut top, "report", |value| report::read(value, &folder))?;
         drop(top);

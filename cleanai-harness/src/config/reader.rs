@@ -6,8 +6,8 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::document::Document;
-use crate::declare::SyntaxError;
 use crate::declare::nearest::did_you_mean;
+use crate::declare::{Origin, Source, SyntaxError};
 use crate::{Error, Result};
 
 /// A table whose keys have been checked.
@@ -86,6 +86,12 @@ impl<'d> Value<'d> {
     /// An error about this value.
     pub fn error(&self, what: impl Into<String>) -> Error {
         self.document.error(self.span.clone(), what)
+    }
+
+    /// Where this value stands, and its text.
+    pub fn origin(&self, source: Source, text: &str) -> Origin {
+        let place = self.document.place(self.span.clone());
+        Origin { source, file: place.file, line: place.line, column: place.column, text: text.to_owned() }
     }
 
     /// An error about the text in this value, at its place within the file where the quoted text is the plain one.
@@ -174,6 +180,12 @@ impl<'d> Value<'d> {
     /// Whether it is a table.
     pub fn is_table(&self) -> bool {
         self.value.is_table()
+    }
+
+    /// Whether it is a table with a key, and none beside these.
+    pub fn has_only(&self, keys: &[&str]) -> bool {
+        let mut entries = self.value.as_table().into_iter().flatten().peekable();
+        entries.peek().is_some() && entries.all(|(key, _)| keys.contains(&key.get_ref().as_ref()))
     }
 
     /// The elements of a list.

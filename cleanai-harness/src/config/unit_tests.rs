@@ -1,5 +1,7 @@
 //! Tests of the file and of what a test declares by it.
 
+mod requirements;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +9,7 @@ use super::*;
 use crate::data::transform::TransformStep;
 use crate::declare::{
     Declaration, DeviceChoice, ModelSource, NeuronKind, NonFinite, OnBadInput, OnImprovement, Requirement, Selector,
-    StateChoice,
+    Source, StateChoice, Tolerance,
 };
 use crate::private::Registration;
 
@@ -58,12 +60,14 @@ neurons = "unit"
 batch = 16
 device = "cpu"
 non_finite = "ignore"
+against = "other"
+tolerance = { default = { neurons = 3 }, nbc = { items = 5 } }
 [tests."deep::lenet5"]
 layers = "layer4.*"
 [defaults]
 batch = 0x20
 [baseline]
-tolerance = { default = 0.01, "kmnc( k = 1000 )" = 0.05, nc = 0 }
+tolerance = { default = 0.01, "kmnc( k = 1000 )" = 0.05, nc = 0, "src.auroc" = { relative = 0.01 } }
 on_improvement = "pending"
 enabled = false
 [report]
@@ -107,12 +111,27 @@ style = "cleanai"
             batch: Some(16),
             device: Some(DeviceChoice::Cpu),
             non_finite: Some(NonFinite::Ignore),
+            against: Some("other".into()),
+            tolerance: Tolerances {
+                default: Some(Tolerance::Neurons(3)),
+                per_criterion: [("nbc".to_owned(), Tolerance::Items(5))].into(),
+            },
         }
     );
+    let origin = config.tests["lenet5_digits"].require[1].origin.clone().expect("a place");
+    assert_eq!((origin.to_string().as_str(), origin.column), ("cleanai.toml:15", 35));
+    assert_eq!((origin.text.as_str(), origin.source), ("nbc <= 0.2", Source::Test));
     assert_eq!(config.tests["deep::lenet5"].layers, Some(Selector::Glob("layer4.*".into())));
     assert_eq!(config.defaults.batch, Some(32));
-    assert_eq!(config.baseline.tolerance, 0.01);
-    assert_eq!(config.baseline.per_criterion, BTreeMap::from([("kmnc(k=1000)".into(), 0.05), ("nc".into(), 0.0)]));
+    assert_eq!(config.baseline.tolerance, Tolerance::Absolute(0.01));
+    assert_eq!(
+        config.baseline.per_criterion,
+        BTreeMap::from([
+            ("kmnc(k=1000)".into(), Tolerance::Absolute(0.05)),
+            ("nc".into(), Tolerance::Absolute(0.0)),
+            ("src.auroc".into(), Tolerance::Relative(0.01)),
+        ])
+    );
     assert_eq!((config.baseline.on_improvement, config.baseline.enabled), (OnImprovement::Pending, false));
     assert_eq!(config.report.pdf, ReportFile::Default);
     assert_eq!(config.report.junit, ReportFile::At("/p/target/cleanai/junit.xml".into()));
@@ -239,26 +258,51 @@ fn every_key_and_value_is_checked() {
         ),
         (
             "[tests.a]\nrequire=[\"nc >= high\"]",
-            "an element of `require` in [tests.a]: expected a number after `>=`, found `high`",
+            "an element of `require` in [tests.a]: expected a number, `baseline` or `against` after `>=`, found `high`",
             "high",
             None,
         ),
         (
-            "[tests.a]\nrequire=['nc > 1', 'nc() >= 2']",
-            "`nc >= 2` bounds what `nc > 1` bounds already",
-            "'nc() >= 2'",
+            "[tests.a]\nrequire=['nc > 0.1', 'nc() >= 0.2']",
+            "`nc >= 0.2` bounds what `nc > 0.1` bounds already",
+            "'nc() >= 0.2'",
             some("keep one of them"),
+        ),
+        (
+            "[tests.a]\nrequire=['nc >= 40']",
+            "`nc >= 40` can never hold: a share is never above 1",
+            "'nc >= 40'",
+            some("40 % is `nc >= 0.4`"),
+        ),
+        (
+            "[defaults]\nrequire=['nc >= 0.5', 'nac >= 0.1', 'nc < 0.4']",
+            "`nc < 0.4` contradicts `nc >= 0.5` (cleanai.toml:2): no figure meets both",
+            "'nc < 0.4'",
+            some("remove one, or swap the bounds: `nc >= 0.4` and `nc < 0.5`"),
+        ),
+        (
+            "[tests.a]\nrequire=['per_class(min) >= 0.5', 'nc >= 0.1']",
+            "an element of `require` in [tests.a]: `per_class(min)` is a figure, and no criterion stands before it",
+            "per_class(min)",
+            some("name the criterion, as in `nc.per_class(min)`"),
+        ),
+        ("[tests.a]\nagainst=' '", "`against` in [tests.a] is empty", "' '", None),
+        (
+            "[defaults]\nagainst='a'",
+            "unknown key `against` in [defaults]",
+            "against",
+            some("known: `data`, `require`, `layers`, `neurons`, `batch`, `device` and `non_finite`"),
         ),
         // With an escape the text's bytes are not the file's: the whole string is marked.
         (
             "[tests.a]\nrequire=[\"nc\\u0020>= high\"]",
-            "an element of `require` in [tests.a]: expected a number after `>=`, found `high`",
+            "an element of `require` in [tests.a]: expected a number, `baseline` or `against` after `>=`, found `high`",
             "\"nc\\u0020>= high\"",
             None,
         ),
         (
             "[tests.a]\nrequire=['''nc >= high''']",
-            "an element of `require` in [tests.a]: expected a number after `>=`, found `high`",
+            "an element of `require` in [tests.a]: expected a number, `baseline` or `against` after `>=`, found `high`",
             "high",
             None,
         ),
@@ -298,6 +342,49 @@ fn every_key_and_value_is_checked() {
             some("0 lets nothing fall"),
         ),
         ("[baseline]\ntolerance='a'", "`tolerance` in [baseline] must be a number, not a string", "'a'", None),
+        (
+            "[baseline]\ntolerance={ neurons=-1 }",
+            "`neurons` in `tolerance` in [baseline] must not be negative",
+            "-1",
+            some("0 lets nothing fall"),
+        ),
+        (
+            "[baseline]\ntolerance={ items=1.5 }",
+            "`items` in `tolerance` in [baseline] must be a whole number, not a number",
+            "1.5",
+            None,
+        ),
+        (
+            "[baseline]\ntolerance={ relative=5 }",
+            "`relative` in `tolerance` in [baseline] is a share from 0 to 1",
+            "5",
+            some("`relative = 0.01` lets a figure fall by 1 % of what it was"),
+        ),
+        (
+            "[baseline]\ntolerance={ relative=0.1, items=2 }",
+            "`items` in `tolerance` in [baseline] stands beside another",
+            "2",
+            some("keep one of them"),
+        ),
+        (
+            "[baseline]\ntolerance={ nc=0.1, items=2 }",
+            "`items` stands beside criteria",
+            "items",
+            some("write `default = { items = … }`"),
+        ),
+        (
+            "[baseline]\ntolerance={ nc={} }",
+            "`nc` in `tolerance` in [baseline] says nothing",
+            "{}",
+            some("write `{ relative = 0.01 }`"),
+        ),
+        (
+            "[baseline]\ntolerance={ nc={ neuron=1 } }",
+            "unknown key `neuron` in `nc` in `tolerance` in [baseline]",
+            "neuron",
+            some("did you mean `neurons`?"),
+        ),
+        ("[tests.a]\ntolerance=-1", "`tolerance` in [tests.a] must not be negative", "-1", some("0 lets nothing fall")),
         ("[baseline.tolerance]\n'nc(' = 0.1", "`nc(` is no criterion: `(` is not closed", "'nc('", None),
         ("[baseline.tolerance]\nkmcn = 0.1", "unknown criterion `kmcn`", "kmcn", some("did you mean `kmnc`?")),
         ("[baseline.tolerance]\n'nc()' = 0.1\nnc = 0.1", "`nc` has a tolerance already", "nc", None),
@@ -411,7 +498,9 @@ impl Package {
             package: "of-a-test",
             target: "coverage",
             model: "lenet5",
+            against: None,
             requirements: &["nc >= 0.4"],
+            places: &[(8, 5)],
             data: None,
             layers: None,
             neurons: None,

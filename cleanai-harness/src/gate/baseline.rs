@@ -16,8 +16,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::criteria::Direction;
-use crate::declare::{BaselinePolicy, Comparison, Requirement};
-use crate::gate::{BaselineStatus, Change, FigureChange, thresholds};
+use crate::declare::{BaselinePolicy, Comparison, Requirement, Tolerance, criterion_and_figure};
+use crate::gate::allowance::{self, Worth};
+use crate::gate::{BaselineStatus, Change, FigureChange};
 use crate::measure::Measurement;
 use crate::{Error, ErrorKind};
 
@@ -25,7 +26,7 @@ use crate::{Error, ErrorKind};
 const DECIMALS: usize = 6;
 
 /// Half a unit of the last decimal: stored values are whole units, so this decides "at tolerance" exactly.
-const HALF_UNIT: f64 = 0.5e-6;
+pub(super) const HALF_UNIT: f64 = 0.5e-6;
 
 /// One line of a baseline.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,16 +63,25 @@ impl BaselineText {
         for requirement in requirements {
             let Some(figure) = &requirement.figure else { continue };
             let criterion = requirement.criterion.to_string();
-            let value = measurement.criteria.get(&criterion).and_then(|it| thresholds::numeric_detail(it, figure));
+            let value = measurement.criteria.get(&criterion).and_then(|it| it.figure(Some(figure)).ok());
             let line = BaselineLine { value: value.map(rounded), counts: None };
-            lines.insert(line_key(&figure_key(&criterion, Some(figure))).into_owned(), line);
+            lines.insert(line_key(&requirement.subject()).into_owned(), line);
         }
         Self { lines }
     }
 
-    /// The line of a criterion's canonical text, or of `criterion.figure`.
+    /// The line of a criterion's canonical text, or of `criterion.figure` (`src.auroc`, `nc.per_class(min)`).
     pub fn get(&self, key: &str) -> Option<&BaselineLine> {
         self.lines.get(line_key(key).as_ref())
+    }
+
+    /// Takes these figures from another.
+    pub(crate) fn take<'k>(&mut self, from: &Self, keys: impl IntoIterator<Item = &'k str>) {
+        for key in keys {
+            if let Some(line) = from.lines.get(key) {
+                self.lines.insert(key.to_owned(), *line);
+            }
+        }
     }
 
     /// The figures that are NaN or infinite.
@@ -83,14 +93,6 @@ impl BaselineText {
 impl BaselineLine {
     fn is_finite(&self) -> bool {
         self.value.is_none_or(f64::is_finite)
-    }
-}
-
-/// The key of a figure: the criterion itself, or `criterion.figure`.
-pub(crate) fn figure_key(criterion: &str, figure: Option<&str>) -> String {
-    match figure {
-        Some(figure) => format!("{criterion}.{figure}"),
-        None => criterion.to_owned(),
     }
 }
 
@@ -110,7 +112,7 @@ fn line_key(key: &str) -> Cow<'_, str> {
 }
 
 /// A value as it is stored; the same for what is observed, so that both are compared alike.
-fn rounded(value: f64) -> f64 {
+pub(super) fn rounded(value: f64) -> f64 {
     let stored: f64 = format!("{value:.DECIMALS$}").parse().unwrap_or(value);
     // A tiny negative number is stored as 0.000000, not -0.000000.
     if stored == 0.0 { 0.0 } else { stored }
@@ -175,16 +177,28 @@ fn parse_line(text: &str) -> Option<(&str, BaselineLine)> {
 pub struct Rules {
     policy: BaselinePolicy,
     directions: BTreeMap<String, Direction>,
+    worths: BTreeMap<String, Worth>,
+}
+
+/// A tolerance as it is applied to one figure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Allowed {
+    /// In the figure's own unit.
+    much: f64,
+    /// So many items, where it is these that are counted.
+    items: Option<f64>,
 }
 
 impl Rules {
     /// Tolerances from the policy. The direction of a figure is what its requirements ask for (`>=` and `>`: more is better,
     /// `<=` and `<`: less is better); where they ask for both or there is none, it is the criterion's own.
-    pub fn of(policy: &BaselinePolicy, requirements: &[Requirement], measurement: &Measurement) -> Self {
+    ///
+    /// # Errors
+    /// If a tolerance counts neurons or items of a figure that counts none.
+    pub fn of(policy: &BaselinePolicy, requirements: &[Requirement], measurement: &Measurement) -> Result<Self, Error> {
         let mut asked: BTreeMap<String, (bool, bool)> = BTreeMap::new();
         for requirement in requirements {
-            let key = figure_key(&requirement.criterion.to_string(), requirement.figure.as_deref());
-            let (higher, lower) = asked.entry(line_key(&key).into_owned()).or_default();
+            let (higher, lower) = asked.entry(line_key(&requirement.subject()).into_owned()).or_default();
             match requirement.comparison {
                 Comparison::AtLeast | Comparison::Above => *higher = true,
                 Comparison::AtMost | Comparison::Below => *lower = true,
@@ -202,7 +216,33 @@ impl Rules {
                 _ => None,
             };
         }
-        Self { policy: policy.clone(), directions }
+        let mut rules = Self { policy: policy.clone(), directions, worths: BTreeMap::new() };
+        if policy.enabled {
+            rules.weigh(requirements, measurement)?;
+        }
+        Ok(rules)
+    }
+
+    /// Looks up what neurons and items are worth where a tolerance counts them.
+    fn weigh(&mut self, requirements: &[Requirement], measurement: &Measurement) -> Result<(), Error> {
+        let values = measurement.criteria.keys().cloned();
+        for subject in values.chain(requirements.iter().map(Requirement::subject)) {
+            let tolerance = self.tolerance(&line_key(&subject));
+            if !matches!(tolerance, Tolerance::Neurons(_) | Tolerance::Items(_)) {
+                continue;
+            }
+            let Ok((spec, figure)) = criterion_and_figure(&subject) else { continue };
+            let Some(result) = measurement.criteria.get(&spec.to_string()) else { continue };
+            let worth = Worth::of(&spec, figure.as_ref(), result, measurement);
+            // Where there was nothing to cover, nothing can fall by anything.
+            let empty = result.figure(figure.as_ref()).is_err();
+            let known = if matches!(tolerance, Tolerance::Neurons(_)) { worth.neuron } else { worth.item };
+            if known.is_none() && !empty {
+                return Err(allowance::unfit(&self.policy, &subject));
+            }
+            self.worths.insert(line_key(&subject).into_owned(), worth);
+        }
+        Ok(())
     }
 
     /// The policy these rules came from.
@@ -210,17 +250,28 @@ impl Rules {
         &self.policy
     }
 
-    /// The tolerance of a figure: its own, its criterion's, that of its criterion's name, or the default. Absolute, in the
-    /// figure's own unit: 0.002 of a ratio is 0.2 percentage points, 0.002 of a count means equal. Rounded like the figures.
-    fn tolerance(&self, key: &str) -> f64 {
-        let name = key.split(['(', '.']).next().unwrap_or(key);
-        let criterion = match key.rfind(')') {
-            Some(end) => &key[..=end],
-            None => name,
+    /// The tolerance of a figure: its own, its criterion's, that of its criterion's name, or the default.
+    fn tolerance(&self, key: &str) -> Tolerance {
+        allowance::tolerance(&self.policy, key)
+    }
+
+    /// What a tolerance comes to. Absolute, in the figure's own unit: 0.002 of a ratio is 0.2 percentage points, 0.002 of a
+    /// count means equal. Rounded like the figures, but for what is counted.
+    fn allowed(&self, key: &str, old: Option<&BaselineLine>) -> Allowed {
+        let worth = self.worths.get(key).copied().unwrap_or_default();
+        let counted = |items: f64, worth: Option<f64>| {
+            let much = worth.unwrap_or(0.0) * items;
+            Allowed { much, items: worth.and(worth_in_items(much, self.worths.get(key))) }
         };
-        let per_criterion = &self.policy.per_criterion;
-        let found = [key, criterion, name].into_iter().find_map(|it| per_criterion.get(it));
-        rounded(found.copied().unwrap_or(self.policy.tolerance))
+        match self.tolerance(key) {
+            Tolerance::Absolute(much) => Allowed { much: rounded(much), items: None },
+            Tolerance::Relative(share) => {
+                let held = old.and_then(|line| line.value).filter(|value| value.is_finite()).unwrap_or(0.0);
+                Allowed { much: rounded(share * held.abs()), items: None }
+            }
+            Tolerance::Neurons(neurons) => counted(neurons as f64, worth.neuron),
+            Tolerance::Items(items) => counted(items as f64, worth.item),
+        }
     }
 
     /// Compares figure by figure, sorted by criterion.
@@ -231,15 +282,15 @@ impl Rules {
         keys.into_iter()
             .map(|key| {
                 let (old, new) = (baseline.lines.get(key), observed.lines.get(key));
-                let tolerance = self.tolerance(key);
+                let allowed = self.allowed(key, old);
                 let direction = self.directions.get(key).copied().unwrap_or_default();
                 let finite = |line: Option<&BaselineLine>| line.and_then(|it| it.value).filter(|it| it.is_finite());
                 FigureChange {
                     criterion: key.clone(),
                     baseline: finite(old),
                     observed: finite(new),
-                    tolerance,
-                    change: change(old, new, tolerance, direction),
+                    tolerance: allowed.much,
+                    change: change(old, new, allowed, direction),
                     explanation: None,
                 }
             })
@@ -247,18 +298,23 @@ impl Rules {
     }
 }
 
+/// An amount of a figure as items.
+fn worth_in_items(much: f64, worth: Option<&Worth>) -> Option<f64> {
+    Some(much / worth?.item?)
+}
+
 /// How one figure stands to its baseline. A figure that had something to cover and no longer has is a regression;
 /// one that newly has is an addition, because the baseline holds nothing to compare with.
-fn change(old: Option<&BaselineLine>, new: Option<&BaselineLine>, tolerance: f64, direction: Direction) -> Change {
+fn change(old: Option<&BaselineLine>, new: Option<&BaselineLine>, allowed: Allowed, direction: Direction) -> Change {
     if [old, new].into_iter().flatten().any(|line| !line.is_finite()) {
         return Change::NotFinite;
     }
-    let (old, new) = match (old, new) {
-        (Some(old), Some(new)) => (old.value, new.value),
+    let (old_line, new_line) = match (old, new) {
+        (Some(old), Some(new)) => (old, new),
         (None, _) => return Change::Added,
         (_, None) => return Change::Removed,
     };
-    let (old, new) = match (old, new) {
+    let (old, new) = match (old_line.value, new_line.value) {
         (Some(old), Some(new)) => (old, new),
         (None, None) => return Change::Unchanged,
         (None, Some(_)) => return Change::Added,
@@ -270,7 +326,14 @@ fn change(old: Option<&BaselineLine>, new: Option<&BaselineLine>, tolerance: f64
     };
     // Large counts are not whole units in binary: allow for the last bits of both.
     let slack = HALF_UNIT.max(4.0 * f64::EPSILON * old.abs().max(new.abs()));
-    if gain.abs() <= tolerance + slack {
+    let within = match (allowed.items, old_line.counts, new_line.counts) {
+        // Counts are exact where six decimals are not.
+        (Some(items), Some((was, total)), Some((is, same))) if total == same => was.abs_diff(is) as f64 <= items + 1e-6,
+        // Both values may be half a unit off.
+        (Some(_), _, _) => gain.abs() <= allowed.much + 2.0 * slack,
+        (None, _, _) => gain.abs() <= allowed.much + slack,
+    };
+    if within {
         Change::Unchanged
     } else if gain > 0.0 {
         Change::Improved

@@ -130,7 +130,28 @@ pub(crate) fn passing_bound(verdict: &RequirementVerdict) -> Option<String> {
 
 /// The title of the worst layers of a requirement.
 pub(crate) fn worst_layers(verdict: &RequirementVerdict) -> &'static str {
-    if figure::wants_more(verdict.comparison) { "lowest layers" } else { "highest layers" }
+    match figure::label(verdict).ends_with(".uncovered") {
+        true => "most uncovered layers",
+        false if figure::wants_more(verdict.comparison) => "lowest layers",
+        false => "highest layers",
+    }
+}
+
+/// The title of the worst classes of a requirement.
+pub(crate) fn worst_classes(verdict: &RequirementVerdict) -> &'static str {
+    if figure::wants_more(verdict.comparison) { "lowest classes" } else { "highest classes" }
+}
+
+/// Requirements that hold whatever is measured, a line for each.
+pub(crate) fn idle_requirements(outcome: &Outcome) -> Vec<String> {
+    let idle = outcome.requirements.iter().filter(|verdict| verdict.holds && verdict.is_judged());
+    idle.filter_map(|verdict| Some(format!("`{}`: {}", verdict.requirement, verdict.note.as_ref()?))).collect()
+}
+
+/// The table of a test in `cleanai.toml`: `[tests.lenet5]`, the function's name alone where it stands in a module.
+pub(crate) fn test_table(outcome: &Outcome) -> String {
+    let name = outcome.test.name.rsplit("::").next().unwrap_or_default();
+    format!("[tests.{name}]")
 }
 
 /// `PASS`, `FAIL` or `ERROR`.

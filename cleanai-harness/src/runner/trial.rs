@@ -73,7 +73,7 @@ fn judge(
     let wanted = &declaration.requirements;
     let site =
         Site { name: test.function, module_path: test.module_path, file: test.file, assert: test.assert_snapshot };
-    let rules = Rules::of(&declaration.baseline, wanted, measurement);
+    let rules = Rules::of(&declaration.baseline, wanted, measurement)?;
     let gate = Gate::open(site, root, rules, wanted, measurement);
     outcome.requirements = thresholds::judge(wanted, measurement, gate.stored().text());
     outcome.body = test.body.as_ref().and_then(|body| match quiet::catch(|| body(measurement)) {
