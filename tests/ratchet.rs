@@ -34,7 +34,7 @@ const SOURCE: &str = "use cleanai_harness::prelude::*;\n\n\
 fn numbers_rise_in_place_and_nothing_else_changes() {
     let project = Project::new("ratcheted");
     project.write("tests/coverage.rs", SOURCE);
-    let requirements = "\n  \"kmnc(k=100) >= 0.3\",   # sections\n  'per_class(min) >= 0.1'\n";
+    let requirements = "\n  \"kmnc(k=100) >= 0.3\",   # sections\n  'per_layer(min) >= 0.01'\n";
     let of = |test| Configuration { test, requirements, ..Configuration::default() };
     project.configure(&of("data/test#0..120"));
     project.accept_baseline();
@@ -70,7 +70,7 @@ fn numbers_rise_in_place_and_nothing_else_changes() {
     let table = changed(1);
     assert_eq!(table.len(), 2, "{table:?}");
     assert!(table[0].starts_with("\"kmnc(k=100) >= 0.8") && table[0].ends_with("\",   # sections"), "{table:?}");
-    assert!(table[1].starts_with("'per_class(min) >= 0.") && table[1].ends_with('\''), "{table:?}");
+    assert!(table[1].starts_with("'per_layer(min) >= 0.") && table[1].ends_with('\''), "{table:?}");
     assert!(!changed(2).is_empty() && !project.pending().exists());
 
     // What was raised holds, and there is nothing more to raise.

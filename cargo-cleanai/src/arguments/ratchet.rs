@@ -22,7 +22,7 @@ pub struct Ratchet {
     #[arg(value_name = "TEST")]
     pub tests: Vec<String>,
     /// What thresholds stay below today's figures, in the figures' own unit (the tolerance of each figure if not given)
-    #[arg(long, value_name = "X", value_parser = margin)]
+    #[arg(long, value_name = "X", value_parser = margin, allow_negative_numbers = true)]
     pub margin: Option<f64>,
     /// Show what would be raised and change nothing
     #[arg(long)]

@@ -75,6 +75,7 @@ fn closing(edits: &Edits, dry_run: bool) {
     let counted = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     let what = format!("{} in {}", counted(raised, "number", "numbers"), counted(files, "file", "files"));
     match (raised, dry_run) {
+        (0, _) if !edits.left.is_empty() || !edits.refused.is_empty() => say("Ratchet", "nothing was raised"),
         (0, _) => say("Ratchet", "nothing to raise: thresholds and baselines stand where today's figures are"),
         (_, true) => say("Ratchet", format!("{what} would be raised; nothing was written (--dry-run)")),
         (_, false) => say("Raised", format!("{what}; run the tests again and commit the change")),

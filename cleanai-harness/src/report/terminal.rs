@@ -224,7 +224,7 @@ fn table(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
     }
     grid.left("verdict");
     for verdict in &outcome.requirements {
-        let style = message::style(outcome, &verdict.criterion);
+        let style = message::style_of(outcome, verdict);
         let result = measurement.criteria.get(&verdict.criterion);
         let ink = if verdict.holds { GREEN } else { RED };
         let is_value = figure::label(verdict) == verdict.criterion;
@@ -348,7 +348,7 @@ fn bar(share: Option<f64>, ink: Ink) -> Cell {
 /// What is behind each requirement that fails.
 fn failing(block: &mut Block, outcome: &Outcome) {
     for verdict in outcome.requirements.iter().filter(|verdict| !verdict.holds) {
-        let style = message::style(outcome, &verdict.criterion);
+        let style = message::style_of(outcome, verdict);
         block.blank();
         let label = text::line(figure::label(verdict)).into_owned();
         let why = text::line(&message::requirement_failure(verdict, style)).into_owned();

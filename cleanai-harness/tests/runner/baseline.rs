@@ -408,6 +408,8 @@ fn as_a_bound() {
     let verdict = &outcome.requirements[1];
     assert!(verdict.holds && !verdict.is_judged());
     assert_eq!((verdict.bound_text.as_deref(), verdict.note.as_deref()), (Some("baseline"), Some("no baseline yet")));
+    let origin = outcome.requirements[0].origin.as_ref().expect("a place");
+    assert_eq!((origin.file.as_path(), origin.line), (std::path::Path::new("cleanai.toml"), 2));
     sandbox.accept();
     let (code, outcome) = sandbox.lenet5(&wanting(0.5, "baseline"), &[]);
     assert_eq!((code, outcome.requirements[1].bound), (0, Some(0.5)));

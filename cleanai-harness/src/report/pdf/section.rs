@@ -202,7 +202,7 @@ fn verdicts(canvas: &mut Canvas, outcome: &Outcome) {
         .requirements
         .iter()
         .map(|verdict| {
-            let style = message::style(outcome, &verdict.criterion);
+            let style = message::style_of(outcome, verdict);
             let ink = if verdict.holds { GREEN } else { RED };
             let result = criteria.and_then(|criteria| criteria.get(&verdict.criterion));
             let ratio =
@@ -223,7 +223,7 @@ fn verdicts(canvas: &mut Canvas, outcome: &Outcome) {
     canvas.table(&columns, &rows, |_| None);
     canvas.space(12.0);
     for verdict in outcome.requirements.iter().filter(|verdict| !verdict.holds) {
-        failure(canvas, verdict, message::style(outcome, &verdict.criterion));
+        failure(canvas, verdict, message::style_of(outcome, verdict));
     }
     if let Some(measurement) = &outcome.measurement {
         for warning in message::warnings(measurement) {
