@@ -5,6 +5,7 @@ mod cache;
 mod config;
 mod explain;
 mod monitor;
+mod ratchet;
 mod report;
 mod select;
 
@@ -20,6 +21,7 @@ pub use cache::Cache;
 pub use config::{Check, Config, ConfigCommand, Show, Targets};
 pub use explain::Explain;
 pub use monitor::Monitor;
+pub use ratchet::Ratchet;
 pub use report::Report;
 pub use select::Select;
 
@@ -63,6 +65,7 @@ pub enum Command {
     Demo,
     /// Run `cargo test` (or nextest), with libtorch set up first
     Test(Test),
+    Ratchet(Ratchet),
     /// Find or fetch libtorch, and make plain `cargo test` find it
     ///
     /// Takes the first of: the folder that LIBTORCH names; the torch of your Python, if it is the right version; the

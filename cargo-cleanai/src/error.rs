@@ -138,6 +138,18 @@ pub enum Error {
         /// Its name.
         tool: &'static str,
     },
+    /// A file is no longer what it was when it was read.
+    #[error("{} changed meanwhile, so it was not written", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What a test binary says of its run cannot be understood.
+    #[error("a test binary left a record that cannot be understood: {problem}")]
+    Record {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The engine could not be installed.
     #[error("cargo install could not build the engine of cleanai-harness {version}")]
     Engine {
@@ -252,6 +264,8 @@ impl Error {
             Error::NoTest { near: Some(near), .. } => format!("did you mean `{near}`?"),
             Error::NoTest { known, .. } if known.is_empty() => "the test targets have no #[cleanai::coverage]".into(),
             Error::NoTest { known, .. } => format!("known: {}", known.join(", ")),
+            Error::Changed { .. } => "run the command again".into(),
+            Error::Record { .. } => "use one version of cargo-cleanai and cleanai-harness".into(),
             Error::Engine { .. } => "read what cargo said above; `cargo cleanai doctor` names what is missing on this machine".into(),
         })
     }

@@ -10,6 +10,7 @@ mod libtorch;
 mod process;
 mod progress;
 mod python;
+mod ratchet;
 mod run;
 mod setup;
 mod targets;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Demo => run::demo(),
         Command::Test(test) => run::test(test),
+        Command::Ratchet(wanted) => ratchet::ratchet(wanted),
         Command::Setup => setup::setup(),
         Command::Doctor => doctor::doctor(),
         Command::Inspect(inspect) => run::engine(Some(&inspect.model), &inspect.forward()),

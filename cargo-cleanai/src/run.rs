@@ -91,7 +91,7 @@ fn closing(workspace: &Workspace, code: u8, start: SystemTime) {
 }
 
 /// A path below the current folder is shown relative to it.
-fn shown(path: &Path) -> String {
+pub fn shown(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string()
 }

@@ -11,6 +11,7 @@ pub use insta;
 pub use crate::allocator::keep_freed_memory;
 pub use crate::body::Failed;
 pub use crate::declare::{NeuronKind, NonFinite};
+use crate::declare::{Origin, Source};
 pub use crate::measure::Measurement;
 #[cfg(feature = "torch")]
 pub use crate::runner::registered::main;
@@ -41,8 +42,12 @@ pub struct Registration {
     pub target: &'static str,
     /// A key of `[models]` or a path.
     pub model: &'static str,
+    /// The model it is compared with, a key of `[models]` or a path.
+    pub against: Option<&'static str>,
     /// The requirements' texts.
     pub requirements: &'static [&'static str],
+    /// Line and column of each of them, from 1.
+    pub places: &'static [(u32, u32)],
     /// `data`
     pub data: Option<&'static str>,
     /// `layers`, a selector's text.
@@ -96,6 +101,18 @@ impl Registration {
         match self.module_path.split_once("::") {
             Some((_, module)) => format!("{module}::{}", self.name),
             None => self.name.to_owned(),
+        }
+    }
+
+    /// Where the requirement of this index stands; with the attribute itself where that is not known.
+    pub fn origin(&self, index: usize) -> Origin {
+        let (line, column) = self.places.get(index).copied().unwrap_or((self.line, self.column));
+        Origin {
+            source: Source::Attribute,
+            file: PathBuf::from(self.file),
+            line: line as usize,
+            column: column as usize,
+            text: String::new(),
         }
     }
 

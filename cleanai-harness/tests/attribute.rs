@@ -21,6 +21,7 @@ fn empty() {}
     neurons = "unit",
     batch = 16,
     device = "cuda:1",
+    against = "old.pt",
     non_finite = "ignore",
     crate = ::cleanai_harness,
 )]
@@ -36,6 +37,9 @@ fn options(_: &Measurement) {}
     acme::own(a = [1, [-2.5, "x\"y\\z"]], b = true, c = 2..=4, d = -3) >= 0.1,
     src(untrusted = "data/noise").auroc >= 0.95, mrc(q = 5, untrusted = "n.npz#0..9")@conv2 >= 0.9,
     acme::own(untrusted = "x").auroc >= 0.95, acme::own.auroc >= 0.5, acme::own@"conv2".auroc >= 0.95,
+    tknc >= baseline, tknc >= 0.1, tknc <= against + 0.10, snac >= baseline * 0.98, snac < baseline-1e-3,
+    kmnc(k = 9).per_class(min) >= 0.3, per_layer(mean) > baseline, uncovered <= 12, covered >= 1_000,
+    nbc@"conv2".per_layer(max) <= 0.25, nbc.uncovered@conv2 >= baseline - 0,
 )]
 fn grammar() {}
 
@@ -134,6 +138,7 @@ fn every_fact_is_registered() {
     assert_eq!(empty.package, "cleanai-harness");
     assert!(empty.file.ends_with("tests/attribute.rs"), "{}", empty.file);
     assert_eq!((empty.line, empty.column), (13, 1));
+    assert_eq!(empty.places, [(13, 42), (13, 53)]);
     assert_eq!(empty.manifest_dir, env!("CARGO_MANIFEST_DIR"));
     assert_eq!(empty.package_dir(), std::path::Path::new(env!("CARGO_MANIFEST_DIR")));
     assert_eq!(empty.model, "lenet5.pt");
@@ -154,8 +159,31 @@ fn every_fact_is_registered() {
     assert_eq!((options.neurons, options.batch), (Some(NeuronKind::Unit), Some(16)));
     assert_eq!((options.device, options.non_finite), (Some("cuda:1"), Some(NonFinite::Ignore)));
     assert!(options.body.is_some());
+    assert_eq!((options.against, empty.against), (Some("old.pt"), None));
 
     assert_eq!(registration("deep::empty").module_path, "attribute::deep");
+}
+
+#[test]
+fn every_requirement_knows_its_place() {
+    let source = include_str!("attribute.rs");
+    let at = |(line, column): (u32, u32)| {
+        let line = source.lines().nth(line as usize - 1).expect("a line");
+        line.chars().skip(column as usize - 1).collect::<String>()
+    };
+    for name in ["empty", "options", "grammar", "deep::empty"] {
+        let registration = registration(name);
+        assert_eq!(registration.places.len(), registration.requirements.len(), "{name}");
+        for (index, (place, text)) in registration.places.iter().zip(registration.requirements).enumerate() {
+            let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+            let written = word(&at(*place));
+            assert!(word(text) == written || text.contains(&format!(".{written}")), "{text} at {place:?}: {written}");
+            assert_eq!(registration.origin(index).line, place.0 as usize);
+        }
+    }
+    // What a macro writes stands where the macro is called.
+    let called = at(registration("of_macro").places[0]);
+    assert!(called.contains("of_macro: 2") || called.contains("nc >= 0.4"), "{called}");
 }
 
 #[test]
@@ -183,6 +211,17 @@ fn requirements_are_registered_in_canonical_text() {
             "acme::own(untrusted=\"x\").auroc >= 0.95",
             "acme::own.auroc >= 0.5",
             "acme::own(layers=\"conv2\").auroc >= 0.95",
+            "tknc >= baseline",
+            "tknc >= 0.1",
+            "tknc <= against + 0.1",
+            "snac >= baseline * 0.98",
+            "snac < baseline - 0.001",
+            "kmnc(k=9).per_class(min) >= 0.3",
+            "kmnc(k=9).per_layer(mean) > baseline",
+            "kmnc(k=9).uncovered <= 12",
+            "kmnc(k=9).covered >= 1000",
+            "nbc(layers=\"conv2\").per_layer(max) <= 0.25",
+            "nbc(layers=\"conv2\").uncovered >= baseline",
         ]
     );
     for text in texts {
@@ -234,4 +273,8 @@ fn the_attribute_knows_the_criteria_of_the_registry() {
         (description.name, parameters.filter(|name| !common.contains(name)).collect())
     });
     assert_eq!(sorted(known.collect()), sorted(registered.collect()));
+    for criterion in names::CRITERIA {
+        let description = registry::descriptions().into_iter().find(|known| known.name == criterion.name);
+        assert_eq!(criterion.is_share, description.expect("known").value.is_share(), "{}", criterion.name);
+    }
 }

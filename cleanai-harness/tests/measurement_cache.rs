@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use cleanai_harness::criteria::registry::{CriterionDescription, CriterionRegistration};
+use cleanai_harness::criteria::registry::{CriterionDescription, CriterionRegistration, ValueKind};
 use cleanai_harness::criteria::{BatchEnd, Criterion, Direction, Figures, LayerValues, Needs, Start, State};
 use cleanai_harness::declare::{CriterionSpec, DataLocation, Declaration, NeuronKind, OnBadInput, Requirement};
 use cleanai_harness::measure::probe::{Moment, watched};
@@ -119,6 +119,7 @@ cleanai_harness::private::inventory::submit! {
             summary: "counts inputs",
             parameters: &[],
             direction: Direction::HigherIsBetter,
+            value: ValueKind::Number,
             reference: "ours",
         },
         build: |spec| Ok(Box::new(Inputs(spec.clone()))),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use cleanai_harness::criteria::registry::{CriterionDescription, CriterionRegistration};
+use cleanai_harness::criteria::registry::{CriterionDescription, CriterionRegistration, ValueKind};
 use cleanai_harness::criteria::{
     BatchEnd, Criterion, Direction, Figures, LayerValues, Needs, OfInputs, PerInput, Start, State,
 };
@@ -265,6 +265,7 @@ inventory::submit! {
             summary: "how loud logits are",
             parameters: &[],
             direction: Direction::HigherIsBetter,
+            value: ValueKind::Number,
             reference: "ours",
         },
         build: |spec| Ok(Box::new(Loud(spec.clone()))),

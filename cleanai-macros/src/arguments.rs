@@ -15,12 +15,14 @@ use crate::value::Value;
 const MAX_BATCH: i64 = 65536;
 
 /// The options' keys; `crate` is one too, but no one misspells it.
-const KEYS: [&str; 7] = ["model", "data", "layers", "neurons", "batch", "device", "non_finite"];
+const KEYS: [&str; 8] = ["model", "against", "data", "layers", "neurons", "batch", "device", "non_finite"];
 
 /// What the attribute says, and everything that is wrong with it.
 #[derive(Default)]
 pub struct Arguments {
     pub model: Option<String>,
+    /// The model it is compared with.
+    pub against: Option<String>,
     pub data: Option<String>,
     /// A selector's text.
     pub layers: Option<String>,
@@ -91,7 +93,7 @@ impl Arguments {
         if is_option {
             return self.option(input);
         }
-        let requirement = Requirement::parse(input)?;
+        let requirement = Requirement::parse(input, self.requirements.last())?;
         if let Some(first) = self.requirements.iter().find(|other| other.repeats(&requirement)) {
             let message = format!("`{}` is required twice; it is `{}` already", requirement.subject, first.text());
             return Err(Error::new(requirement.span, message));
@@ -146,6 +148,7 @@ impl Arguments {
             "neurons" => self.neurons = Some(one_of(&["channel", "unit"], &name, string(input, &name)?)?),
             "non_finite" => self.non_finite = Some(one_of(&["error", "ignore"], &name, string(input, &name)?)?),
             "device" => self.device = Some(device(string(input, &name)?)?),
+            "against" => self.against = Some(not_empty(&name, string(input, &name)?)?),
             "data" => self.data = Some(not_empty(&name, string(input, &name)?)?),
             _ => self.model = Some(not_empty(&name, string(input, &name)?)?),
         }

@@ -26,10 +26,14 @@ use quote::quote;
 ///
 /// The arguments, in any order:
 /// - `model = "…"`: a key of `[models]` in `cleanai.toml`, or a path to a model. Required.
-/// - any number of requirements: `criterion[(name = value, …)][@layers][.figure] op number`, where `op` is one of `>=`,
-///   `>`, `<=`, `<`, and `@layers` is a layer's name, a glob (`@layer4.*`), `class:ReLU`, `penultimate` or `logits`;
+/// - `against = "…"`: another model, measured on the same data, which requirements may compare with.
+/// - any number of requirements: `criterion[(name = value, …)][@layers][.figure] op bound`, where `op` is one of `>=`,
+///   `>`, `<=`, `<`, `bound` is a number, `baseline` or `against`, the latter two with `- 0.01`, `+ 0.01` or `* 0.98`
+///   behind them or without, `.figure` is `.covered`, `.uncovered`, `.per_class(min)`, `.per_layer(min)` (or `max`,
+///   `mean`) or a figure of the criterion's own, such as `.auroc`, and `@layers` is a layer's name, a glob (`@layer4.*`), `class:ReLU`, `penultimate` or `logits`;
 ///   quoted where Rust reads the text otherwise, as in `@"layer4/*"` and `@"relu#2"`. Criteria of other crates carry
-///   their namespace: `acme::spread >= 0.1`.
+///   their namespace: `acme::spread >= 0.1`. A figure alone is one of the criterion before it:
+///   `kmnc(k = 100) >= 0.8, per_class(min) >= 0.6, uncovered <= 12`.
 /// - `data = "…"`: a key of `[data]`.
 /// - `layers = "…"`, `neurons = "channel" | "unit"`, `batch = 64`, `device = "auto" | "cpu" | "cuda" | "cuda:1"`,
 ///   `non_finite = "error" | "ignore"`: what the criteria see and how the model runs.

@@ -27,6 +27,8 @@ pub struct Criterion {
     pub name: &'static str,
     parameters: &'static [(&'static str, Kind)],
     observes_layers: bool,
+    /// Whether its value lies between 0 and 1.
+    pub is_share: bool,
 }
 
 /// What every criterion that looks at layers takes; `layer` is another word for `layers`.
@@ -51,12 +53,12 @@ pub const CRITERIA: &[Criterion] = &[
     on_layers("nc", &[("threshold", Kind::Number)]),
     on_layers("nac", &[("threshold", Kind::Number)]),
     on_layers("tknc", &[("k", Kind::Count)]),
-    on_layers("tknp", &[("k", Kind::Count)]),
+    any_number(on_layers("tknp", &[("k", Kind::Count)])),
     on_layers("kmnc", &[("k", Kind::Count)]),
     on_layers("nbc", &[("sigma", Kind::Distance)]),
     on_layers("snac", &[("sigma", Kind::Distance)]),
-    on_layers("cc", &[("threshold", Kind::Distance)]),
-    on_layers("nlc", &[]),
+    any_number(on_layers("cc", &[("threshold", Kind::Distance)])),
+    any_number(on_layers("nlc", &[])),
     on_layers("ss", &[PAIRS]),
     on_layers("sv", &[PAIRS, DISTANCE]),
     on_layers("vs", &[PAIRS, DISTANCE]),
@@ -75,9 +77,9 @@ pub const CRITERIA: &[Criterion] = &[
             ("fallback", Kind::Word(&["none", "gradient"])),
         ],
     ),
-    on_layers("lsa", &[ON_SINGULAR]),
-    on_layers("dsa", &[]),
-    on_layers("mdsa", &[]),
+    any_number(on_layers("lsa", &[ON_SINGULAR])),
+    any_number(on_layers("dsa", &[])),
+    any_number(on_layers("mdsa", &[])),
     on_layers("lsc", &[BUCKETS, LOWER, UPPER, ON_SINGULAR]),
     on_layers("dsc", &[BUCKETS, LOWER, UPPER]),
     on_layers("mdsc", &[BUCKETS, LOWER, UPPER]),
@@ -86,13 +88,22 @@ pub const CRITERIA: &[Criterion] = &[
     on_layers("mrc", &[("q", Kind::Count), UNTRUSTED]),
     on_layers("topk", &[("k", Kind::Count), UNTRUSTED]),
     on_layers("knn", &[("k", Kind::Count), UNTRUSTED]),
-    Criterion { name: "accuracy", parameters: &[], observes_layers: false },
-    Criterion { name: "ece", parameters: &[], observes_layers: false },
-    Criterion { name: "high_confidence", parameters: &[("threshold", Kind::Distance)], observes_layers: false },
+    of_answers("accuracy", &[]),
+    of_answers("ece", &[]),
+    of_answers("high_confidence", &[("threshold", Kind::Distance)]),
 ];
 
 const fn on_layers(name: &'static str, parameters: &'static [(&'static str, Kind)]) -> Criterion {
-    Criterion { name, parameters, observes_layers: true }
+    Criterion { name, parameters, observes_layers: true, is_share: true }
+}
+
+const fn of_answers(name: &'static str, parameters: &'static [(&'static str, Kind)]) -> Criterion {
+    Criterion { observes_layers: false, ..on_layers(name, parameters) }
+}
+
+/// One whose value is no share.
+const fn any_number(criterion: Criterion) -> Criterion {
+    Criterion { is_share: false, ..criterion }
 }
 
 impl Criterion {

@@ -17,6 +17,10 @@ pub fn registration(arguments: &Arguments, function: &Function) -> TokenStream {
     let name = function.item.sig.ident.unraw().to_string();
     let model = &arguments.model;
     let requirements = arguments.requirements.iter().map(|requirement| requirement.text());
+    // Where each stands in the source: the built-in macros tell it of the tokens they are called from.
+    let places =
+        arguments.requirements.iter().map(|one| quote_spanned!(one.span=> (::core::line!(), ::core::column!())));
+    let against = optional(&arguments.against);
     let data = optional(&arguments.data);
     let layers = optional(&arguments.layers);
     let device = optional(&arguments.device);
@@ -47,7 +51,9 @@ pub fn registration(arguments: &Arguments, function: &Function) -> TokenStream {
                     package: ::core::env!("CARGO_PKG_NAME"),
                     target: ::core::env!("CARGO_CRATE_NAME"),
                     model: #model,
+                    against: #against,
                     requirements: &[#(#requirements),*],
+                    places: &[#(#places),*],
                     data: #data,
                     layers: #layers,
                     neurons: #neurons,

@@ -1,4 +1,7 @@
-//! One requirement in tokens: `criterion[(params)][@layers][.figure] op number`.
+//! One requirement in tokens: `criterion[(params)][@layers][.figure] op bound`.
+
+mod bound;
+mod figure;
 
 use std::collections::BTreeMap;
 
@@ -10,7 +13,9 @@ use syn::{Error, Ident, LitStr, Result, Token};
 
 use crate::names::{CRITERIA, Criterion, Kind};
 use crate::nearest::{did_you_mean, nearest};
-use crate::value::{Value, number};
+use crate::value::Value;
+use bound::{Bound, impossible};
+use figure::{Figure, not_of_a_figure};
 
 /// A requirement, ready to be registered.
 pub struct Requirement {
@@ -18,33 +23,76 @@ pub struct Requirement {
     pub subject: String,
     /// `>=`, `>`, `<=` or `<`.
     pub operator: &'static str,
-    /// The bound as text.
-    bound: String,
-    /// The criterion's name, for errors.
+    /// The criterion's name, or the figure's that stands for itself: for errors, and where it stands.
     pub span: Span,
+    bound: Bound,
+    /// The criterion in canonical text, for a figure behind it.
+    criterion: String,
+    builtin: Option<&'static Criterion>,
 }
 
 impl Requirement {
     /// The text cleanai-harness reads.
     pub fn text(&self) -> String {
-        format!("{} {} {}", self.subject, self.operator, self.bound)
+        format!("{} {} {}", self.subject, self.operator, self.bound.text)
     }
 
-    /// Whether both bound the same figure from the same side.
+    /// Whether both bound the same figure from the same side against the same kind of bound.
     pub fn repeats(&self, other: &Self) -> bool {
-        self.subject == other.subject && self.operator.as_bytes()[0] == other.operator.as_bytes()[0]
+        self.subject == other.subject
+            && self.operator.as_bytes()[0] == other.operator.as_bytes()[0]
+            && self.bound.reference == other.bound.reference
     }
 
-    /// Reads a requirement up to the comma or end after it.
-    pub fn parse(input: ParseStream) -> Result<Self> {
-        let (name, span, last) = name(input)?;
+    /// Reads a requirement up to the comma or end after it; a figure without a criterion is one of that of `before`.
+    pub fn parse(input: ParseStream, before: Option<&Self>) -> Result<Self> {
+        let Subject { criterion, builtin, figure, span, last } = match figure::lone(input)? {
+            Some((figure, span)) => {
+                let Some(before) = before else {
+                    let what = format!(
+                        "`{figure}` is a figure, and no criterion stands before it; name the criterion, as in `nc.{figure}`"
+                    );
+                    return Err(Error::new(span, what));
+                };
+                let (criterion, builtin) = (before.criterion.clone(), before.builtin);
+                Subject { criterion, builtin, span, last: figure.span, figure: Some(figure) }
+            }
+            None => Subject::parse(input)?,
+        };
+        let (operator, operator_span) = operator(input, last)?;
+        let bound = bound::parse(input, operator, operator_span)?;
+        if let Some(why) = impossible(builtin, figure.as_ref(), operator, &bound) {
+            return Err(Error::new(bound.span, why));
+        }
+        let subject = match &figure {
+            Some(figure) => format!("{criterion}.{figure}"),
+            None => criterion.clone(),
+        };
+        Ok(Self { subject, operator, span, bound, criterion, builtin })
+    }
+}
+
+/// What is bounded.
+struct Subject {
+    /// In canonical text.
+    criterion: String,
+    builtin: Option<&'static Criterion>,
+    figure: Option<Figure>,
+    /// The criterion's name.
+    span: Span,
+    /// Where something is missing if the tokens end early.
+    last: Span,
+}
+
+impl Subject {
+    /// `criterion[(params)][@layers][.figure]`
+    fn parse(input: ParseStream) -> Result<Self> {
+        let (name, span, mut last) = name(input)?;
         let builtin = builtin(&name, span)?;
         let mut parameters = BTreeMap::new();
-        let mut figure: Option<Ident> = None;
-        // Where something is missing if the tokens end early.
-        let mut previous = last;
+        let mut figure: Option<Figure> = None;
         if input.peek(syn::token::Paren) {
-            previous = parse_parameters(input, &name, builtin, &mut parameters)?;
+            last = parse_parameters(input, &name, builtin, &mut parameters)?;
         }
         loop {
             if input.peek(Token![@]) {
@@ -56,33 +104,25 @@ impl Requirement {
                 if parameters.insert("layers".to_owned(), value).is_some() {
                     return Err(Error::new(layers, "the layers are given twice: `@conv2` is `layers = \"conv2\"`"));
                 }
-                previous = layers;
+                last = layers;
             } else if input.peek(Token![.]) {
                 let dot: Token![.] = input.parse()?;
-                if !input.peek(Ident::peek_any) {
-                    return Err(Error::new_spanned(dot, "expected the name of a figure after `.`"));
-                }
-                let word = input.call(Ident::parse_any)?;
-                previous = word.span();
+                let read = Figure::parse(input, dot)?;
+                last = read.span;
                 if figure.is_some() {
-                    return Err(Error::new(word.span(), "a second figure: a requirement bounds one"));
+                    return Err(Error::new(read.span, "a second figure: a requirement bounds one"));
                 }
-                figure = Some(word);
+                figure = Some(read);
             } else {
                 break;
             }
         }
-        let (operator, operator_span) = operator(input, previous)?;
-        let bound = bound(input, operator, operator_span)?;
-        let mut subject = name;
+        let mut criterion = name;
         if !parameters.is_empty() {
             let texts: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            subject = format!("{subject}({})", texts.join(","));
+            criterion = format!("{criterion}({})", texts.join(","));
         }
-        if let Some(figure) = figure {
-            subject = format!("{subject}.{}", figure.unraw());
-        }
-        Ok(Self { subject, operator, bound, span })
+        Ok(Self { criterion, builtin, figure, span, last })
     }
 }
 
@@ -207,7 +247,9 @@ fn parse_layers(input: ParseStream, at: Token![@]) -> Result<(Value, Span)> {
         return Err(Error::new_spanned(at, "expected layers after `@`"));
     };
     let span = last.span();
-    Ok((Value::Text(bare_text(tokens)?), span))
+    let text = bare_text(tokens)?;
+    not_of_a_figure(&text, span)?;
+    Ok((Value::Text(text), span))
 }
 
 fn starts_comparison(input: ParseStream) -> bool {
@@ -272,23 +314,4 @@ fn operator(input: ParseStream, previous: Span) -> Result<(&'static str, Span)> 
         _ => "use one of `>=`, `>`, `<=`, `<`",
     };
     Err(Error::new_spanned(tokens, format!("`{text}` is no comparison; {help}")))
-}
-
-fn bound(input: ParseStream, operator: &str, operator_span: Span) -> Result<String> {
-    let wanted = format!("expected a number after `{operator}`");
-    if input.is_empty() || input.peek(Token![,]) {
-        return Err(Error::new(operator_span, wanted));
-    }
-    if input.peek(Ident::peek_any) || input.peek(LitStr) {
-        let found: TokenTree = input.parse()?;
-        return Err(Error::new(found.span(), format!("{wanted}, found `{found}`")));
-    }
-    let (value, _) = number(input)?;
-    if input.peek(Token![%]) {
-        return Err(input.error("a share is a number from 0 to 1: 40 % is `0.4`"));
-    }
-    if !input.is_empty() && !input.peek(Token![,]) {
-        return Err(input.error("expected `,` after the bound"));
-    }
-    Ok(value.to_string())
 }

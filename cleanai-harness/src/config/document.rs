@@ -49,7 +49,7 @@ impl<'d> Document<'d> {
     }
 
     /// Line, column and the line with a marker below these bytes.
-    fn place(&self, span: Range<usize>) -> Place {
+    pub fn place(&self, span: Range<usize>) -> Place {
         let start = floor_boundary(self.text, span.start);
         let end = floor_boundary(self.text, span.end).max(start);
         let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);

@@ -9,7 +9,7 @@ use super::reference::{PREFIX, Read, VARIABLES, names_of_variables};
 use super::tests::MAX_BATCH;
 use super::{Config, ReportFile};
 use crate::declare::nearest::{did_you_mean, nearest};
-use crate::declare::{DeviceChoice, OnImprovement};
+use crate::declare::{DeviceChoice, OnImprovement, Tolerance};
 use crate::{Error, ErrorKind, Result};
 
 /// Characters of a variable's value that are shown at most.
@@ -77,7 +77,7 @@ impl Environment {
     /// Puts what the variables say over the tables that are the same for all tests; `start` is the package's folder.
     pub(super) fn apply(&self, config: &mut Config, start: &Path) {
         if let Some(tolerance) = self.tolerance {
-            config.baseline.tolerance = tolerance;
+            config.baseline.tolerance = Tolerance::Absolute(tolerance);
             config.baseline.per_criterion.clear();
         }
         if let Some(on_improvement) = self.on_improvement {

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub use baseline::Tolerances;
 pub use data::DataTable;
 pub use document::Lines;
 pub use environment::Environment;
@@ -140,8 +141,8 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
         let models = named(&mut top, "models", models::read)?;
         let data = named(&mut top, "data", data::read)?;
-        let tests = named(&mut top, "tests", |value| tests::read(value, reference::TESTS, &data))?;
-        let defaults = table(&mut top, "defaults", |value| tests::read(value, reference::DEFAULTS, &data))?;
+        let tests = named(&mut top, "tests", |value| tests::read(value, &data))?;
+        let defaults = table(&mut top, "defaults", |value| tests::defaults(value, &data))?;
         let baseline = table(&mut top, "baseline", baseline::read)?;
         let report = table(&mut top, "report", |value| report::read(value, &folder))?;
         drop(top);

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use super::resolve::FoundModel;
-use super::{Config, Origin, ReportFile, Setting, TestTable, header};
+use super::{Config, Origin, ReportFile, Setting, TestTable, Tolerances, header};
 use crate::data::{inputs_at, transform};
 use crate::declare::{AxisChoice, DataChoice, DataLocation, InputChoice, ModelSource, Requirement};
 use crate::private::Registration;
@@ -102,6 +102,17 @@ impl<'r> Notes<'r> {
         }
     }
 
+    /// Notes the tolerances of the test's own table.
+    pub fn tolerances(&mut self, tolerances: &Tolerances, own: &str) {
+        let origin = self.origin(Level::Table(own), "tolerance");
+        if let Some(tolerance) = &tolerances.default {
+            self.note("tolerance", tolerance.to_string(), origin.clone(), None);
+        }
+        for (criterion, tolerance) in &tolerances.per_criterion {
+            self.note(format!("tolerance.{criterion}"), tolerance.to_string(), origin.clone(), None);
+        }
+    }
+
     /// Notes the model as it was named.
     pub fn model(&mut self) {
         let origin = self.origin(Level::Attribute, "model");
@@ -192,7 +203,13 @@ impl<'r> Notes<'r> {
         self.note("baseline.on_improvement", word(&baseline.on_improvement), origin("on_improvement"), None);
         self.note("baseline.enabled", baseline.enabled.to_string(), origin("enabled"), None);
         let report = &config.report;
-        for (key, file) in [("pdf", &report.pdf), ("junit", &report.junit), ("json", &report.json)] {
+        for (key, file) in [
+            ("pdf", &report.pdf),
+            ("junit", &report.junit),
+            ("json", &report.json),
+            ("html", &report.html),
+            ("markdown", &report.markdown),
+        ] {
             let (value, path) = match file {
                 ReportFile::No => ("false".to_owned(), None),
                 ReportFile::Default => ("true".to_owned(), None),

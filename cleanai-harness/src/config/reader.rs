@@ -7,8 +7,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::document::Document;
 use super::reference::{Key as Described, Kind};
-use crate::declare::SyntaxError;
 use crate::declare::nearest::did_you_mean;
+use crate::declare::{Origin, Source, SyntaxError};
 use crate::{Error, Result};
 
 /// A table whose keys have been checked.
@@ -110,6 +110,12 @@ impl<'d> Value<'d> {
         self.document.error(self.span.clone(), what)
     }
 
+    /// Where this value stands, and its text.
+    pub fn origin(&self, source: Source, text: &str) -> Origin {
+        let place = self.document.place(self.span.clone());
+        Origin { source, file: place.file, line: place.line, column: place.column, text: text.to_owned() }
+    }
+
     /// An error about the text in this value, at its place within the file where the quoted text is the plain one.
     pub fn syntax_error(&self, error: &SyntaxError) -> Error {
         let written = self.document.text.get(self.span.clone()).unwrap_or_default();
@@ -201,6 +207,12 @@ impl<'d> Value<'d> {
     /// Whether it is a table.
     pub fn is_table(&self) -> bool {
         self.value.is_table()
+    }
+
+    /// Whether it is a table with a key, and none beside these.
+    pub fn has_only(&self, keys: &[&str]) -> bool {
+        let mut entries = self.value.as_table().into_iter().flatten().peekable();
+        entries.peek().is_some() && entries.all(|(key, _)| keys.contains(&key.get_ref().as_ref()))
     }
 
     /// The elements of a list.

@@ -1,14 +1,17 @@
 //! From an attribute, the file and variables to what a test declares: variables over the attribute over `[tests.NAME]` over `[defaults]`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::notes::{DEFAULTS, Level, Notes};
-use super::{Config, DataTable, ModelTable, Origin, ReportFile, ReportStyle, Setting, TestTable, header};
+use super::{Config, DataTable, ModelTable, Origin, ReportFile, ReportStyle, Setting, TestTable, Tolerances, header};
+use crate::declare;
 use crate::declare::nearest::{did_you_mean, listed, nearest, nearest_file};
 use crate::declare::{
     DEFAULT_BATCH, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, ModelOptions, ModelSource,
-    Requirement, Selector, TestIdentity,
+    Reference, Requirement, Selector, TestIdentity, possible,
 };
+use crate::gate::check_tolerances;
 use crate::private::{Registration, is_registered_model};
 use crate::report::cleanai::Settings as CleanaiSettings;
 use crate::{Error, ErrorKind, Place, Result};
@@ -62,6 +65,12 @@ fn merge(registration: &Registration, config: &Config, notes: &mut Notes<'_>) ->
     let layered = [table, &config.defaults];
     let requirements = requirements(registration, layered)?;
     notes.requirements(&requirements, &own, layered);
+    let mut baseline = config.baseline.clone();
+    if config.environment.tolerance.is_none() {
+        table.tolerance.apply(&mut baseline);
+        notes.tolerances(&table.tolerance, &own);
+    }
+    check_tolerances(&baseline, &requirements)?;
     if requirements.is_empty() && registration.body.is_none() {
         return Err(wrong(format!("`{name}` declares nothing: it has no requirements and no body")).with_help(
             format!(
@@ -71,6 +80,11 @@ fn merge(registration: &Registration, config: &Config, notes: &mut Notes<'_>) ->
         ));
     }
     let model = find_model(registration, config, notes)?;
+    let against = notes.choose_if_any(
+        "against",
+        [(registration.against, Level::Attribute), (table.against.as_deref(), Level::Table(&own))],
+    );
+    check_references(&requirements, against.is_some(), baseline.enabled, &table_name)?;
     let attribute_device = registration.device.map(str::parse::<DeviceChoice>).transpose()?;
     let device = notes.choose(
         "device",
@@ -118,19 +132,31 @@ fn merge(registration: &Registration, config: &Config, notes: &mut Notes<'_>) ->
         ],
     );
     let data = find_data(registration, table, &own, config, notes)?;
+    let against = match against {
+        Some(name) => {
+            let found = look_for_model(registration, name, config).map_err(|error| error.context("`against`"))?;
+            // Both run on one device, unless the other's own table says otherwise.
+            let chosen = [config.environment.device, attribute_device, table.device, found.device];
+            let device = chosen.into_iter().flatten().next().or(config.defaults.device).unwrap_or_default();
+            let options = ModelOptions { device, ..found.options };
+            Some(ModelChoice { name: name.to_owned(), source: found.source, options })
+        }
+        None => None,
+    };
     Ok(Declaration {
         model: ModelChoice {
             name: registration.model.to_owned(),
             source: model.source,
             options: ModelOptions { device, ..model.options },
         },
+        against,
         data,
         layers,
         neurons,
         batch,
         non_finite,
         requirements,
-        baseline: config.baseline.clone(),
+        baseline,
         report: match config.report.style {
             ReportStyle::Cleanai if cfg!(feature = "pdf") && config.report.pdf != ReportFile::No => {
                 CleanaiSettings::default().criteria()
@@ -154,6 +180,8 @@ fn wrong(what: String) -> Error {
 /// `[tests."module::function"]`, else `[tests.function]`, else nothing; with the name it has or would have.
 fn test_table<'c>(registration: &Registration, name: &str, config: &'c Config) -> (String, &'c TestTable) {
     const NOTHING: &TestTable = &TestTable {
+        against: None,
+        tolerance: Tolerances { default: None, per_criterion: BTreeMap::new() },
         data: None,
         require: Vec::new(),
         layers: None,
@@ -170,12 +198,12 @@ fn test_table<'c>(registration: &Registration, name: &str, config: &'c Config) -
 /// Those of the attribute, then those of the tables that bound something else.
 fn requirements(registration: &Registration, layered: [&TestTable; 2]) -> Result<Vec<Requirement>> {
     let mut all: Vec<Requirement> = Vec::new();
-    for text in registration.requirements {
-        let requirement: Requirement = text.parse()?;
+    for (index, text) in registration.requirements.iter().enumerate() {
+        let origin = registration.origin(index);
+        let requirement = Requirement { origin: Some(origin), ..text.parse()? };
         if let Some(first) = all.iter().find(|first| first.replaces(&requirement)) {
-            return Err(
-                wrong(format!("`{requirement}` bounds what `{first}` bounds already")).with_help("keep one of them")
-            );
+            let what = format!("`{requirement}` bounds what `{first}` bounds already");
+            return Err(at(&requirement, wrong(what).with_help("keep one of them")));
         }
         all.push(requirement);
     }
@@ -185,7 +213,42 @@ fn requirements(registration: &Registration, layered: [&TestTable; 2]) -> Result
             table.require.iter().filter(|new| !all.iter().any(|above| above.replaces(new))).cloned().collect();
         all.extend(new);
     }
+    for (index, requirement) in all.iter().enumerate() {
+        let contradiction = || all[..index].iter().find_map(|first| possible::contradiction(first, requirement));
+        if let Some(impossible) = possible::impossible(requirement).or_else(contradiction) {
+            return Err(at(requirement, wrong(impossible.what).with_help(impossible.help)));
+        }
+    }
     Ok(all)
+}
+
+/// An error about a requirement, at its place.
+fn at(requirement: &Requirement, error: Error) -> Error {
+    match &requirement.origin {
+        Some(declare::Origin { file, line, column, .. }) => {
+            error.at(Place { file: file.clone(), line: *line, column: *column, snippet: String::new() })
+        }
+        None => error,
+    }
+}
+
+/// Refuses bounds that are relative to what will not be there.
+fn check_references(requirements: &[Requirement], against: bool, baseline: bool, table: &str) -> Result<()> {
+    for requirement in requirements {
+        let refused = match requirement.bound.reference() {
+            Some(Reference::Against) if !against => {
+                wrong(format!("`{requirement}` compares with another model, and none is named"))
+                    .with_help(format!("add `against = \"old.pt\"` to the attribute or to {}", header("tests", table)))
+            }
+            Some(Reference::Baseline) if !baseline => {
+                wrong(format!("`{requirement}` compares with the baseline, which is turned off"))
+                    .with_help("remove `enabled = false` from [baseline], or require a number")
+            }
+            _ => continue,
+        };
+        return Err(at(requirement, refused));
+    }
+    Ok(())
 }
 
 /// A model as it was found.
@@ -216,13 +279,12 @@ fn options(table: &ModelTable, folder: Option<&Path>) -> ModelOptions {
 
 fn find_model(registration: &Registration, config: &Config, notes: &mut Notes<'_>) -> Result<FoundModel> {
     notes.model();
-    let found = look_for_model(registration, config)?;
+    let found = look_for_model(registration, registration.model, config)?;
     notes.model_found(&found);
     Ok(found)
 }
 
-fn look_for_model(registration: &Registration, config: &Config) -> Result<FoundModel> {
-    let written = registration.model;
+fn look_for_model(registration: &Registration, written: &str, config: &Config) -> Result<FoundModel> {
     let folder = config.folder();
     let path_of = |table: &ModelTable| table.path.as_ref().map(|path| join(folder, path));
     let of_table = |name: &str, table: &ModelTable, path: PathBuf| FoundModel {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::baseline::{self, Tolerances};
 use super::data::DataTable;
 use super::reader::{Table, Value};
-use super::reference::Key;
+use super::reference;
 use crate::Result;
 use crate::declare::nearest::did_you_mean;
-use crate::declare::{DeviceChoice, NeuronKind, NonFinite, Requirement, Selector};
+use crate::declare::{DeviceChoice, NeuronKind, NonFinite, Requirement, Selector, Source, possible};
 
 /// Inputs per forward pass at most.
 pub(super) const MAX_BATCH: usize = 65536;
@@ -15,6 +16,10 @@ pub(super) const MAX_BATCH: usize = 65536;
 /// `[tests.NAME]` and `[defaults]`: what an attribute leaves open.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TestTable {
+    /// `against`: the model it is compared with, a key of `[models]` or a path; not in `[defaults]`.
+    pub against: Option<String>,
+    /// `tolerance`: what goes before that of `[baseline]`; not in `[defaults]`.
+    pub tolerance: Tolerances,
     /// `data`: a key of `[data]`.
     pub data: Option<String>,
     /// `require`
@@ -31,11 +36,27 @@ pub struct TestTable {
     pub non_finite: Option<NonFinite>,
 }
 
-pub(super) fn read(value: Value<'_>, keys: &'static [Key], data: &BTreeMap<String, DataTable>) -> Result<TestTable> {
-    let mut table = Table::open(value, keys)?;
+/// `[tests.NAME]`
+pub(super) fn read(value: Value<'_>, data: &BTreeMap<String, DataTable>) -> Result<TestTable> {
+    let mut table = Table::open(value, reference::TESTS)?;
+    let against = table.take("against").map(|value| value.name().map(str::to_owned)).transpose()?;
+    let tolerance = table.take("tolerance").map(baseline::tolerances).transpose()?.unwrap_or_default();
+    Ok(TestTable { against, tolerance, ..shared(table, data, Source::Test)? })
+}
+
+/// `[defaults]`
+pub(super) fn defaults(value: Value<'_>, data: &BTreeMap<String, DataTable>) -> Result<TestTable> {
+    let table = Table::open(value, reference::DEFAULTS)?;
+    shared(table, data, Source::Defaults)
+}
+
+/// The keys that both have.
+fn shared(mut table: Table<'_>, data: &BTreeMap<String, DataTable>, source: Source) -> Result<TestTable> {
     Ok(TestTable {
+        against: None,
+        tolerance: Tolerances::default(),
         data: table.take("data").map(|value| data_key(&value, data)).transpose()?,
-        require: table.take("require").map(requirements).transpose()?.unwrap_or_default(),
+        require: table.take("require").map(|value| requirements(value, source)).transpose()?.unwrap_or_default(),
         layers: table.take("layers").map(selector).transpose()?,
         neurons: table
             .take("neurons")
@@ -63,7 +84,7 @@ fn data_key(value: &Value<'_>, data: &BTreeMap<String, DataTable>) -> Result<Str
     })
 }
 
-fn requirements(value: Value<'_>) -> Result<Vec<Requirement>> {
+fn requirements(value: Value<'_>, source: Source) -> Result<Vec<Requirement>> {
     if !value.is_list() {
         let name = value.name.clone();
         return Err(match value.text() {
@@ -75,10 +96,17 @@ fn requirements(value: Value<'_>) -> Result<Vec<Requirement>> {
     }
     let mut requirements: Vec<Requirement> = Vec::new();
     for item in value.list()? {
-        let requirement = Requirement::parse(item.text()?).map_err(|error| item.syntax_error(&error))?;
+        let text = item.text()?;
+        let previous = requirements.last().map(|last| last.criterion.clone());
+        let read = Requirement::parse_after(text, previous.as_ref()).map_err(|error| item.syntax_error(&error))?;
+        let requirement = Requirement { origin: Some(item.origin(source, text)), ..read };
         if let Some(first) = requirements.iter().find(|first| first.replaces(&requirement)) {
             let what = format!("`{requirement}` bounds what `{first}` bounds already");
             return Err(item.error(what).with_help("keep one of them"));
+        }
+        let contradiction = || requirements.iter().find_map(|first| possible::contradiction(first, &requirement));
+        if let Some(wrong) = possible::impossible(&requirement).or_else(contradiction) {
+            return Err(item.error(wrong.what).with_help(wrong.help));
         }
         requirements.push(requirement);
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::Result;
 use crate::declare::CriterionSpec;
 
-use super::registry::{Arguments, CriterionDescription};
+use super::registry::{Arguments, CriterionDescription, ValueKind};
 use super::scope::{Scope, share};
 use super::{BatchEnd, Criterion, Direction, Figures, LabelFigures, LayerValues, Needs, Start, State};
 
@@ -32,6 +32,7 @@ pub const ACCURACY: CriterionDescription = CriterionDescription {
     summary: "share of inputs whose largest logit is that of their label",
     parameters: &[],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: "common usage",
 };
 

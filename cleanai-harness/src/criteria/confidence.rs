@@ -9,7 +9,7 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::accuracy::largest;
-use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
+use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use super::scope::{Scope, share};
 use super::{
     BatchEnd, Criterion, Direction, Figures, LabelFigures, LayerValues, Needs, OfInputs, PerInput, Start, State,
@@ -45,6 +45,7 @@ pub const ECE: CriterionDescription = CriterionDescription {
     summary: "expected calibration error: how far confidence is from accuracy, over bins of the largest softmax",
     parameters: &[],
     direction: Direction::LowerIsBetter,
+    value: ValueKind::Share,
     reference: "Naeini, Cooper, Hauskrecht: Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015",
 };
 
@@ -78,6 +79,7 @@ pub const HIGH_CONFIDENCE: CriterionDescription = CriterionDescription {
         summary: "what the largest softmax must reach",
     }],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: "Rossolini, Biondi, Buttazzo: Increasing the Confidence of Deep Neural Networks by Coverage Analysis, IEEE TSE 2022",
 };
 

@@ -8,7 +8,7 @@ use crate::declare::CriterionSpec;
 use super::columns::{Bounds, End, mark_extremes};
 use super::coverage::{Coverage, contributions, covered_neurons, take_covered};
 use super::ranges::same_numbers;
-use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
+use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use super::scope::Scope;
 use super::{BatchEnd, Criterion, Direction, Figures, LayerProfile, LayerValues, Needs, OfInputs, Start, State};
 
@@ -51,6 +51,7 @@ pub const NBC: CriterionDescription = CriterionDescription {
     summary: "share of the neurons' upper and lower corners, beyond their profile ranges, that some input reaches",
     parameters: &[SIGMA],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::NeuronShare,
     reference: "Ma et al.: DeepGauge, ASE 2018, section 3",
 };
 
@@ -82,6 +83,7 @@ pub const SNAC: CriterionDescription = CriterionDescription {
     summary: "share of neurons that some input drives above their profile range",
     parameters: &[SIGMA],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::NeuronShare,
     reference: "Ma et al.: DeepGauge, ASE 2018, section 3",
 };
 

@@ -8,7 +8,7 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::coverage::PARALLEL_FROM;
-use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
+use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use super::scope::Scope;
 use super::{BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Start, State};
 use crate::vectorise::vectorised;
@@ -52,6 +52,7 @@ pub const CC: CriterionDescription = CriterionDescription {
         summary: "what the squared distance from the nearest member must exceed",
     }],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::Count,
     reference: "Odena, Olsson, Andersen, Goodfellow: TensorFuzz, ICML 2019, section 3",
 };
 

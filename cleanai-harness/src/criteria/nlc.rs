@@ -8,7 +8,7 @@ use crate::declare::CriterionSpec;
 use crate::{Error, ErrorKind, Result};
 
 use super::gram::{Gram, ROWS};
-use super::registry::{Arguments, CriterionDescription};
+use super::registry::{Arguments, CriterionDescription, ValueKind};
 use super::scope::Scope;
 use super::{BatchEnd, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Start, State};
 
@@ -47,6 +47,7 @@ pub const NLC: CriterionDescription = CriterionDescription {
     summary: "mean absolute covariance of a layer's neurons over the test set, summed over the layers",
     parameters: &[],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::Number,
     reference: "Yuan, Pang, Wang: Revisiting Neuron Coverage for DNN Testing, ICSE 2023",
 };
 

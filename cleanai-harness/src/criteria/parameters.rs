@@ -20,6 +20,8 @@ pub struct CriterionDescription {
     pub parameters: &'static [ParameterDescription],
     /// Which way its value is better.
     pub direction: Direction,
+    /// What its value is.
+    pub value: ValueKind,
     /// Where it was published.
     pub reference: &'static str,
 }
@@ -33,6 +35,33 @@ impl CriterionDescription {
     /// All it accepts: its own parameters, then the common ones.
     pub fn accepted(&self) -> impl Iterator<Item = &'static ParameterDescription> + Clone + use<> {
         self.parameters.iter().chain(COMMON_PARAMETERS)
+    }
+}
+
+/// What the value of a criterion is; which thresholds can hold and which tolerances make sense follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueKind {
+    /// The share of items covered, from 0 to 1, where every item belongs to one neuron: itself, its corners, its sections.
+    NeuronShare,
+    /// The share of other items covered, from 0 to 1: pairs of neurons, combinations of clusters, buckets, inputs.
+    ItemShare,
+    /// Any other number from 0 to 1.
+    Share,
+    /// How many of something, a whole number without a total.
+    Count,
+    /// Any other number.
+    Number,
+}
+
+impl ValueKind {
+    /// Whether it lies between 0 and 1.
+    pub fn is_share(self) -> bool {
+        matches!(self, Self::NeuronShare | Self::ItemShare | Self::Share)
+    }
+
+    /// Whether items are covered and counted, of how many.
+    pub fn has_items(self) -> bool {
+        matches!(self, Self::NeuronShare | Self::ItemShare)
     }
 }
 

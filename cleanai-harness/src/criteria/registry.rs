@@ -16,7 +16,8 @@ use super::{
 };
 
 pub use super::parameters::{
-    Arguments, COMMON_PARAMETERS, CriterionDescription, ParameterDescription, ParameterKind, layers_of, neurons_of,
+    Arguments, COMMON_PARAMETERS, CriterionDescription, ParameterDescription, ParameterKind, ValueKind, layers_of,
+    neurons_of,
 };
 
 /// A criterion of a user's own crate, found wherever it is linked in.
@@ -29,7 +30,7 @@ pub use super::parameters::{
 ///
 /// ```
 /// use std::any::Any;
-/// use cleanai_harness::criteria::registry::{self, CriterionDescription, CriterionRegistration};
+/// use cleanai_harness::criteria::registry::{self, CriterionDescription, CriterionRegistration, ValueKind};
 /// use cleanai_harness::criteria::*;
 /// use cleanai_harness::declare::CriterionSpec;
 /// use cleanai_harness::Result;
@@ -61,6 +62,7 @@ pub use super::parameters::{
 ///             summary: "inputs seen",
 ///             parameters: &[],
 ///             direction: Direction::HigherIsBetter,
+///             value: ValueKind::Count,
 ///             reference: "ours",
 ///         },
 ///         build: |spec| Ok(Box::new(Inputs(spec.clone()))),
@@ -149,6 +151,12 @@ pub fn descriptions() -> Vec<&'static CriterionDescription> {
     let mut users: Vec<_> = inventory::iter::<CriterionRegistration>().map(|own| &own.description).collect();
     users.sort_by_key(|description| description.name);
     BUILT_IN.iter().chain(CLEANAI).map(|own| &own.description).chain(users).collect()
+}
+
+/// The description of a criterion; `None` where this process knows none of the name.
+pub(crate) fn description(name: &str) -> Option<&'static CriterionDescription> {
+    let users = inventory::iter::<CriterionRegistration>();
+    BUILT_IN.iter().chain(CLEANAI).chain(users).map(|own| &own.description).find(|own| own.name == name)
 }
 
 fn known() -> Result<&'static [&'static CriterionRegistration]> {

@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind, Result};
 
 use super::coverage::{Coverage, take_covered};
 use super::ranges::Ranges;
-use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
+use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use super::scope::Scope;
 use super::{BatchEnd, Criterion, Direction, Figures, LayerValues, Needs, Numbers, OfInputs, Start, State};
 
@@ -50,6 +50,7 @@ pub const KMNC: CriterionDescription = CriterionDescription {
         summary: "sections per neuron",
     }],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::NeuronShare,
     reference: "Ma et al.: DeepGauge, ASE 2018, section 3",
 };
 

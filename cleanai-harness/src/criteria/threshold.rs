@@ -7,7 +7,7 @@ use crate::declare::CriterionSpec;
 
 use super::columns::{Bounds, End, mark_extremes, mark_rows};
 use super::coverage::{Coverage, take_covered};
-use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
+use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use super::scope::Scope;
 use super::{BatchEnd, Criterion, Direction, Figures, InputRange, LayerValues, Needs, Numbers, OfInputs, Start, State};
 
@@ -45,6 +45,7 @@ pub const NC: CriterionDescription = CriterionDescription {
         summary: "what the scaled value must exceed",
     }],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::NeuronShare,
     reference: "Pei, Cao, Yang, Jana: DeepXplore, SOSP 2017, section 4.1",
 };
 
@@ -78,6 +79,7 @@ pub const NAC: CriterionDescription = CriterionDescription {
         summary: "what the raw value must exceed",
     }],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::NeuronShare,
     reference: "Pei, Cao, Yang, Jana: DeepXplore, SOSP 2017, section 4.1",
 };
 

@@ -10,7 +10,7 @@ use crate::declare::CriterionSpec;
 use super::coverage::{Coverage, take_covered};
 pub(crate) use super::most_active::top_k;
 use super::pattern_set::PatternSet;
-use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
+use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use super::scope::Scope;
 use super::{
     BatchEnd, Contribution, Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, OfInputs, Start, State,
@@ -49,6 +49,7 @@ pub const TKNC: CriterionDescription = CriterionDescription {
         summary: "how many neurons per layer and input",
     }],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::NeuronShare,
     reference: "Ma et al.: DeepGauge, ASE 2018, section 3",
 };
 
@@ -84,6 +85,7 @@ pub const TKNP: CriterionDescription = CriterionDescription {
         summary: "how many neurons per layer and input",
     }],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::Count,
     reference: "Ma et al.: DeepGauge, ASE 2018, section 3",
 };
 

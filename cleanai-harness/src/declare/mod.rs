@@ -1,20 +1,31 @@
 //! What must hold: requirements, the criteria they name, and the declaration a test resolves to.
 
+mod bound;
 mod device;
+mod figure;
 pub(crate) mod nearest;
 mod neurons;
+mod origin;
 mod parse;
+pub(crate) mod possible;
 mod selector;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod tolerance;
 
 use std::path::PathBuf;
 
+pub(crate) use bound::without_noise;
+pub use bound::{Adjustment, Bound, Reference};
+pub use figure::{Aggregate, Figure};
+pub use origin::{Origin, Source};
 pub use parse::SyntaxError;
-pub(crate) use parse::criterion_and_figure;
+pub(crate) use parse::{bound_of, criterion_and_figure};
 pub use selector::Selector;
+pub(crate) use spec::figure_key;
 pub use spec::{Comparison, CriterionSpec, Requirement, Value};
+pub use tolerance::Tolerance;
 
 use crate::data::transform::TransformStep;
 use crate::model::signature::ElementType;
@@ -205,10 +216,10 @@ pub struct DataChoice {
 /// How a measurement is compared with its baseline.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BaselinePolicy {
-    /// A figure may fall by this much (absolute) before it counts as a regression.
-    pub tolerance: f64,
+    /// A figure may fall by this much before it counts as a regression.
+    pub tolerance: Tolerance,
     /// Tolerances of single criteria, by their canonical text or their name.
-    pub per_criterion: std::collections::BTreeMap<String, f64>,
+    pub per_criterion: std::collections::BTreeMap<String, Tolerance>,
     /// What an improvement does.
     pub on_improvement: OnImprovement,
     /// False turns the baseline off: thresholds only.
@@ -222,7 +233,7 @@ pub struct BaselinePolicy {
 impl Default for BaselinePolicy {
     fn default() -> Self {
         Self {
-            tolerance: 0.002,
+            tolerance: Tolerance::default(),
             per_criterion: Default::default(),
             on_improvement: OnImprovement::Ignore,
             enabled: true,
@@ -239,6 +250,8 @@ pub struct Declaration {
     pub test: TestIdentity,
     /// The model.
     pub model: ModelChoice,
+    /// The model it is compared with, on the same data, if there is one.
+    pub against: Option<ModelChoice>,
     /// The data.
     pub data: DataChoice,
     /// The layers criteria see unless they name their own.

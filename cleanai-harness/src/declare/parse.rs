@@ -1,8 +1,12 @@
 //! The parser of requirements: recursive descent over characters, every error with the bytes it concerns.
 
+mod bound;
+mod figure;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::Figure;
 use super::nearest::listed;
 use super::selector::{Selector, is_list};
 use super::spec::{Comparison, CriterionSpec, Requirement, Value};
@@ -67,14 +71,34 @@ impl SyntaxError {
     }
 }
 
-/// Reads `criterion[(params)][@layers][.figure] op number`.
+/// Reads `criterion[(params)][@layers][.figure] op bound`.
 pub(super) fn requirement(text: &str) -> Result<Requirement, SyntaxError> {
+    requirement_after(text, None)
+}
+
+/// The same behind another requirement, whose criterion a lone figure belongs to.
+pub(super) fn requirement_after(text: &str, previous: Option<&CriterionSpec>) -> Result<Requirement, SyntaxError> {
+    read(text, previous).map(|(requirement, _)| requirement)
+}
+
+/// The bytes of a requirement's bound.
+pub(crate) fn bound_of(text: &str, previous: Option<&CriterionSpec>) -> Result<Range<usize>, SyntaxError> {
+    read(text, previous).map(|(_, bound)| bound)
+}
+
+fn read(text: &str, previous: Option<&CriterionSpec>) -> Result<(Requirement, Range<usize>), SyntaxError> {
     let mut parser = Parser { text, at: 0 };
-    let (criterion, figure) = parser.criterion()?;
+    let (criterion, figure) = match parser.lone_figure(previous)? {
+        Some((criterion, figure)) => (criterion, Some(figure)),
+        None => parser.criterion()?,
+    };
     let comparison = parser.comparison()?;
+    parser.space();
+    let start = parser.at;
     let bound = parser.bound(comparison)?;
+    let span = start..parser.at;
     parser.end("the bound")?;
-    Ok(Requirement { criterion, figure, comparison, bound })
+    Ok((Requirement { criterion, figure, comparison, bound, origin: None }, span))
 }
 
 /// Reads `criterion[(params)][@layers]`.
@@ -82,17 +106,15 @@ pub(super) fn criterion(text: &str) -> Result<CriterionSpec, SyntaxError> {
     match criterion_and_figure(text)? {
         (criterion, None) => Ok(criterion),
         (_, Some(figure)) => {
-            let start = text.rfind(&format!(".{figure}")).unwrap_or(0);
-            Err(SyntaxError::new(
-                format!("`.{figure}` names a figure where a criterion is wanted"),
-                start..start + figure.len() + 1,
-            ))
+            let shown = format!(".{figure}");
+            let span = text.rfind(&shown).map_or(0..text.len(), |start| start..start + shown.len());
+            Err(SyntaxError::new(format!("`{shown}` names a figure where a criterion is wanted"), span))
         }
     }
 }
 
 /// Reads `criterion[(params)][@layers][.figure]`.
-pub(crate) fn criterion_and_figure(text: &str) -> Result<(CriterionSpec, Option<String>), SyntaxError> {
+pub(crate) fn criterion_and_figure(text: &str) -> Result<(CriterionSpec, Option<Figure>), SyntaxError> {
     let mut parser = Parser { text, at: 0 };
     let read = parser.criterion()?;
     parser.end("the criterion")?;
@@ -174,14 +196,14 @@ impl<'t> Parser<'t> {
             return Ok(());
         }
         let error = self.expected(&format!("nothing after {after}"));
-        Err(if self.peek() == Some('%') {
-            error.with_help("a share is a number from 0 to 1: 40 % is `0.4`")
-        } else {
-            error
+        Err(match self.peek() {
+            Some('%') => error.with_help("a share is a number from 0 to 1: 40 % is `0.4`"),
+            Some('*' | '+') => error.with_help("what the bound is relative to stands first: `baseline * 0.98`"),
+            _ => error,
         })
     }
 
-    fn criterion(&mut self) -> Result<(CriterionSpec, Option<String>), SyntaxError> {
+    fn criterion(&mut self) -> Result<(CriterionSpec, Option<Figure>), SyntaxError> {
         self.space();
         let name = self.name()?;
         let mut parameters = BTreeMap::new();
@@ -202,9 +224,7 @@ impl<'t> Parser<'t> {
                 }
                 parameters.insert("layers".to_owned(), value);
             } else if self.eat(".") {
-                self.space();
-                let Some(word) = self.word() else { return Err(self.expected("the name of a figure after `.`")) };
-                if figure.replace(word.to_owned()).is_some() {
+                if figure.replace(self.figure()?).is_some() {
                     return Err(SyntaxError::new("a second figure", start..self.at)
                         .with_help("a requirement bounds one figure"));
                 }
@@ -280,6 +300,7 @@ impl<'t> Parser<'t> {
                 return Err(SyntaxError::new("a space within the layers", start + gap..start + gap + 1)
                     .with_help(format!("quote them: `@{text:?}`")));
             }
+            figure::not_of_a_figure(text, start)?;
             Value::Text(text.to_owned())
         };
         let selector = match &value {
@@ -491,27 +512,6 @@ impl<'t> Parser<'t> {
             None if operator.is_empty() => error.with_help("a requirement is written `criterion >= number`"),
             None => error.with_help(format!("use one of {}", listed(known))),
         })
-    }
-
-    fn bound(&mut self, comparison: Comparison) -> Result<f64, SyntaxError> {
-        self.space();
-        let start = self.at;
-        match self.peek() {
-            Some(c) if c.is_ascii_digit() || matches!(c, '-' | '.') => {}
-            Some('i' | 'n' | 'N')
-                if self.rest().starts_with("inf") || self.rest().to_lowercase().starts_with("nan") =>
-            {
-                return Err(SyntaxError::new("a bound must be finite", self.next_span()));
-            }
-            _ => return Err(self.expected(&format!("a number after `{comparison}`"))),
-        }
-        let bound = match self.number()? {
-            Value::Number(number) => number,
-            // Above 2^53 the nearest f64, as for any decimal number.
-            Value::Integer(integer) => integer as f64,
-            _ => return Err(self.expected("a number")),
-        };
-        if bound.is_finite() { Ok(bound) } else { Err(SyntaxError::new("a bound must be finite", start..self.at)) }
     }
 }
 

@@ -1,11 +1,11 @@
-//! The requirement grammar `criterion[(params)][@layers][.figure] op number`, shared by the attribute and `cleanai.toml`.
+//! The requirement grammar `criterion[(params)][@layers][.figure] op bound`, shared by the attribute and `cleanai.toml`.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use super::parse::{self, SyntaxError};
-use super::{NeuronKind, Selector};
+use super::{Bound, Figure, NeuronKind, Origin, Selector};
 use crate::{Error, ErrorKind};
 
 /// A parameter's value.
@@ -70,15 +70,17 @@ pub enum Comparison {
 
 /// One requirement: a criterion, optionally one figure of it, and a bound.
 ///
-/// The grammar is `criterion[(params)][@layers][.figure] op number`, where
+/// The grammar is `criterion[(params)][@layers][.figure] op bound`, where
 /// - `criterion` is a name (`kmnc`), of another crate's criterion with its namespace (`acme::spread`);
 /// - `params` are `name = value`, a value being an integer, a number, `true`, `false`, a `"string"`, an inclusive range
 ///   (`2..=4`) or a list of values (`["conv1", "conv2"]`);
 /// - `@layers` is a bare [`Selector`] up to the operator (`@conv2`, `@layer4.*`, `@class:ReLU`) or a quoted one, and
 ///   the same as the parameter `layers`;
 /// - `.figure` names another figure than the value; it follows the name, the parameters or quoted layers, because a bare
-///   selector takes the dots for its own;
-/// - `op` is `>=`, `>`, `<=` or `<`.
+///   selector takes the dots for its own. `.covered` and `.uncovered` count items, `.per_class(min)` and `.per_layer(min)`
+///   (or `max`, `mean`) are made of the values of the classes and layers, any other word is a figure of the criterion's own;
+/// - `op` is `>=`, `>`, `<=` or `<`;
+/// - `bound` is a number, or `baseline` or `against`, alone or with `- 0.01`, `+ 0.01` or `* 0.98` behind it.
 ///
 /// ```
 /// use cleanai_harness::declare::{Comparison, Requirement};
@@ -87,16 +89,20 @@ pub enum Comparison {
 /// assert_eq!(requirement.to_string(), r#"kmnc(k=1000,layers="conv2") >= 0.4"#);
 /// # Ok::<(), cleanai_harness::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Two are equal if they say the same, wherever they stand.
+#[derive(Debug, Clone)]
 pub struct Requirement {
     /// The criterion.
     pub criterion: CriterionSpec,
-    /// A figure other than the value (`src.auroc`), a key of the result's details.
-    pub figure: Option<String>,
+    /// A figure other than the value: `src.auroc`, `kmnc.uncovered`.
+    pub figure: Option<Figure>,
     /// The comparison.
     pub comparison: Comparison,
-    /// The bound, finite.
-    pub bound: f64,
+    /// What the figure is held against.
+    pub bound: Bound,
+    /// Where it stands, if that is known.
+    pub origin: Option<Origin>,
 }
 
 impl Value {
@@ -237,11 +243,53 @@ impl Requirement {
         parse::requirement(text)
     }
 
-    /// Whether both bound the same figure from the same side, so that one takes the other's place.
+    /// Reads a requirement that stands behind others: a figure without a criterion (`per_class(min) >= 0.3`) is one of
+    /// `previous`, the criterion before it.
+    ///
+    /// # Errors
+    /// What is wrong and the bytes concerned.
+    ///
+    /// ```
+    /// use cleanai_harness::declare::{CriterionSpec, Requirement};
+    /// let before: CriterionSpec = "kmnc(k=100)".parse()?;
+    /// let requirement = Requirement::parse_after("uncovered <= 12", Some(&before)).unwrap();
+    /// assert_eq!(requirement.to_string(), "kmnc(k=100).uncovered <= 12");
+    /// # Ok::<(), cleanai_harness::Error>(())
+    /// ```
+    pub fn parse_after(text: &str, previous: Option<&CriterionSpec>) -> Result<Self, SyntaxError> {
+        parse::requirement_after(text, previous)
+    }
+
+    /// What is bounded: the criterion's canonical text, with the figure behind a point if it is not the value. Baselines
+    /// have it as key.
+    pub fn subject(&self) -> String {
+        figure_key(&self.criterion.to_string(), self.figure.as_ref())
+    }
+
+    /// Whether both bound the same figure.
+    pub fn is_about_the_same_as(&self, other: &Self) -> bool {
+        self.criterion == other.criterion && self.figure == other.figure
+    }
+
+    /// Whether both bound the same figure from the same side against the same kind of bound, so that one takes the other's place.
     pub fn replaces(&self, other: &Self) -> bool {
-        self.criterion == other.criterion
-            && self.figure == other.figure
+        self.is_about_the_same_as(other)
             && self.comparison.is_lower_bound() == other.comparison.is_lower_bound()
+            && self.bound.reference() == other.bound.reference()
+    }
+}
+
+/// The key of a figure: the criterion itself, or `criterion.figure`.
+pub(crate) fn figure_key(criterion: &str, figure: Option<&Figure>) -> String {
+    match figure {
+        Some(figure) => format!("{criterion}.{figure}"),
+        None => criterion.to_owned(),
+    }
+}
+
+impl PartialEq for Requirement {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_about_the_same_as(other) && self.comparison == other.comparison && self.bound == other.bound
     }
 }
 
@@ -259,12 +307,6 @@ impl fmt::Display for Requirement {
         if let Some(figure) = &self.figure {
             write!(f, ".{figure}")?;
         }
-        // A bound is always a number, so it needs no point to stay one; far from 1 an exponent reads better than zeros.
-        let size = self.bound.abs();
-        if size == 0.0 || (1e-5..1e16).contains(&size) {
-            write!(f, " {} {}", self.comparison, self.bound)
-        } else {
-            write!(f, " {} {:?}", self.comparison, self.bound)
-        }
+        write!(f, " {} {}", self.comparison, self.bound)
     }
 }

@@ -42,6 +42,19 @@ fn canonical_text() {
         ("src@\"conv2\".auroc >= 0.95", "src(layers=\"conv2\").auroc >= 0.95"),
         ("src.auroc@conv2 >= 0.95", "src(layers=\"conv2\").auroc >= 0.95"),
         ("tknp >= 100", "tknp >= 100"),
+        ("nc>=baseline", "nc >= baseline"),
+        ("nc >= baseline-0.010", "nc >= baseline - 0.01"),
+        ("nc < against + 1_0", "nc < against + 10"),
+        ("nc <= baseline  *  1.02", "nc <= baseline * 1.02"),
+        ("nc >= baseline - 0.0", "nc >= baseline"),
+        ("nc >= against * 1e-9", "nc >= against * 1e-9"),
+        ("kmnc(k=10) . uncovered <= 12", "kmnc(k=10).uncovered <= 12"),
+        ("kmnc.covered@conv2 >= 12", "kmnc(layers=\"conv2\").covered >= 12"),
+        ("kmnc . per_class ( min ) >= 0.3", "kmnc.per_class(min) >= 0.3"),
+        ("nc@\"conv*\".per_layer(mean) > baseline", "nc(layers=\"conv*\").per_layer(mean) > baseline"),
+        ("nc.per_layer(max) <= 0.9", "nc.per_layer(max) <= 0.9"),
+        ("nc@head.uncovered.relu >= 0.1", "nc(layers=\"head.uncovered.relu\") >= 0.1"),
+        ("nc@\"head.uncovered\" >= 0.1", "nc(layers=\"head.uncovered\") >= 0.1"),
     ] {
         if canonical.is_empty() {
             assert!(Requirement::parse(text).is_err(), "{text}");
@@ -66,9 +79,9 @@ fn errors_point_at_the_text() {
         ("", "expected the name of a criterion, found the end", ""),
         ("0.4 <= nc", "expected the name of a criterion, found `0`", "0"),
         ("nc", "expected one of `>=`, `>`, `<=` and `<`, found the end", ""),
-        ("nc >= high", "expected a number after `>=`, found `high`", "high"),
-        ("nc >= \"0.4\"", "expected a number after `>=`, found `\"`", "\""),
-        ("nc >=", "expected a number after `>=`, found the end", ""),
+        ("nc >= high", "expected a number, `baseline` or `against` after `>=`, found `high`", "high"),
+        ("nc >= \"0.4\"", "expected a number, `baseline` or `against` after `>=`, found `\"`", "\""),
+        ("nc >=", "expected a number, `baseline` or `against` after `>=`, found the end", ""),
         ("nc = 0.4", "`=` is no comparison", "="),
         ("nc == 0.4", "`==` is no comparison", "=="),
         ("nc => 0.4", "`=>` is no comparison", "=>"),
@@ -114,6 +127,23 @@ fn errors_point_at_the_text() {
         ("cleanai:: >= 1", "expected a name after `cleanai::`, found ` `", " "),
         ("src. >= 1", "expected the name of a figure after `.`, found `>`", ">"),
         ("src.a.b >= 1", "a second figure", ".b"),
+        ("nc >= baselin", "expected a number, `baseline` or `against` after `>=`, found `baselin`", "baselin"),
+        ("nc >= baseline -", "expected a number after `baseline -`, found the end", ""),
+        ("nc >= baseline - -1", "expected a number after `baseline -`, found `-`", "-"),
+        ("nc >= baseline + x", "expected a number after `baseline +`, found `x`", "x"),
+        ("nc >= against * 0", "`against * 0` is no bound", "0"),
+        ("nc >= baseline / 2", "expected nothing after the bound, found `/`", "/"),
+        ("nc >= 0.98 * baseline", "expected nothing after the bound, found `*`", "*"),
+        ("nc >= baseline - 1e999", "a number must be finite", "1e999"),
+        ("nc >= baseline - 1%", "expected nothing after the bound, found `%`", "%"),
+        ("nc.per_class >= 1", "`per_class` does not say what of its values is bounded", "per_class"),
+        ("nc.per_class( >= 1", "expected one of `min`, `max` and `mean`, found `>`", ">"),
+        ("nc.per_layer(median) >= 1", "expected one of `min`, `max` and `mean`, found `median`", "median"),
+        ("nc.per_layer(min >= 1", "expected `)`, found `>`", ">"),
+        ("nc@conv2.per_layer(min) >= 1", "`.per_layer(min)` stands within the layers", ".per_layer(min)"),
+        ("nc@conv2.uncovered <= 1", "`.uncovered` stands within the layers", ".uncovered"),
+        ("per_class(min) >= 1", "`per_class(min)` is a figure, and no criterion stands before it", "per_class(min)"),
+        ("uncovered <= 12", "`uncovered` is a figure, and no criterion stands before it", "uncovered"),
     ] {
         assert_eq!(refused(text), (what.to_owned(), marked), "{text}");
     }
@@ -161,6 +191,39 @@ fn replacing() {
     assert!(!replaces("nc >= 0.4", "nc <= 0.5"));
     assert!(!replaces("nc >= 0.4", "nc@conv1 >= 0.5"));
     assert!(!replaces("src.auroc >= 0.4", "src >= 0.4"));
+    assert!(!replaces("nc >= baseline", "nc >= 0.4"), "a floor beside the baseline");
+    assert!(!replaces("nc >= baseline", "nc >= against"));
+    assert!(replaces("nc >= baseline - 0.1", "nc > baseline"));
+    assert!(!replaces("nc.per_class(min) >= 0.4", "nc.per_class(max) >= 0.4"));
+}
+
+#[test]
+fn a_figure_alone_is_of_the_criterion_before() {
+    let before: CriterionSpec = "kmnc(k=10)@conv2".parse().unwrap();
+    let after = |text| Requirement::parse_after(text, Some(&before)).map(|read| read.to_string());
+    assert_eq!(after("uncovered <= 12").unwrap(), "kmnc(k=10,layers=\"conv2\").uncovered <= 12");
+    assert_eq!(after(" per_class(min)>=0.3").unwrap(), "kmnc(k=10,layers=\"conv2\").per_class(min) >= 0.3");
+    assert_eq!(after("nc.covered >= 1").unwrap(), "nc.covered >= 1", "a criterion of its own");
+    assert_eq!(after("covered::nc >= 1").unwrap(), "covered::nc >= 1", "a namespace");
+    assert!(after("auroc >= 1").unwrap().starts_with("auroc "), "only what every criterion may have");
+    assert_eq!(after("per_class(mni) >= 1").unwrap_err().help(), Some("did you mean `min`?"));
+}
+
+#[test]
+fn the_bytes_of_a_bound_are_known() {
+    for (text, bound) in
+        [("nc >= 0.40 ", "0.40"), ("  nc  <  -1e-9", "-1e-9"), ("nc>=baseline - 0.01 ", "baseline - 0.01")]
+    {
+        assert_eq!(&text[parse::bound_of(text, None).unwrap()], bound, "{text}");
+    }
+}
+
+#[test]
+fn where_a_requirement_stands_is_not_what_it_says() {
+    let origin = Origin { source: Source::Test, file: "/p/cleanai.toml".into(), line: 24, column: 5, text: "x".into() };
+    assert_eq!(origin.to_string(), "cleanai.toml:24");
+    let placed = Requirement { origin: Some(origin), ..requirement("nc >= 0.4") };
+    assert_eq!(placed, requirement("nc >= 0.4"));
 }
 
 #[test]
@@ -211,6 +274,32 @@ fn layers() -> impl Strategy<Value = Value> {
     })
 }
 
+fn figures() -> impl Strategy<Value = Figure> {
+    let aggregate = || prop::sample::select(Aggregate::ALL.to_vec());
+    prop_oneof![
+        Just(Figure::Covered),
+        Just(Figure::Uncovered),
+        aggregate().prop_map(Figure::PerClass),
+        aggregate().prop_map(Figure::PerLayer),
+        "[a-z_][a-z0-9_]{0,5}".prop_map(Figure::Detail),
+    ]
+}
+
+fn bounds() -> impl Strategy<Value = Bound> {
+    let finite = || any::<f64>().prop_filter("finite", |x| x.is_finite());
+    let not_zero = || finite().prop_filter("not zero", |x| *x != 0.0);
+    let adjustment = prop_oneof![
+        Just(Adjustment::None),
+        not_zero().prop_map(Adjustment::Add),
+        not_zero().prop_map(|factor| Adjustment::Times(factor.abs())),
+    ];
+    let reference = prop::sample::select(vec![Reference::Baseline, Reference::Against]);
+    prop_oneof![
+        finite().prop_map(Bound::Number),
+        (reference, adjustment).prop_map(|(to, adjustment)| Bound::Relative { to, adjustment }),
+    ]
+}
+
 prop_compose! {
     fn specs()(
         name in "[a-z_][a-z0-9_]{0,5}(::[a-z_][a-z0-9_]{0,5}){0,2}",
@@ -227,11 +316,11 @@ prop_compose! {
 prop_compose! {
     fn requirements()(
         criterion in specs(),
-        figure in prop::option::of("[a-z_][a-z0-9_]{0,5}"),
+        figure in prop::option::of(figures()),
         comparison in prop::sample::select(vec![Comparison::AtLeast, Comparison::Above, Comparison::AtMost, Comparison::Below]),
-        bound in any::<f64>().prop_filter("finite", |x| x.is_finite()),
+        bound in bounds(),
     ) -> Requirement {
-        Requirement { criterion, figure, comparison, bound }
+        Requirement { criterion, figure, comparison, bound, origin: None }
     }
 }
 
@@ -252,7 +341,7 @@ proptest! {
     }
 
     #[test]
-    fn anything_is_read_or_refused_at_a_place_within(text in "[a-z0-9@(){}\\[\\]\"\\\\.,:=<>≥ _-]{0,40}") {
+    fn anything_is_read_or_refused_at_a_place_within(text in "([a-z0-9@(){}\\[\\]\"\\\\.,:=<>≥ *+_-]|baseline|against|per_class|uncovered){0,40}") {
         match Requirement::parse(&text) {
             Ok(read) => prop_assert_eq!(requirement(&read.to_string()), read),
             Err(error) => prop_assert!(text.get(error.span()).is_some(), "{:?} of {text:?}", error),

@@ -17,33 +17,47 @@ mod text;
 
 use std::collections::BTreeMap;
 
-pub(in crate::gate) use text::figure_key;
+use text::line_key;
+pub(super) use text::rounded;
 pub use text::{BaselineLine, BaselineText};
-use text::{line_key, rounded};
 
+use crate::Error;
 use crate::criteria::Direction;
-use crate::declare::{BaselinePolicy, Comparison, Requirement};
+use crate::declare::{BaselinePolicy, Comparison, Requirement, Tolerance, criterion_and_figure};
+use crate::gate::allowance::{self, Worth};
 use crate::gate::{BaselineStatus, Change, FigureChange};
 use crate::measure::Measurement;
 
 /// Half a unit of the last decimal: stored values are whole units, so this decides "at tolerance" exactly.
-const HALF_UNIT: f64 = 0.5e-6;
+pub(super) const HALF_UNIT: f64 = 0.5e-6;
 
 /// How figures are compared: tolerance and direction of each.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     policy: BaselinePolicy,
     directions: BTreeMap<String, Direction>,
+    worths: BTreeMap<String, Worth>,
+}
+
+/// A tolerance as it is applied to one figure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Allowed {
+    /// In the figure's own unit.
+    much: f64,
+    /// So many items, where it is these that are counted.
+    items: Option<f64>,
 }
 
 impl Rules {
     /// Tolerances from the policy. The direction of a figure is what its requirements ask for (`>=` and `>`: more is better,
     /// `<=` and `<`: less is better); where they ask for both or there is none, it is the criterion's own.
-    pub fn of(policy: &BaselinePolicy, requirements: &[Requirement], measurement: &Measurement) -> Self {
+    ///
+    /// # Errors
+    /// If a tolerance counts neurons or items of a figure that counts none.
+    pub fn of(policy: &BaselinePolicy, requirements: &[Requirement], measurement: &Measurement) -> Result<Self, Error> {
         let mut asked: BTreeMap<String, (bool, bool)> = BTreeMap::new();
         for requirement in requirements {
-            let key = figure_key(&requirement.criterion.to_string(), requirement.figure.as_deref());
-            let (higher, lower) = asked.entry(line_key(&key).into_owned()).or_default();
+            let (higher, lower) = asked.entry(line_key(&requirement.subject()).into_owned()).or_default();
             match requirement.comparison {
                 Comparison::AtLeast | Comparison::Above => *higher = true,
                 Comparison::AtMost | Comparison::Below => *lower = true,
@@ -61,7 +75,33 @@ impl Rules {
                 _ => None,
             };
         }
-        Self { policy: policy.clone(), directions }
+        let mut rules = Self { policy: policy.clone(), directions, worths: BTreeMap::new() };
+        if policy.enabled {
+            rules.weigh(requirements, measurement)?;
+        }
+        Ok(rules)
+    }
+
+    /// Looks up what neurons and items are worth where a tolerance counts them.
+    fn weigh(&mut self, requirements: &[Requirement], measurement: &Measurement) -> Result<(), Error> {
+        let values = measurement.criteria.keys().cloned();
+        for subject in values.chain(requirements.iter().map(Requirement::subject)) {
+            let tolerance = self.tolerance(&line_key(&subject));
+            if !matches!(tolerance, Tolerance::Neurons(_) | Tolerance::Items(_)) {
+                continue;
+            }
+            let Ok((spec, figure)) = criterion_and_figure(&subject) else { continue };
+            let Some(result) = measurement.criteria.get(&spec.to_string()) else { continue };
+            let worth = Worth::of(&spec, figure.as_ref(), result, measurement);
+            // Where there was nothing to cover, nothing can fall by anything.
+            let empty = result.figure(figure.as_ref()).is_err();
+            let known = if matches!(tolerance, Tolerance::Neurons(_)) { worth.neuron } else { worth.item };
+            if known.is_none() && !empty {
+                return Err(allowance::unfit(&self.policy, &subject));
+            }
+            self.worths.insert(line_key(&subject).into_owned(), worth);
+        }
+        Ok(())
     }
 
     /// The policy these rules came from.
@@ -69,17 +109,28 @@ impl Rules {
         &self.policy
     }
 
-    /// The tolerance of a figure: its own, its criterion's, that of its criterion's name, or the default. Absolute, in the
-    /// figure's own unit: 0.002 of a ratio is 0.2 percentage points, 0.002 of a count means equal. Rounded like the figures.
-    fn tolerance(&self, key: &str) -> f64 {
-        let name = key.split(['(', '.']).next().unwrap_or(key);
-        let criterion = match key.rfind(')') {
-            Some(end) => &key[..=end],
-            None => name,
+    /// The tolerance of a figure: its own, its criterion's, that of its criterion's name, or the default.
+    fn tolerance(&self, key: &str) -> Tolerance {
+        allowance::tolerance(&self.policy, key)
+    }
+
+    /// What a tolerance comes to. Absolute, in the figure's own unit: 0.002 of a ratio is 0.2 percentage points, 0.002 of a
+    /// count means equal. Rounded like the figures, but for what is counted.
+    fn allowed(&self, key: &str, old: Option<&BaselineLine>) -> Allowed {
+        let worth = self.worths.get(key).copied().unwrap_or_default();
+        let counted = |items: f64, worth: Option<f64>| {
+            let much = worth.unwrap_or(0.0) * items;
+            Allowed { much, items: worth.and(worth_in_items(much, self.worths.get(key))) }
         };
-        let per_criterion = &self.policy.per_criterion;
-        let found = [key, criterion, name].into_iter().find_map(|it| per_criterion.get(it));
-        rounded(found.copied().unwrap_or(self.policy.tolerance))
+        match self.tolerance(key) {
+            Tolerance::Absolute(much) => Allowed { much: rounded(much), items: None },
+            Tolerance::Relative(share) => {
+                let held = old.and_then(|line| line.value).filter(|value| value.is_finite()).unwrap_or(0.0);
+                Allowed { much: rounded(share * held.abs()), items: None }
+            }
+            Tolerance::Neurons(neurons) => counted(neurons as f64, worth.neuron),
+            Tolerance::Items(items) => counted(items as f64, worth.item),
+        }
     }
 
     /// Compares figure by figure, sorted by criterion.
@@ -90,15 +141,15 @@ impl Rules {
         keys.into_iter()
             .map(|key| {
                 let (old, new) = (baseline.lines.get(key), observed.lines.get(key));
-                let tolerance = self.tolerance(key);
+                let allowed = self.allowed(key, old);
                 let direction = self.directions.get(key).copied().unwrap_or_default();
                 let finite = |line: Option<&BaselineLine>| line.and_then(|it| it.value).filter(|it| it.is_finite());
                 FigureChange {
                     criterion: key.clone(),
                     baseline: finite(old),
                     observed: finite(new),
-                    tolerance,
-                    change: change(old, new, tolerance, direction),
+                    tolerance: allowed.much,
+                    change: change(old, new, allowed, direction),
                     explanation: None,
                 }
             })
@@ -106,18 +157,23 @@ impl Rules {
     }
 }
 
+/// An amount of a figure as items.
+fn worth_in_items(much: f64, worth: Option<&Worth>) -> Option<f64> {
+    Some(much / worth?.item?)
+}
+
 /// How one figure stands to its baseline. A figure that had something to cover and no longer has is a regression;
 /// one that newly has is an addition, because the baseline holds nothing to compare with.
-fn change(old: Option<&BaselineLine>, new: Option<&BaselineLine>, tolerance: f64, direction: Direction) -> Change {
+fn change(old: Option<&BaselineLine>, new: Option<&BaselineLine>, allowed: Allowed, direction: Direction) -> Change {
     if [old, new].into_iter().flatten().any(|line| !line.is_finite()) {
         return Change::NotFinite;
     }
-    let (old, new) = match (old, new) {
-        (Some(old), Some(new)) => (old.value, new.value),
+    let (old_line, new_line) = match (old, new) {
+        (Some(old), Some(new)) => (old, new),
         (None, _) => return Change::Added,
         (_, None) => return Change::Removed,
     };
-    let (old, new) = match (old, new) {
+    let (old, new) = match (old_line.value, new_line.value) {
         (Some(old), Some(new)) => (old, new),
         (None, None) => return Change::Unchanged,
         (None, Some(_)) => return Change::Added,
@@ -129,7 +185,14 @@ fn change(old: Option<&BaselineLine>, new: Option<&BaselineLine>, tolerance: f64
     };
     // Large counts are not whole units in binary: allow for the last bits of both.
     let slack = HALF_UNIT.max(4.0 * f64::EPSILON * old.abs().max(new.abs()));
-    if gain.abs() <= tolerance + slack {
+    let within = match (allowed.items, old_line.counts, new_line.counts) {
+        // Counts are exact where six decimals are not.
+        (Some(items), Some((was, total)), Some((is, same))) if total == same => was.abs_diff(is) as f64 <= items + 1e-6,
+        // Both values may be half a unit off.
+        (Some(_), _, _) => gain.abs() <= allowed.much + 2.0 * slack,
+        (None, _, _) => gain.abs() <= allowed.much + slack,
+    };
+    if within {
         Change::Unchanged
     } else if gain > 0.0 {
         Change::Improved

@@ -273,7 +273,7 @@ mod tests {
         let mut now = measurement(&["1/x.png"], [[Some(0), Some(0), None], [None; 3]]);
         now.criteria.get_mut("nc").unwrap().direction = Direction::LowerIsBetter;
         let (baseline, observed) = (BaselineText::of(&then, &[]), BaselineText::of(&now, &[]));
-        let rules = crate::gate::baseline::Rules::of(&Default::default(), &[], &now);
+        let rules = crate::gate::baseline::Rules::of(&Default::default(), &[], &now).unwrap();
         let mut changes = rules.compare(&baseline, &observed);
         explain(&mut changes, &baseline, &Err(Some("it is missing".into())), &now);
         let explanation = changes[0].explanation.as_ref().unwrap();

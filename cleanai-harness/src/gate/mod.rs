@@ -3,10 +3,12 @@
 //! [`thresholds`] judges every requirement; [`baseline`] holds the baseline's text and compares figures with it;
 //! [`snapshot`] lets `insta` keep that text, so that `cargo insta review` is how a baseline changes.
 
+mod allowance;
 pub mod baseline;
 mod covered;
 mod explain;
 mod explanation;
+pub mod proposal;
 pub(crate) mod quiet;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -16,10 +18,12 @@ pub(crate) mod unreferenced;
 
 use std::path::PathBuf;
 
+pub(crate) use allowance::{check_tolerances, tolerance};
 pub use explanation::{Explanation, GoneInput, GoneInputs, NeuronChange, NeuronChanges, PartChange};
 
 use crate::criteria::LayerFigures;
-use crate::declare::Comparison;
+use crate::declare::{Comparison, Origin};
+use crate::measure::ClassFigures;
 
 /// How one requirement came out.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -49,8 +53,33 @@ pub struct RequirementVerdict {
     pub passing_bound: Option<f64>,
     /// The layers with the lowest (for `<=`, `<` the highest) values, worst first, at most three.
     pub worst_layers: Vec<LayerFigures>,
-    /// Why it fails where the numbers do not say it (nothing to cover, not finite).
+    /// The classes with the lowest (for `<=`, `<` the highest) values, worst first, at most three; only for `.per_class(…)`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub worst_classes: Vec<ClassValue>,
+    /// Why it fails where the numbers do not say it (nothing to cover, not finite), why it is not judged (no baseline yet), or
+    /// that it always holds.
     pub note: Option<String>,
+    /// Where the requirement stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+impl RequirementVerdict {
+    /// Whether there was something to hold the figure against. What is not judged holds, but means nothing yet.
+    pub fn is_judged(&self) -> bool {
+        self.bound.is_some() || !self.holds
+    }
+}
+
+/// A class and its figures.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ClassValue {
+    /// Its name.
+    pub name: String,
+    /// Its figures.
+    #[serde(flatten)]
+    pub figures: ClassFigures,
 }
 
 /// How a figure stands to its baseline.

@@ -39,6 +39,7 @@ pub(crate) fn measurement(criteria: impl IntoIterator<Item = (&'static str, Crit
         },
         criteria: criteria.into_iter().map(|(name, result)| (name.to_owned(), result)).collect(),
         report: None,
+        against: None,
         seconds: Seconds::default(),
         names: Default::default(),
         cached: None,
@@ -74,5 +75,11 @@ pub(crate) fn layer(name: &str, value: Option<f64>) -> LayerFigures {
 /// `name op bound` with an optional `k`.
 pub(crate) fn requirement(name: &str, k: Option<i64>, comparison: Comparison, bound: f64) -> Requirement {
     let parameters = k.map(|k| ("k".to_owned(), Value::Integer(k))).into_iter().collect();
-    Requirement { criterion: CriterionSpec { name: name.into(), parameters }, figure: None, comparison, bound }
+    Requirement {
+        criterion: CriterionSpec { name: name.into(), parameters },
+        figure: None,
+        comparison,
+        bound: bound.into(),
+        origin: None,
+    }
 }

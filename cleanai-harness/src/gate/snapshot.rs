@@ -512,10 +512,14 @@ fn suffix(site: &Site<'_>, root: &Path, policy: &BaselinePolicy, settings: &Sett
 
 /// Where `insta` keeps the snapshot.
 pub(super) fn snapshot_file(site: &Site<'_>, root: &Path, suffix: Option<&str>) -> PathBuf {
-    let module = site.module_path.replace("::", "__");
     let suffix = suffix.map(|suffix| format!("@{suffix}")).unwrap_or_default();
-    let folder = Path::new(site.file).parent().unwrap_or(Path::new(""));
-    root.join(folder).join("snapshots").join(format!("{module}__{}{suffix}.snap", site.name))
+    root.join(file_name(site.module_path, site.file, &format!("{}{suffix}", site.name)))
+}
+
+/// The same relative to the workspace, for a name with its suffix.
+pub(crate) fn file_name(module_path: &str, file: &str, name: &str) -> PathBuf {
+    let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+    folder.join("snapshots").join(format!("{}__{name}.snap", module_path.replace("::", "__")))
 }
 
 /// Reads the baseline for the verdicts on requirements; `insta` reads it again for the assertion.

@@ -12,6 +12,7 @@ mod cached;
 mod classes;
 #[cfg(feature = "torch")]
 mod explain;
+mod figures;
 #[cfg(feature = "torch")]
 mod importance;
 #[cfg(feature = "torch")]
@@ -88,6 +89,9 @@ pub struct Measurement {
     /// What the style of the report shows beside; no requirement, test body or baseline reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportFigures>,
+    /// The model it is compared with, measured on the same data with the same criteria, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<OtherModel>,
     /// Wall-clock seconds; where it was read from the cache, those of the run that made it.
     pub seconds: Seconds,
     /// What each test input is called, by its index; not part of the record's JSON form.
@@ -107,6 +111,19 @@ pub struct ReportFigures {
     /// Why a criterion could not be measured.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub missing: BTreeMap<String, String>,
+}
+
+/// A model that another is compared with, and its figures.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct OtherModel {
+    /// Its path as the user wrote it.
+    pub path: String,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: String,
+    /// Values by canonical criterion text, and further figures that requirements name (`src.auroc`, `nc.per_class(min)`); none
+    /// where there was nothing to cover.
+    pub figures: BTreeMap<String, Option<f64>>,
 }
 
 /// What is known of the model.

@@ -78,6 +78,7 @@ impl Measured {
             },
             criteria: criteria.collect::<Result<BTreeMap<_, _>>>()?,
             report: (!items.report.is_empty()).then_some(report),
+            against: None,
             seconds: self.seconds,
             names: Arc::clone(&self.names),
             cached: self.cached,

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use super::Measurement;
 use super::by_input::ByInput;
 use super::cached;
 use super::job::{Item, Items, Job, Sets};
 use super::pass::{self, Measured};
+use super::{Measurement, OtherModel};
 use crate::criteria::registry;
 use crate::data::DataSet;
 use crate::declare::{CriterionSpec, DataLocation, Declaration, NeuronKind, Selector};
@@ -32,6 +32,15 @@ struct Part {
     /// Its criteria by canonical text; the error of the first that cannot be understood.
     items: Result<Items>,
     group: Arc<Group>,
+    /// The same of the model it is compared with.
+    against: Option<Other>,
+}
+
+/// The model that a declaration's is compared with: the same criteria, in a pass of their own.
+struct Other {
+    declaration: Declaration,
+    items: Result<Items>,
+    group: Arc<Group>,
 }
 
 struct Group {
@@ -43,23 +52,35 @@ impl Plan {
     /// Groups declarations into passes; nothing runs yet.
     pub fn new(declarations: Vec<Declaration>) -> Self {
         let mut jobs: Vec<Job> = Vec::new();
-        let mut parts = Vec::new();
-        for declaration in declarations {
-            let job = Job::of(&declaration);
+        let mut add = |declaration: &Declaration| {
+            let job = Job::of(declaration);
             let group = jobs.iter().position(|known| known.shares_a_pass_with(&job)).unwrap_or_else(|| {
                 jobs.push(job);
                 jobs.len() - 1
             });
             let specs: Vec<CriterionSpec> =
                 declaration.requirements.iter().map(|requirement| requirement.criterion.clone()).collect();
-            let items = add_items(&mut jobs[group], &declaration, &specs);
-            parts.push((declaration, items, group));
+            (add_items(&mut jobs[group], declaration, &specs), group)
+        };
+        let mut parts = Vec::new();
+        for declaration in declarations {
+            let own = add(&declaration);
+            let other = declaration.against.clone().map(|model| {
+                let other = Declaration { model, against: None, report: Vec::new(), ..declaration.clone() };
+                let (items, group) = add(&other);
+                (other, items, group)
+            });
+            parts.push((declaration, own, other));
         }
         let groups: Vec<Arc<Group>> =
             jobs.into_iter().map(|job| Arc::new(Group { job, result: OnceLock::new() })).collect();
-        let parts = parts.into_iter();
-        let parts =
-            parts.map(|(declaration, items, group)| Part { declaration, items, group: Arc::clone(&groups[group]) });
+        let group = |index: usize| Arc::clone(&groups[index]);
+        let parts = parts.into_iter().map(|(declaration, (items, own), other)| Part {
+            declaration,
+            items,
+            group: group(own),
+            against: other.map(|(declaration, items, index)| Other { declaration, items, group: group(index) }),
+        });
         Self { parts: parts.collect() }
     }
 
@@ -72,9 +93,23 @@ impl Plan {
             .parts
             .get(index)
             .ok_or_else(|| Error::new(ErrorKind::Configuration, format!("no declaration {index} in this plan")))?;
-        let items = part.items.clone()?;
-        let measured = part.group.result.get_or_init(|| cached::run(&part.group.job)).as_ref().map_err(Clone::clone)?;
-        measured.measurement(&part.declaration, &items)
+        let mut measurement = part.group.measurement(&part.declaration, &part.items)?;
+        if let Some(Other { declaration, items, group }) = &part.against {
+            let name = &declaration.model.name;
+            let other = group.measurement(declaration, items);
+            let other = other.map_err(|error| error.context(format!("comparing with the model `{name}`")))?;
+            measurement.against = Some(OtherModel::of(&other, &part.declaration.requirements));
+        }
+        Ok(measurement)
+    }
+}
+
+impl Group {
+    /// What a declaration takes from the pass, which runs if no other has done so yet.
+    fn measurement(&self, declaration: &Declaration, items: &Result<Items>) -> Result<Measurement> {
+        let items = items.clone()?;
+        let measured = self.result.get_or_init(|| cached::run(&self.job)).as_ref().map_err(Clone::clone)?;
+        measured.measurement(declaration, &items)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::body::Failed;
 use crate::criteria::LayerFigures;
-use crate::declare::criterion_and_figure;
-use crate::declare::nearest::{did_you_mean, listed};
+use crate::declare::nearest::listed;
+use crate::declare::{Figure, criterion_and_figure};
 
 use super::{CriterionResult, Measurement};
 
@@ -21,27 +21,15 @@ impl Measurement {
         }
     }
 
-    /// The value of a criterion, or another figure of it (`src.auroc`).
+    /// The value of a criterion, or another figure of it (`src.auroc`, `kmnc(k=100).per_class(min)`).
     ///
     /// # Errors
     /// As [`Measurement::criterion`], if there was nothing to cover, or if there is no such figure.
     pub fn value(&self, criterion: &str) -> Result<f64, Failed> {
         let (result, figure) = self.find(criterion)?;
-        let Some(figure) = figure else {
-            return result
-                .value
-                .ok_or_else(|| Failed::from(format!("`{criterion}` has no value: there was nothing to cover")));
-        };
-        let numbers = || result.details.iter().filter(|(_, detail)| detail.is_number()).map(|(name, _)| name.as_str());
-        result.details.get(&figure).and_then(serde_json::Value::as_f64).ok_or_else(|| {
-            let known: Vec<_> = numbers().collect();
-            match known.is_empty() {
-                true => Failed::from(format!("`{criterion}`: it has no figures beside its value")),
-                false => Failed::from(format!(
-                    "`{criterion}`: no figure `{figure}`; {}",
-                    did_you_mean(&figure, known.iter().copied())
-                )),
-            }
+        result.figure(figure.as_ref()).map_err(|why| match figure {
+            None => Failed::from(format!("`{criterion}` has no value: {why}")),
+            Some(_) => Failed::from(format!("`{criterion}`: {why}")),
         })
     }
 
@@ -57,7 +45,7 @@ impl Measurement {
         }
     }
 
-    fn find(&self, text: &str) -> Result<(&CriterionResult, Option<String>), Failed> {
+    fn find(&self, text: &str) -> Result<(&CriterionResult, Option<Figure>), Failed> {
         let (criterion, figure) = criterion_and_figure(text).map_err(|error| error.into_error(text))?;
         let canonical = criterion.to_string();
         match self.criteria.get(&canonical) {
@@ -193,6 +181,7 @@ mod tests {
                 ("nc".to_owned(), result(None, vec![])),
             ]),
             report: None,
+            against: None,
             seconds: Seconds::default(),
             names: Default::default(),
             cached: None,
@@ -219,8 +208,11 @@ mod tests {
         assert_eq!(said(m.value("nc").unwrap_err()), "`nc` has no value: there was nothing to cover");
         assert_eq!(said(m.value("kmnc").unwrap_err()), "`kmnc` was not measured; measured: `kmnc(k=1000)` and `nc`");
         assert_eq!(said(m.value("nc(").unwrap_err()), "`(` is not closed, at column 3 of `nc(`");
-        assert_eq!(said(m.value("nc.auorc").unwrap_err()), "`nc.auorc`: no figure `auorc`; did you mean `auroc`?");
-        assert_eq!(said(m.value("nc.words").unwrap_err()), "`nc.words`: no figure `words`; known: `auroc`");
+        assert_eq!(
+            said(m.value("nc.auorc").unwrap_err()),
+            "`nc.auorc`: it has no figure `auorc`; did you mean `auroc`?"
+        );
+        assert_eq!(said(m.value("nc.words").unwrap_err()), "`nc.words`: its figure `words` is not a number");
         assert_eq!(said(m.layers("nc").unwrap_err()), "`nc` has no values of single layers");
         assert_eq!(
             said(m.criterion("nc.auroc").unwrap_err()),

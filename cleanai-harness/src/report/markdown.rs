@@ -100,7 +100,7 @@ fn block(outcome: &Outcome, quiet: bool) -> String {
     }
     figures(&mut block, outcome);
     for verdict in outcome.requirements.iter().filter(|verdict| !verdict.holds) {
-        failure(&mut block, verdict, message::style(outcome, &verdict.criterion));
+        failure(&mut block, verdict, message::style_of(outcome, verdict));
     }
     behind(&mut block, outcome);
     if let Some(next) = message::next_step(&outcome.baseline) {
@@ -141,7 +141,7 @@ fn figures(block: &mut String, outcome: &Outcome) {
     let compares = outcome.requirements.iter().any(|verdict| verdict.against.is_some());
     let change_of = |criterion: &str| outcome.baseline.changes.iter().find(|change| change.criterion == criterion);
     for verdict in &outcome.requirements {
-        let style = message::style(outcome, &verdict.criterion);
+        let style = message::style_of(outcome, verdict);
         let label = figure::label(verdict);
         let change = change_of(label).map(|change| change.change);
         let mut row = vec![

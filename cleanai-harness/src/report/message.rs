@@ -51,7 +51,7 @@ pub fn reasons(outcome: &Outcome) -> Vec<Reason> {
         add(ReasonKind::Error, first_line(error.what()));
     }
     for verdict in outcome.requirements.iter().filter(|verdict| !verdict.holds) {
-        add(ReasonKind::Threshold, requirement_failure(verdict, style(outcome, &verdict.criterion)));
+        add(ReasonKind::Threshold, requirement_failure(verdict, style_of(outcome, verdict)));
     }
     if outcome.baseline.fails {
         let kind = if outcome.baseline.status == BaselineStatus::Regressed {
@@ -130,7 +130,28 @@ pub(crate) fn passing_bound(verdict: &RequirementVerdict) -> Option<String> {
 
 /// The title of the worst layers of a requirement.
 pub(crate) fn worst_layers(verdict: &RequirementVerdict) -> &'static str {
-    if figure::wants_more(verdict.comparison) { "lowest layers" } else { "highest layers" }
+    match figure::label(verdict).ends_with(".uncovered") {
+        true => "most uncovered layers",
+        false if figure::wants_more(verdict.comparison) => "lowest layers",
+        false => "highest layers",
+    }
+}
+
+/// The title of the worst classes of a requirement.
+pub(crate) fn worst_classes(verdict: &RequirementVerdict) -> &'static str {
+    if figure::wants_more(verdict.comparison) { "lowest classes" } else { "highest classes" }
+}
+
+/// Requirements that hold whatever is measured, a line for each.
+pub(crate) fn idle_requirements(outcome: &Outcome) -> Vec<String> {
+    let idle = outcome.requirements.iter().filter(|verdict| verdict.holds && verdict.is_judged());
+    idle.filter_map(|verdict| Some(format!("`{}`: {}", verdict.requirement, verdict.note.as_ref()?))).collect()
+}
+
+/// The table of a test in `cleanai.toml`: `[tests.lenet5]`, the function's name alone where it stands in a module.
+pub(crate) fn test_table(outcome: &Outcome) -> String {
+    let name = outcome.test.name.rsplit("::").next().unwrap_or_default();
+    format!("[tests.{name}]")
 }
 
 /// `PASS`, `FAIL` or `ERROR`.
@@ -308,8 +329,21 @@ pub fn overall(outcomes: &[Outcome]) -> Status {
     }
 }
 
-/// How figures of a criterion are written.
+/// How the figure of a requirement is written.
+pub(crate) fn style_of(outcome: &Outcome, verdict: &RequirementVerdict) -> Style {
+    if is_count(figure::label(verdict)) { Style::Count } else { style_of(outcome, verdict) }
+}
+
+/// Whether a figure counts items: `nc.uncovered`.
+fn is_count(figure: &str) -> bool {
+    figure.ends_with(".covered") || figure.ends_with(".uncovered")
+}
+
+/// How figures of a criterion, or another figure by its key in the baseline, are written.
 pub(crate) fn style(outcome: &Outcome, criterion: &str) -> Style {
+    if is_count(criterion) {
+        return Style::Count;
+    }
     outcome
         .measurement
         .as_ref()
@@ -334,6 +368,16 @@ mod tests {
         assert_eq!(line(Comparison::Below, 0.1, Some(0.1)), "kmnc(k=1000) 0.100 >= 0.100");
         assert_eq!(line(Comparison::AtLeast, 0.25, None), "kmnc(k=1000): nothing to cover");
         assert_eq!(line(Comparison::AtLeast, 0.25, Some(f64::NAN)), "kmnc(k=1000) is NaN, not a finite number");
+    }
+
+    #[test]
+    fn counts_of_items_are_whole_numbers() {
+        let outcome = sample::passed();
+        let mut verdict = sample::requirement("nbc", Comparison::AtMost, 12.0, Some(88.0), None);
+        verdict.requirement = "nbc.uncovered <= 12".into();
+        assert_eq!(requirement_failure(&verdict, style_of(&outcome, &verdict)), "nbc.uncovered 88 > 12");
+        assert_eq!((style(&outcome, "nbc.covered"), style(&outcome, "nbc")), (Style::Count, Style::Decimal));
+        assert_eq!(worst_layers(&verdict), "most uncovered layers");
     }
 
     #[test]

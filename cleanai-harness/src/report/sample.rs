@@ -130,6 +130,7 @@ pub(crate) fn measurement() -> Measurement {
         },
         criteria: criteria(),
         report: None,
+        against: None,
         seconds: Seconds { load: 0.041, decode: 0.012, profile: 0.62, forward: 0.118, criteria: 0.009, total: 0.8123 },
         names: Default::default(),
         cached: None,
@@ -162,7 +163,9 @@ pub(crate) fn requirement(
         holds,
         passing_bound: None,
         worst_layers: Vec::new(),
+        worst_classes: Vec::new(),
         note: None,
+        origin: None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! The text holds ANSI styles; print it through `anstream`, which drops them where the output is no terminal.
 
 mod grid;
+mod proposal;
 
 use std::path::Path;
 
@@ -12,8 +13,7 @@ use grid::{Cell, Grid};
 use super::explanation::{self, Section};
 use super::figure::{self, Style};
 use super::{Outcome, Status, message, text};
-use crate::criteria::LayerFigures;
-use crate::gate::{BaselineStatus, Change, RequirementVerdict};
+use crate::gate::{BaselineStatus, Change};
 use crate::measure::Measurement;
 
 /// No line of ours is wider, unless a word of the user's is.
@@ -202,7 +202,11 @@ fn facts(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
         let mut settings = message::settings(&measurement.settings).into_iter().chain(message::cached(measurement));
         line("device", &settings.next().unwrap_or_default(), &settings.collect::<Vec<_>>());
     }
-    for warning in message::warnings(measurement) {
+    if let Some(other) = &measurement.against {
+        let sha256: String = other.sha256.chars().take(12).collect();
+        line("against", &other.path, &if sha256.is_empty() { Vec::new() } else { vec![format!("SHA-256 {sha256}…")] });
+    }
+    for warning in message::warnings(measurement).into_iter().chain(message::idle_requirements(outcome)) {
         block.labelled("warning", YELLOW, &warning);
     }
 }
@@ -218,9 +222,13 @@ fn table(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
     if compared {
         grid.right("baseline").right("delta");
     }
+    let other = measurement.against.as_ref();
+    if other.is_some() {
+        grid.right("against");
+    }
     grid.left("verdict");
     for verdict in &outcome.requirements {
-        let style = message::style(outcome, &verdict.criterion);
+        let style = message::style_of(outcome, verdict);
         let result = measurement.criteria.get(&verdict.criterion);
         let ink = if verdict.holds { GREEN } else { RED };
         let is_value = figure::label(verdict) == verdict.criterion;
@@ -236,11 +244,17 @@ fn table(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
             row.push(Cell::new(PLAIN, &figure::value(verdict.baseline, style)));
             row.push(Cell::new(change_ink(change), &figure::delta(verdict.observed, verdict.baseline, style)));
         }
+        if other.is_some() {
+            row.push(Cell::new(PLAIN, &figure::value(verdict.against, style)));
+        }
         let mark = if verdict.holds { "✓" } else { "✗" };
-        row.push(Cell::new(
-            if verdict.holds { ink } else { ink.bold() },
-            &format!("{mark} {}", message::verdict_word(verdict.holds)),
-        ));
+        row.push(match verdict.is_judged() {
+            false => Cell::new(YELLOW, "- not yet"),
+            true => Cell::new(
+                if verdict.holds { ink } else { ink.bold() },
+                &format!("{mark} {}", message::verdict_word(verdict.holds)),
+            ),
+        });
         grid.row(row);
     }
     for (criterion, result) in &measurement.criteria {
@@ -267,6 +281,10 @@ fn table(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
                 change_ink(change.map(|change| change.change)),
                 &figure::delta(result.value, held, style),
             ));
+        }
+        if let Some(other) = other {
+            let value = other.figures.get(criterion).copied().flatten();
+            row.push(Cell::new(PLAIN, &figure::value(value, style)));
         }
         row.push(Cell::new(DIM, "  measured"));
         grid.row(row);
@@ -334,7 +352,7 @@ fn bar(share: Option<f64>, ink: Ink) -> Cell {
 /// What is behind each requirement that fails.
 fn failing(block: &mut Block, outcome: &Outcome) {
     for verdict in outcome.requirements.iter().filter(|verdict| !verdict.holds) {
-        let style = message::style(outcome, &verdict.criterion);
+        let style = message::style_of(outcome, verdict);
         block.blank();
         let label = text::line(figure::label(verdict)).into_owned();
         let why = text::line(&message::requirement_failure(verdict, style)).into_owned();
@@ -352,24 +370,32 @@ fn failing(block: &mut Block, outcome: &Outcome) {
             block.line(&[(PLAIN, format!("    {bound}"))]);
         }
         if !verdict.worst_layers.is_empty() {
-            block.grid(&worst(verdict, style), 4);
+            let rows = verdict.worst_layers.iter().map(|it| (it.name.as_str(), it.value, it.covered.zip(it.total)));
+            block.grid(&worst(message::worst_layers(verdict), rows, style), 4);
+        }
+        if !verdict.worst_classes.is_empty() {
+            let classes = verdict.worst_classes.iter().map(|class| (&class.name, &class.figures));
+            let rows = classes.map(|(name, it)| (name.as_str(), it.value, it.covered.zip(it.total)));
+            block.grid(&worst(message::worst_classes(verdict), rows, style), 4);
         }
     }
 }
 
-fn worst(verdict: &RequirementVerdict, style: Style) -> Grid {
-    let mut grid = Grid::new(message::worst_layers(verdict));
+/// Layers or classes with their values, and counts where both are known.
+fn worst<'o>(
+    title: &'static str,
+    rows: impl Iterator<Item = (&'o str, Option<f64>, Option<(u64, u64)>)>,
+    style: Style,
+) -> Grid {
+    let mut grid = Grid::new(title);
     grid.right("value").left("").right("covered");
-    for LayerFigures { name, value, covered, total } in &verdict.worst_layers {
-        let counts = match (covered, total) {
-            (Some(covered), Some(total)) => format!("{} / {}", text::grouped(*covered), text::grouped(*total)),
-            _ => "-".to_string(),
-        };
+    for (name, value, counts) in rows {
+        let counted = counts.map(|(covered, total)| format!("{} / {}", text::grouped(covered), text::grouped(total)));
         grid.row(vec![
             Cell::new(PLAIN, name),
-            Cell::new(PLAIN, &figure::value(*value, style)),
-            bar(value.filter(|_| total.is_some()), RED),
-            Cell::new(DIM, &counts),
+            Cell::new(PLAIN, &figure::value(value, style)),
+            bar(value.filter(|_| counts.is_some()), RED),
+            Cell::new(DIM, counted.as_deref().unwrap_or("-")),
         ]);
     }
     grid
@@ -427,6 +453,9 @@ fn baseline(block: &mut Block, outcome: &Outcome) {
     for (change, sections) in explanation::explained(outcome) {
         block.line(&[(BOLD, format!("    {}", text::line(&change.criterion)))]);
         sections.iter().for_each(|section| table_of(block, section));
+    }
+    if verdict.status == BaselineStatus::Missing {
+        proposal::show(block, outcome);
     }
     let unknown = verdict.changes.iter().find_map(explanation::unknown);
     if let Some(why) = unknown {
@@ -534,6 +563,55 @@ mod tests {
         assert!(row.contains("\u{1b}[31m-0.0200"), "{row:?}");
         assert!(!row.contains('█'), "no bar: the ratio is not known: {row:?}");
         assert!(plain(&text).lines().any(|line| line.starts_with("  nc ")), "the value itself is still listed");
+    }
+
+    #[test]
+    fn what_is_compared_with_another_model_or_not_judged_yet_is_shown() {
+        let mut outcome = sample::missing_local();
+        let measurement = outcome.measurement.as_mut().unwrap();
+        let figures = [("nbc", Some(0.25)), ("accuracy", Some(0.97))].map(|(name, value)| (name.to_owned(), value));
+        let (path, sha256) = ("models/old.pt".to_owned(), "5d".repeat(32));
+        measurement.against = Some(crate::measure::OtherModel { path, sha256, figures: figures.into() });
+        let verdict = |text: &str| crate::gate::RequirementVerdict {
+            requirement: text.into(),
+            bound: None,
+            bound_text: Some(text.rsplit(' ').next().unwrap().into()),
+            ..sample::requirement(
+                text.split(' ').next().unwrap(),
+                crate::declare::Comparison::AtLeast,
+                0.0,
+                Some(0.25),
+                None,
+            )
+        };
+        let pending = crate::gate::RequirementVerdict {
+            note: Some("no baseline yet".into()),
+            ..verdict("kmnc(k=1000) >= baseline")
+        };
+        let against = crate::gate::RequirementVerdict {
+            bound: Some(0.27),
+            bound_text: Some("against + 0.02".into()),
+            against: Some(0.25),
+            holds: false,
+            worst_classes: vec![crate::gate::ClassValue {
+                name: "seven".into(),
+                figures: crate::measure::ClassFigures {
+                    inputs: 36,
+                    value: Some(0.2),
+                    covered: Some(20),
+                    total: Some(100),
+                },
+            }],
+            ..verdict("nbc.per_class(min) >= against")
+        };
+        let idle = crate::gate::RequirementVerdict {
+            bound: Some(0.0),
+            bound_text: None,
+            note: Some("it always holds: a share is never below 0".into()),
+            ..verdict("nc >= 0")
+        };
+        outcome.requirements = vec![pending, against, idle];
+        insta::assert_snapshot!("against", checked(&outcome));
     }
 
     #[test]

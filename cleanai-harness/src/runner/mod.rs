@@ -11,6 +11,7 @@ mod arguments;
 mod github;
 mod leftovers;
 mod places;
+mod ratchet;
 #[cfg(feature = "torch")]
 pub(crate) mod registered;
 mod reports;
@@ -201,6 +202,7 @@ fn run_tests(parts: Parts, invocation: &Invocation) -> Result<u8> {
     if github::is_there() && !invocation.json {
         github::annotate(&(reporters.annotations)(&outcomes, &github::workspace(&reports.places().root)))?;
     }
+    shared.leave_for_the_ratchet(&outcomes, reports.places(), selected.iter().all(|selected| *selected))?;
     errors.iter().for_each(print_error);
     if let Some(code) = interrupt::exit_code() {
         let (all, done) = (selected.iter().filter(|selected| **selected).count(), outcomes.len());
@@ -249,6 +251,25 @@ fn reject_duplicates(tests: &[Test]) -> Result<()> {
             let at = |test: &TestIdentity| format!("{}:{}", test.file.display(), test.line);
             let what = format!("two tests are named `{}`: {} and {}", test.name, at(other), at(test));
             return Err(Error::new(ErrorKind::Configuration, what).with_help("rename one, or put it into a module"));
+        }
+    }
+    // `a::b__c` and `a__b::c` lie in one file, and on disks that fold case so do `Lenet` and `lenet`.
+    let mut baselines: BTreeMap<String, &TestIdentity> = BTreeMap::new();
+    for test in tests {
+        let file = snapshot::file_name(test.module_path, test.file, test.function);
+        if let Some(other) = baselines.insert(file.to_string_lossy().to_lowercase(), &test.identity) {
+            let test = &test.identity;
+            let what = format!(
+                "`{}` ({}:{}) and `{}` ({}:{}) have one baseline, {}",
+                other.name,
+                other.file.display(),
+                other.line,
+                test.name,
+                test.file.display(),
+                test.line,
+                file.display()
+            );
+            return Err(Error::new(ErrorKind::Configuration, what).with_help("rename one of them, or its module"));
         }
     }
     Ok(())
@@ -342,6 +363,16 @@ impl Shared {
         let message = if self.json { anstream::adapter::strip_str(&text).to_string() } else { text.clone() };
         self.finished.lock().unwrap_or_else(PoisonError::into_inner).push((index, outcome, text));
         if passed { Ok(Completion::Completed) } else { Err(message.into()) }
+    }
+
+    /// Says which thresholds and baselines these outcomes would raise, where that is asked for.
+    fn leave_for_the_ratchet(&self, outcomes: &[Outcome], places: &Places, complete: bool) -> Result<()> {
+        let declared =
+            self.declared.iter().flatten().filter_map(|it| it.as_ref().ok()).map(|(_, declaration)| declaration);
+        let declared: BTreeMap<&str, &Declaration> = declared.map(|it| (it.test.name.as_str(), it)).collect();
+        let tests: Vec<_> =
+            outcomes.iter().filter_map(|it| Some((it, *declared.get(it.test.name.as_str())?))).collect();
+        ratchet::write(&tests, &places.stem, &self.root, complete)
     }
 
     /// Outcomes and their blocks, in the order of the source.

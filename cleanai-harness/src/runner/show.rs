@@ -159,6 +159,8 @@ mod tests {
             target: "coverage",
             model: "lenet5",
             requirements: &["nc >= 0.4"],
+            against: None,
+            places: &[(8, 5)],
             data: None,
             layers: None,
             neurons: None,

@@ -98,9 +98,13 @@ fn judge(
     let wanted = &declaration.requirements;
     let site =
         Site { name: test.function, module_path: test.module_path, file: test.file, assert: test.assert_snapshot };
-    let rules = Rules::of(&declaration.baseline, wanted, measurement);
+    let rules = Rules::of(&declaration.baseline, wanted, measurement)?;
     let gate = Gate::open(site, root, rules, wanted, measurement);
     outcome.requirements = thresholds::judge(wanted, measurement, gate.stored().text());
+    // As a user would name it; that of an attribute is so already.
+    for origin in outcome.requirements.iter_mut().filter_map(|verdict| verdict.origin.as_mut()) {
+        origin.file = origin.file.strip_prefix(root).unwrap_or(&origin.file).to_path_buf();
+    }
     outcome.body = test.body.as_ref().and_then(|body| match quiet::catch(|| body(measurement)) {
         Ok(result) => result.err(),
         Err(caught) => Some(caught.to_string()),

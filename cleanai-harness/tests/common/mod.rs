@@ -63,6 +63,7 @@ pub fn declaration(root: &Path, case: &Case<'_>) -> Declaration {
             line: 0,
         },
         model: ModelChoice::file(case.model, root.join(case.model), DeviceChoice::Cpu),
+        against: None,
         data: DataChoice {
             name: "data".into(),
             profile: case.profile.map(location),

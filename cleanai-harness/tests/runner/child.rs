@@ -9,8 +9,8 @@ use std::sync::Arc;
 use cleanai_harness::config::{Config, Environment, ReportFile, ReportTable};
 use cleanai_harness::criteria::{Contribution, CoveredNeurons, Direction, LayerFigures};
 use cleanai_harness::declare::{
-    BaselinePolicy, Comparison, CriterionSpec, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice,
-    NeuronKind, NonFinite, OnBadInput, OnImprovement, Requirement, Selector, TestIdentity,
+    BaselinePolicy, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, NeuronKind, NonFinite,
+    OnBadInput, OnImprovement, Origin, Requirement, Selector, Source, TestIdentity,
 };
 use cleanai_harness::measure::{CriterionResult, DataFacts, Measurement, ModelFacts, Seconds, Settings};
 use cleanai_harness::report::{Outcome, Status, file, fragment};
@@ -31,6 +31,8 @@ pub struct Scenario {
     pub nan: Option<String>,
     /// `nc >= bound`
     pub at_least: f64,
+    /// Further requirements, as text.
+    pub require: Vec<String>,
     pub on_improvement: OnImprovement,
     pub no_baseline: bool,
     /// What the body does: `fail` or `panic`.
@@ -42,6 +44,8 @@ pub struct Scenario {
     pub twice: bool,
     /// Names of the test inputs, `0/a.png` to `3/d.png`; each covers two neurons of its own of two layers with four each.
     pub inputs: Vec<String>,
+    /// Two tests with one baseline.
+    pub one_baseline: bool,
     pub json: ReportSetting,
     /// Names of `[tests.NAME]` tables.
     pub tables: Vec<String>,
@@ -61,6 +65,9 @@ pub fn main(scenario: &str) -> ExitCode {
         vec![test(&scenario, "deep::second", 20), test(&scenario, "slow", 30), test(&scenario, "lenet5", 10)];
     if scenario.twice {
         tests.push(test(&scenario, "lenet5", 40));
+    }
+    if scenario.one_baseline {
+        tests.push(test(&scenario, "other::lenet5", 50));
     }
     let plan = Box::new(move |declarations: Vec<Declaration>| -> Arc<runner::Measure> {
         let names: Vec<_> = declarations.iter().map(|it| it.test.name.as_str()).collect();
@@ -119,12 +126,22 @@ fn declare(scenario: &Scenario, test: &TestIdentity) -> Result<Declaration> {
     if scenario.broken == "declaration" && test.name == "lenet5" {
         return Err(Error::new(ErrorKind::Configuration, "no model `lenet6`").with_help("did you mean `lenet5`?"));
     }
-    let criterion = CriterionSpec { name: "nc".into(), parameters: BTreeMap::new() };
-    let requirement =
-        Requirement { criterion, figure: None, comparison: Comparison::AtLeast, bound: scenario.at_least };
+    let origin = Origin {
+        source: Source::Test,
+        file: scenario.root.join("cleanai.toml"),
+        line: 2,
+        column: 12,
+        text: format!("nc >= {}", scenario.at_least),
+    };
+    let first: Requirement = origin.text.parse()?;
+    let mut requirements = vec![Requirement { origin: Some(origin), ..first }];
+    for text in &scenario.require {
+        requirements.push(text.parse()?);
+    }
     Ok(Declaration {
         test: test.clone(),
         model: ModelChoice::file("lenet5", "lenet5.pt", DeviceChoice::Cpu),
+        against: None,
         data: DataChoice {
             name: "digits".into(),
             profile: None,
@@ -138,7 +155,7 @@ fn declare(scenario: &Scenario, test: &TestIdentity) -> Result<Declaration> {
         neurons: NeuronKind::Channel,
         batch: 64,
         non_finite: NonFinite::Error,
-        requirements: vec![requirement],
+        requirements,
         baseline: BaselinePolicy {
             on_improvement: scenario.on_improvement,
             // The second test is about the runner, not the gate.
@@ -242,6 +259,7 @@ fn measure(scenario: &Scenario, declaration: &Declaration) -> Result<Measurement
         },
         criteria,
         report: None,
+        against: None,
         seconds: Seconds::default(),
         names: Arc::new(scenario.inputs.clone()),
         cached: None,

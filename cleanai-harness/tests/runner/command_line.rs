@@ -22,6 +22,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("command_line::broken_declaration_fails_its_test", broken_declaration_fails_its_test),
     ("command_line::broken_measurement_is_an_error", broken_measurement_is_an_error),
     ("command_line::two_tests_of_one_name", two_tests_of_one_name),
+    ("command_line::two_tests_of_one_baseline", two_tests_of_one_baseline),
     ("command_line::report_that_cannot_be_written", report_that_cannot_be_written),
     ("command_line::nextest_merges_the_run", nextest_merges_the_run),
     ("command_line::github_is_told", github_is_told),
@@ -227,6 +228,20 @@ fn broken_measurement_is_an_error() {
         assert!(run.outcomes.iter().all(|it| it.status == Status::Error && it.requirements.is_empty()));
         assert!(run.stdout.contains(said), "{}", run.stdout);
     }
+}
+
+fn two_tests_of_one_baseline() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&Scenario { one_baseline: true, ..good() }, &[], &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+    let files = run.stderr.matches("runner__child__lenet5.snap").count();
+    assert!(
+        run.stderr.contains("`lenet5` (") && run.stderr.contains("`other::lenet5` (") && files == 1,
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("help: rename one of them, or its module"), "{}", run.stderr);
+    assert_eq!(planned(&sandbox), None);
 }
 
 fn two_tests_of_one_name() {

@@ -141,6 +141,7 @@ impl Network {
                 line: 0,
             },
             model: ModelChoice::file(self.key.as_str(), self.model.clone(), DeviceChoice::Auto),
+            against: None,
             data: DataChoice {
                 name: self.key.clone(),
                 profile: Some(self.profile.clone()),

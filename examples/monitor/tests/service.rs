@@ -31,6 +31,7 @@ fn declaration() -> Declaration {
             line: 0,
         },
         model: ModelChoice::file("lenet5", digits().join("models/lenet5.pt"), DeviceChoice::Cpu),
+        against: None,
         data: DataChoice {
             name: "digits".into(),
             profile: Some(location("data/train")),

@@ -12,7 +12,7 @@
 use std::any::Any;
 
 use cleanai_harness::criteria::registry::{
-    Arguments, CriterionDescription, CriterionRegistration, ParameterDescription, ParameterKind,
+    Arguments, CriterionDescription, CriterionRegistration, ParameterDescription, ParameterKind, ValueKind,
 };
 use cleanai_harness::criteria::{Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Start, State};
 use cleanai_harness::declare::CriterionSpec;
@@ -36,6 +36,8 @@ pub const DEAD: CriterionDescription = CriterionDescription {
     }],
     // Decides which way a baseline may move.
     direction: Direction::LowerIsBetter,
+    // Decides which thresholds can hold (none above 1) and which tolerances make sense (so many neurons).
+    value: ValueKind::NeuronShare,
     reference: "an example",
 };
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use cleanai_harness::data::transform;
 use cleanai_harness::declare::{
     BaselinePolicy, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, NeuronKind, NonFinite,
-    OnBadInput, Selector, TestIdentity,
+    OnBadInput, Selector, TestIdentity, Tolerance,
 };
 use cleanai_harness::{Error, ErrorKind, Result};
 
@@ -47,6 +47,7 @@ impl Asked<'_> {
                 options: self.options.options()?,
                 ..ModelChoice::file(self.model.display().to_string(), self.model, DeviceChoice::default())
             },
+            against: None,
             data: DataChoice {
                 name: self.data.to_owned(),
                 profile: self.profile.map(location),
@@ -62,7 +63,7 @@ impl Asked<'_> {
             non_finite: NonFinite::Error,
             requirements: Vec::new(),
             baseline: BaselinePolicy {
-                tolerance: 0.0,
+                tolerance: Tolerance::Absolute(0.0),
                 per_criterion: BTreeMap::new(),
                 enabled: false,
                 ..BaselinePolicy::default()

@@ -14,7 +14,7 @@ mod variables;
 
 pub use page::page;
 pub use schema::schema;
-pub(crate) use tables::{AXIS, BASELINE, DATA, DEFAULTS, INPUT, JUNIT, MODELS, REPORT, SECTIONS, TESTS};
+pub(crate) use tables::{AXIS, BASELINE, DATA, DEFAULTS, INPUT, JUNIT, MODELS, REPORT, SECTIONS, TESTS, TOLERANCE};
 pub(crate) use variables::{PREFIX, Read, VARIABLES, names_of_variables};
 
 use crate::synthesis::parameters::Within;
@@ -121,6 +121,8 @@ pub(crate) enum Kind {
     Table(&'static [Key]),
     /// One or the other.
     Either(&'static [Kind]),
+    /// How much figures may fall: one for all, or one for each criterion.
+    Tolerances,
     /// A step of a transform.
     Step,
     /// A table whose only key names an augmentation.

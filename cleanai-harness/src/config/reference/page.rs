@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Default, FIRST, Key, Kind, SECTIONS, Section, VARIABLES, augmentations};
+use super::{Default, FIRST, Key, Kind, SECTIONS, Section, TOLERANCE, VARIABLES, augmentations};
 use crate::data::transform::STEPS;
 use crate::synthesis::Augmentation;
 
@@ -167,6 +167,14 @@ fn words(kind: &Kind) -> String {
             format!("a table with {}", names.join(" and "))
         }
         Kind::Either(kinds) => kinds.iter().map(words).collect::<Vec<_>>().join("; or "),
+        Kind::Tolerances => {
+            let kinds: Vec<String> =
+                TOLERANCE.iter().map(|key| format!("`{{ {} = {} }}`", key.name, key.example)).collect();
+            format!(
+                "a number, 0 or more; or one of {}; or a table of these, keys: `default`, a criterion's name, a criterion with its parameters, a figure of one",
+                kinds.join(", ")
+            )
+        }
         Kind::Step => "a step (see below)".to_owned(),
         Kind::Augmentation => "an augmentation (see below)".to_owned(),
     }

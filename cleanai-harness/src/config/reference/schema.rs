@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Default, Key, Kind, SECTIONS, Section, augmentations};
+use super::{Default, Key, Kind, SECTIONS, Section, TOLERANCE, augmentations};
 use crate::data::transform::{LONGEST_SIDE, ResizeFilter};
 use crate::synthesis::Augmentation;
 use crate::synthesis::parameters::Within;
@@ -85,9 +85,24 @@ fn kind(kind_of: &'static Kind) -> Value {
         Kind::Map(_, inner) => json!({ "type": "object", "additionalProperties": kind(inner) }),
         Kind::Table(keys) => object(keys),
         Kind::Either(kinds) => json!({ "anyOf": kinds.iter().map(kind).collect::<Vec<_>>() }),
+        Kind::Tolerances => tolerances(),
         Kind::Step => json!({ "$ref": "#/$defs/step" }),
         Kind::Augmentation => json!({ "$ref": "#/$defs/augmentation" }),
     }
+}
+
+/// One tolerance for all figures, or a table of them.
+fn tolerances() -> Value {
+    let mut table = object(TOLERANCE);
+    (table["minProperties"], table["maxProperties"]) = (1.into(), 1.into());
+    if let Some(schema) = table.as_object_mut() {
+        schema.remove("required");
+    }
+    table["properties"]["relative"]["maximum"] = 1.into();
+    let one = json!({ "anyOf": [number(Within::AtLeastZero), table] });
+    let kinds: Vec<&str> = TOLERANCE.iter().map(|key| key.name).collect();
+    let each = json!({ "type": "object", "propertyNames": { "not": { "enum": kinds } }, "additionalProperties": one });
+    json!({ "anyOf": [one, each] })
 }
 
 /// A number within bounds.

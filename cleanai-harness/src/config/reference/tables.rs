@@ -203,7 +203,7 @@ const REQUIRE: (&str, Kind, &str, &str) = (
     "require",
     Kind::List(&Kind::Requirement, 0),
     "[\"accuracy >= 0.98\", \"kmnc(k=100)@conv2 >= 0.4\"]",
-    "What must hold, each `criterion[(parameters)][@layers] op number`. Those of the attribute, of `[tests.NAME]` and of `[defaults]` add up; the nearer one replaces a bound on the same figure.",
+    "What must hold, each `criterion[(parameters)][@layers][.figure] op bound`, the bound a number, `baseline` or `against` (also `baseline - 0.01`). Those of the attribute, of `[tests.NAME]` and of `[defaults]` add up; the nearer one replaces a bound on the same figure.",
 );
 const LAYERS: (&str, Kind, &str, &str) = (
     "layers",
@@ -239,6 +239,20 @@ const OF_DEFAULTS: Default = Words("that of `[defaults]`");
 pub(crate) static TESTS: &[Key] = &[
     of(DATA_KEY, OF_DEFAULTS),
     of(REQUIRE, Value("[]")),
+    Key::new(
+        "against",
+        Kind::Text,
+        Words("no other"),
+        "\"models/released.pt\"",
+        "A model that this one is compared with, a name of `[models]` or a path: it is measured on the same data, and requirements may name it (`idc(m=6) >= against - 0.02`).",
+    ),
+    Key::new(
+        "tolerance",
+        Kind::Tolerances,
+        Words("that of `[baseline]`"),
+        "{ neurons = 3 }",
+        "The tolerances of this test; what it says nothing of is that of `[baseline]`.",
+    ),
     of(LAYERS, OF_DEFAULTS),
     of(NEURONS, OF_DEFAULTS),
     of(BATCH, OF_DEFAULTS).or_variable("CLEANAI_BATCH"),
@@ -257,17 +271,28 @@ pub(crate) static DEFAULTS: &[Key] = &[
     of(NON_FINITE, Value("\"error\"")),
 ];
 
+/// A tolerance that is no plain number; of these keys there is one.
+pub(crate) static TOLERANCE: &[Key] = &[
+    Key::new(
+        "absolute",
+        Kind::Number(Within::AtLeastZero),
+        Needed,
+        "0.002",
+        "In the figure's own unit, as a plain number.",
+    ),
+    Key::new("relative", Kind::Number(Within::AtLeastZero), Needed, "0.01", "A share of the baseline's figure."),
+    Key::new("neurons", Kind::Integer(0, i64::MAX), Needed, "3", "What belongs to so many neurons."),
+    Key::new("items", Kind::Integer(0, i64::MAX), Needed, "5", "So many neurons, corners or sections."),
+];
+
 /// `[baseline]`
 pub(crate) static BASELINE: &[Key] = &[
     Key::new(
         "tolerance",
-        Kind::Either(&[
-            Kind::Number(Within::AtLeastZero),
-            Kind::Map("`default`, a criterion's name, or a criterion with its parameters", &Kind::Number(Within::AtLeastZero)),
-        ]),
+        Kind::Tolerances,
         Value("0.002"),
         "{ default = 0.002, \"kmnc(k=1000)\" = 0.01 }",
-        "How much a figure may fall below its baseline before it counts as a regression: one number, or one for each criterion.",
+        "How much a figure may fall below its baseline before it counts as a regression: in its own unit, as a share of the baseline's figure (`relative`), as much as belongs to so many `neurons`, or so many `items` of what the criterion counts; one for all, or one for each criterion.",
     )
     .or_variable("CLEANAI_BASELINE_TOLERANCE"),
     Key::new(

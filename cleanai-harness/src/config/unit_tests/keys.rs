@@ -91,26 +91,51 @@ fn tests_and_defaults() {
         ),
         (
             "[tests.a]\nrequire=[\"nc >= high\"]",
-            "an element of `require` in [tests.a]: expected a number after `>=`, found `high`",
+            "an element of `require` in [tests.a]: expected a number, `baseline` or `against` after `>=`, found `high`",
             "high",
             None,
         ),
         (
-            "[tests.a]\nrequire=['nc > 1', 'nc() >= 2']",
-            "`nc >= 2` bounds what `nc > 1` bounds already",
-            "'nc() >= 2'",
+            "[tests.a]\nrequire=['nc >= 40']",
+            "`nc >= 40` can never hold: a share is never above 1",
+            "'nc >= 40'",
+            Some("40 % is `nc >= 0.4`"),
+        ),
+        (
+            "[defaults]\nrequire=['nc >= 0.5', 'nac >= 0.1', 'nc < 0.4']",
+            "`nc < 0.4` contradicts `nc >= 0.5` (cleanai.toml:2): no figure meets both",
+            "'nc < 0.4'",
+            Some("remove one, or swap the bounds: `nc >= 0.4` and `nc < 0.5`"),
+        ),
+        (
+            "[tests.a]\nrequire=['per_class(min) >= 0.5', 'nc >= 0.1']",
+            "an element of `require` in [tests.a]: `per_class(min)` is a figure, and no criterion stands before it",
+            "per_class(min)",
+            Some("name the criterion, as in `nc.per_class(min)`"),
+        ),
+        ("[tests.a]\nagainst=' '", "`against` in [tests.a] is empty", "' '", None),
+        (
+            "[defaults]\nagainst='a'",
+            "unknown key `against` in [defaults]",
+            "against",
+            Some("known: `data`, `require`, `layers`, `neurons`, `batch`, `device` and `non_finite`"),
+        ),
+        (
+            "[tests.a]\nrequire=['nc > 0.1', 'nc() >= 0.2']",
+            "`nc >= 0.2` bounds what `nc > 0.1` bounds already",
+            "'nc() >= 0.2'",
             Some("keep one of them"),
         ),
         // With an escape the text's bytes are not the file's: the whole string is marked.
         (
             "[tests.a]\nrequire=[\"nc\\u0020>= high\"]",
-            "an element of `require` in [tests.a]: expected a number after `>=`, found `high`",
+            "an element of `require` in [tests.a]: expected a number, `baseline` or `against` after `>=`, found `high`",
             "\"nc\\u0020>= high\"",
             None,
         ),
         (
             "[tests.a]\nrequire=['''nc >= high''']",
-            "an element of `require` in [tests.a]: expected a number after `>=`, found `high`",
+            "an element of `require` in [tests.a]: expected a number, `baseline` or `against` after `>=`, found `high`",
             "high",
             None,
         ),
@@ -146,6 +171,49 @@ fn tests_and_defaults() {
 #[test]
 fn baseline() {
     check(&[
+        (
+            "[baseline]\ntolerance={ neurons=-1 }",
+            "`neurons` in `tolerance` in [baseline] must not be negative",
+            "-1",
+            Some("0 lets nothing fall"),
+        ),
+        (
+            "[baseline]\ntolerance={ items=1.5 }",
+            "`items` in `tolerance` in [baseline] must be a whole number, not a number",
+            "1.5",
+            None,
+        ),
+        (
+            "[baseline]\ntolerance={ relative=5 }",
+            "`relative` in `tolerance` in [baseline] is a share from 0 to 1",
+            "5",
+            Some("`relative = 0.01` lets a figure fall by 1 % of what it was"),
+        ),
+        (
+            "[baseline]\ntolerance={ relative=0.1, items=2 }",
+            "`items` in `tolerance` in [baseline] stands beside another",
+            "2",
+            Some("keep one of them"),
+        ),
+        (
+            "[baseline]\ntolerance={ nc=0.1, items=2 }",
+            "`items` stands beside criteria",
+            "items",
+            Some("write `default = { items = … }`"),
+        ),
+        (
+            "[baseline]\ntolerance={ nc={} }",
+            "`nc` in `tolerance` in [baseline] says nothing",
+            "{}",
+            Some("write `{ relative = 0.01 }`"),
+        ),
+        (
+            "[baseline]\ntolerance={ nc={ neuron=1 } }",
+            "unknown key `neuron` in `nc` in `tolerance` in [baseline]",
+            "neuron",
+            Some("did you mean `neurons`?"),
+        ),
+        ("[tests.a]\ntolerance=-1", "`tolerance` in [tests.a] must not be negative", "-1", Some("0 lets nothing fall")),
         ("[baseline]\ntolerance=nan", "`tolerance` in [baseline] must be finite", "nan", None),
         ("[baseline]\ntolerance=inf", "`tolerance` in [baseline] must be finite", "inf", None),
         ("[baseline]\ntolerance=1e999", "`tolerance` in [baseline] must be finite", "1e999", None),

@@ -2,6 +2,7 @@
 
 mod environment;
 mod keys;
+mod requirements;
 mod settle;
 
 use std::fs;
@@ -9,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::data::transform::TransformStep;
-use crate::declare::{DeviceChoice, NeuronKind, NonFinite, OnBadInput, OnImprovement, Requirement, Selector};
+use crate::declare::{
+    DeviceChoice, NeuronKind, NonFinite, OnBadInput, OnImprovement, Requirement, Selector, Source, Tolerance,
+};
 
 pub(super) fn parse(text: &str) -> Result<Config> {
     Config::parse(PathBuf::from("/p/cleanai.toml"), text)
@@ -58,12 +61,14 @@ neurons = "unit"
 batch = 16
 device = "cpu"
 non_finite = "ignore"
+against = "other"
+tolerance = { default = { neurons = 3 }, nbc = { items = 5 } }
 [tests."deep::lenet5"]
 layers = "layer4.*"
 [defaults]
 batch = 0x20
 [baseline]
-tolerance = { default = 0.01, "kmnc( k = 1000 )" = 0.05, nc = 0 }
+tolerance = { default = 0.01, "kmnc( k = 1000 )" = 0.05, nc = 0, "src.auroc" = { relative = 0.01 } }
 on_improvement = "pending"
 enabled = false
 [report]
@@ -109,12 +114,27 @@ style = "cleanai"
             batch: Some(16),
             device: Some(DeviceChoice::Cpu),
             non_finite: Some(NonFinite::Ignore),
+            against: Some("other".into()),
+            tolerance: Tolerances {
+                default: Some(Tolerance::Neurons(3)),
+                per_criterion: [("nbc".to_owned(), Tolerance::Items(5))].into(),
+            },
         }
     );
     assert_eq!(config.tests["deep::lenet5"].layers, Some(Selector::Glob("layer4.*".into())));
     assert_eq!(config.defaults.batch, Some(32));
-    assert_eq!(config.baseline.tolerance, 0.01);
-    assert_eq!(config.baseline.per_criterion, BTreeMap::from([("kmnc(k=1000)".into(), 0.05), ("nc".into(), 0.0)]));
+    let origin = config.tests["lenet5_digits"].require[1].origin.clone().expect("a place");
+    assert_eq!((origin.to_string().as_str(), origin.column), ("cleanai.toml:15", 35));
+    assert_eq!((origin.text.as_str(), origin.source), ("nbc <= 0.2", Source::Test));
+    assert_eq!(config.baseline.tolerance, Tolerance::Absolute(0.01));
+    assert_eq!(
+        config.baseline.per_criterion,
+        BTreeMap::from([
+            ("kmnc(k=1000)".into(), Tolerance::Absolute(0.05)),
+            ("nc".into(), Tolerance::Absolute(0.0)),
+            ("src.auroc".into(), Tolerance::Relative(0.01)),
+        ])
+    );
     assert_eq!((config.baseline.on_improvement, config.baseline.enabled), (OnImprovement::Pending, false));
     assert_eq!(config.report.pdf, ReportFile::Default);
     assert_eq!(config.report.junit, ReportFile::At("/p/target/cleanai/junit.xml".into()));

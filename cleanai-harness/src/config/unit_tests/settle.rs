@@ -6,17 +6,18 @@ use std::path::PathBuf;
 use crate::config::{Config, Environment, FILE_NAME, Origin, resolve, settle};
 use crate::declare::{
     DEFAULT_BATCH, Declaration, DeviceChoice, ModelSource, NeuronKind, NonFinite, Requirement, Selector, StateChoice,
+    Tolerance,
 };
 use crate::private::Registration;
 
 /// A package with models on disk, and a file above it.
-struct Package {
+pub(super) struct Package {
     folder: tempfile::TempDir,
     manifest: &'static str,
 }
 
 impl Package {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for path in ["models/lenet5.pt", "models/other.pt2", "package/local.pt", "package/x/twin.pt", "models/twin.pt"]
         {
@@ -29,7 +30,7 @@ impl Package {
         Self { folder, manifest }
     }
 
-    fn registration(&self) -> Registration {
+    pub(super) fn registration(&self) -> Registration {
         Registration {
             name: "lenet",
             module_path: "coverage::deep",
@@ -42,6 +43,8 @@ impl Package {
             target: "coverage",
             model: "lenet5",
             requirements: &["nc >= 0.4"],
+            against: None,
+            places: &[(8, 5)],
             data: None,
             layers: None,
             neurons: None,
@@ -54,16 +57,17 @@ impl Package {
         }
     }
 
-    fn config(&self, text: &str) -> Config {
+    pub(super) fn config(&self, text: &str) -> Config {
         Config::parse(self.folder.path().join(FILE_NAME), text).expect(text)
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub(super) fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
 }
 
-const BASE: &str = "[models.lenet5]\npath='models/lenet5.pt'\ndevice='cuda:1'\n[data.digits]\ntest='d'\nprofile='t'\n";
+pub(super) const BASE: &str =
+    "[models.lenet5]\npath='models/lenet5.pt'\ndevice='cuda:1'\n[data.digits]\ntest='d'\nprofile='t'\n";
 
 #[test]
 fn the_attribute_wins_over_the_test_over_the_defaults() {
@@ -323,7 +327,10 @@ fn variables_win_and_say_so() {
     assert_eq!(setting(&settled, "report.junit").1, "default");
     let declaration = settled.declaration.expect("a declaration");
     assert_eq!((declaration.batch, declaration.model.options.device), (3, DeviceChoice::Cpu));
-    assert_eq!((declaration.baseline.tolerance, declaration.baseline.per_criterion.len()), (0.5, 0));
+    assert_eq!(
+        (declaration.baseline.tolerance, declaration.baseline.per_criterion.len()),
+        (Tolerance::Absolute(0.5), 0)
+    );
     assert_eq!(
         config.environment.deciding(),
         ["CLEANAI_DEVICE=cpu", "CLEANAI_BATCH=3", "CLEANAI_BASELINE_TOLERANCE=0.5"]

@@ -1,7 +1,7 @@
 //! `cleanai::nbc`: units outside their layer's range over the profile set.
 
 use crate::Result;
-use crate::criteria::registry::CriterionDescription;
+use crate::criteria::registry::{CriterionDescription, ValueKind};
 use crate::criteria::scope::Scope;
 use crate::criteria::{Criterion, Direction, LayerProfile, Needs, Start, State};
 use crate::declare::CriterionSpec;
@@ -39,6 +39,7 @@ pub const NBC: CriterionDescription = CriterionDescription {
     summary: "share of units outside their layer's range over the profile set, summed over inputs",
     parameters: &[],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: REFERENCE,
 };
 

@@ -1,7 +1,7 @@
 //! `cleanai::sign` and `cleanai::value`: units that change between two inputs.
 
 use crate::Result;
-use crate::criteria::registry::CriterionDescription;
+use crate::criteria::registry::{CriterionDescription, ValueKind};
 use crate::criteria::{Criterion, Direction};
 use crate::declare::CriterionSpec;
 
@@ -34,6 +34,7 @@ pub const SIGN: CriterionDescription = CriterionDescription {
     summary: "share of units whose sign changes between two inputs",
     parameters: &[INPUTS],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: REFERENCE,
 };
 
@@ -62,6 +63,7 @@ pub const VALUE: CriterionDescription = CriterionDescription {
     summary: "share of units whose value changes between two inputs",
     parameters: &[THRESHOLD, INPUTS],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: REFERENCE,
 };
 

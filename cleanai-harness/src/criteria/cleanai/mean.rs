@@ -1,7 +1,7 @@
 //! `cleanai::nc`: units above the mean of their layer.
 
 use crate::Result;
-use crate::criteria::registry::CriterionDescription;
+use crate::criteria::registry::{CriterionDescription, ValueKind};
 use crate::criteria::scope::Scope;
 use crate::criteria::{Criterion, Direction, Needs, Start, State};
 use crate::declare::CriterionSpec;
@@ -36,6 +36,7 @@ pub const NC: CriterionDescription = CriterionDescription {
     summary: "share of units above the mean of their layer, summed over inputs",
     parameters: &[],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: REFERENCE,
 };
 

@@ -1,7 +1,7 @@
 //! `cleanai::mnc`: units within intervals.
 
 use crate::Result;
-use crate::criteria::registry::{CriterionDescription, ParameterDescription, ParameterKind};
+use crate::criteria::registry::{CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use crate::criteria::scope::Scope;
 use crate::criteria::{Criterion, Direction, Needs, Start, State};
 use crate::declare::CriterionSpec;
@@ -45,6 +45,7 @@ pub const MNC: CriterionDescription = CriterionDescription {
         summary: "the intervals, both ends of each included",
     }],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: REFERENCE,
 };
 

@@ -1,7 +1,7 @@
 //! `cleanai::ss`, `sv`, `vs` and `vv`: pairs of units in adjacent layers, by how both change between two inputs.
 
 use crate::Result;
-use crate::criteria::registry::{CriterionDescription, ParameterDescription, ParameterKind};
+use crate::criteria::registry::{CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use crate::criteria::{Criterion, Direction, Needs, Start, State};
 use crate::declare::CriterionSpec;
 
@@ -85,6 +85,7 @@ const fn description(name: &'static str, summary: &'static str) -> CriterionDesc
         summary,
         parameters: &[THRESHOLD, INPUTS],
         direction: Direction::HigherIsBetter,
+        value: ValueKind::ItemShare,
         reference: REFERENCE,
     }
 }

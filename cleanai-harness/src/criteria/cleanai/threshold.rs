@@ -1,7 +1,7 @@
 //! `cleanai::tc`: units above a threshold.
 
 use crate::Result;
-use crate::criteria::registry::{CriterionDescription, ParameterDescription};
+use crate::criteria::registry::{CriterionDescription, ParameterDescription, ValueKind};
 use crate::criteria::scope::Scope;
 use crate::criteria::{Criterion, Direction, Needs, Start, State};
 use crate::declare::CriterionSpec;
@@ -41,6 +41,7 @@ pub const TC: CriterionDescription = CriterionDescription {
         summary: "what the raw value must exceed",
     }],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: REFERENCE,
 };
 

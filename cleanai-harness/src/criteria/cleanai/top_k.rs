@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::Result;
 use crate::criteria::coverage::PARALLEL_FROM;
 use crate::criteria::exact_sum::{BLOCK, Parts, Sums};
-use crate::criteria::registry::{CriterionDescription, ParameterDescription, ParameterKind};
+use crate::criteria::registry::{CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use crate::criteria::scope::Scope;
 use crate::criteria::top_k::top_k;
 use crate::criteria::{Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Start, State};
@@ -50,6 +50,7 @@ pub const TKNC: CriterionDescription = CriterionDescription {
         summary: "how many units per layer and input",
     }],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::Number,
     reference: REFERENCE,
 };
 

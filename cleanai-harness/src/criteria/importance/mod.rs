@@ -5,7 +5,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
+use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use super::scope::Scope;
 use super::{Criterion, Direction, LayerImportance, Needs, OfInputs, Start, State};
 use crate::declare::{CriterionSpec, Selector};
@@ -116,6 +116,7 @@ pub const IDC: CriterionDescription = CriterionDescription {
         },
     ],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: "Gerasimou, Eniser, Sen, Cakan: Importance-Driven Deep Learning System Testing, ICSE 2020, section 3",
 };
 

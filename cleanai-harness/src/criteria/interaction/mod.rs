@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Result};
 
 use super::coverage::Coverage;
 use super::ranges::same_numbers;
-use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
+use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use super::scope::Scope;
 use super::{Criterion, Direction, Figures, LayerProfile, Needs, Start, State};
 
@@ -78,6 +78,7 @@ pub const SS: CriterionDescription = CriterionDescription {
     summary: "share of neuron pairs of adjacent layers: the first alone changes sign between two inputs, and so does the second",
     parameters: &[PAIRS],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: REFERENCE,
 };
 

@@ -6,7 +6,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind};
+use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use super::scope::Scope;
 use super::{Criterion, Direction, LayerTraces, Needs, OfInputs, Start, State};
 use crate::declare::{CriterionSpec, Value};
@@ -63,6 +63,7 @@ pub const SRC: CriterionDescription = CriterionDescription {
     summary: "share of inputs that a monitor of neuron ranges by class accepts",
     parameters: &[UNTRUSTED],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: REFERENCE,
 };
 
@@ -81,6 +82,7 @@ pub const MRC: CriterionDescription = CriterionDescription {
         UNTRUSTED,
     ],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: REFERENCE,
 };
 
@@ -99,6 +101,7 @@ pub const TOPK: CriterionDescription = CriterionDescription {
         UNTRUSTED,
     ],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: REFERENCE,
 };
 
@@ -117,6 +120,7 @@ pub const KNN: CriterionDescription = CriterionDescription {
         UNTRUSTED,
     ],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: REFERENCE,
 };
 
@@ -129,6 +133,7 @@ pub const SRC_IN_RANGE: CriterionDescription = CriterionDescription {
     summary: "share of neuron values in the range that trusted inputs of the predicted class give",
     parameters: &[UNTRUSTED],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: REFERENCE,
 };
 

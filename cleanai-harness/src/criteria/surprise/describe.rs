@@ -1,7 +1,7 @@
 //! What the criteria are called, what they mean and accept.
 
 use crate::criteria::Direction;
-use crate::criteria::registry::{CriterionDescription, ParameterDescription, ParameterKind};
+use crate::criteria::registry::{CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 
 const ON_SINGULAR: ParameterDescription = ParameterDescription {
     name: "on_singular",
@@ -90,6 +90,7 @@ pub const LSA: CriterionDescription = CriterionDescription {
     summary: "mean surprise by likelihood: minus the log density of a test input's trace in its predicted class",
     parameters: &[ON_SINGULAR],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::Number,
     reference: KIM,
 };
 
@@ -133,6 +134,7 @@ pub const DSA: CriterionDescription = CriterionDescription {
     summary: "mean surprise by distance: how far a test input's trace is from its predicted class, relative to other classes",
     parameters: &[],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::Number,
     reference: KIM,
 };
 
@@ -178,6 +180,7 @@ pub const MDSA: CriterionDescription = CriterionDescription {
     summary: "mean surprise by Mahalanobis distance of a test input's trace from the middle of its predicted class",
     parameters: &[],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::Number,
     reference: KIM_MAHALANOBIS,
 };
 
@@ -204,6 +207,7 @@ pub const LSC: CriterionDescription = CriterionDescription {
     summary: "share of equal buckets of surprise by likelihood that some test input falls into",
     parameters: &[N, lower(SMALLEST), upper(LARGEST), ON_SINGULAR],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: KIM,
 };
 
@@ -225,6 +229,7 @@ pub const DSC: CriterionDescription = CriterionDescription {
     summary: "share of equal buckets of surprise by distance that some test input falls into",
     parameters: &[N, lower("0"), upper("2")],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: KIM,
 };
 
@@ -248,5 +253,6 @@ pub const MDSC: CriterionDescription = CriterionDescription {
     summary: "share of equal buckets of Mahalanobis distances that some test input falls into",
     parameters: &[N, lower(SMALLEST), upper(LARGEST)],
     direction: Direction::HigherIsBetter,
+    value: ValueKind::ItemShare,
     reference: KIM_MAHALANOBIS,
 };

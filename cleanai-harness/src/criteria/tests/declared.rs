@@ -1,6 +1,6 @@
 //! Names, parameters, descriptions, and criteria of users.
 
-use super::registry::{CriterionDescription, CriterionRegistration, ParameterDescription, ParameterKind};
+use super::registry::{CriterionDescription, CriterionRegistration, ParameterDescription, ParameterKind, ValueKind};
 use super::*;
 use crate::declare::{NeuronKind, Selector, Value};
 
@@ -326,6 +326,7 @@ const INPUTS: CriterionDescription = CriterionDescription {
         summary: "the unit",
     }],
     direction: Direction::LowerIsBetter,
+    value: ValueKind::Number,
     reference: "this test",
 };
 

@@ -2,8 +2,11 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::criteria::{CoveredNeurons, LayerFigures};
+use crate::declare::Figure;
 use crate::gate::sample::{measurement, nothing, requirement, value};
-use crate::measure::CriterionResult;
+use crate::measure::{ClassFigures, CriterionResult};
+use crate::model::LayerInfo;
 use Comparison::{Above, AtLeast, AtMost, Below};
 
 fn text(lines: &str) -> BaselineText {
@@ -19,7 +22,8 @@ fn change_of(old: &str, new: &str, rules: &Rules) -> Change {
 }
 
 fn tolerance(tolerance: f64) -> Rules {
-    Rules { policy: BaselinePolicy { tolerance, ..Default::default() }, directions: BTreeMap::new() }
+    let tolerance = Tolerance::Absolute(tolerance);
+    Rules { policy: BaselinePolicy { tolerance, ..Default::default() }, ..Rules::default() }
 }
 
 fn lower_is_better() -> Rules {
@@ -44,7 +48,7 @@ fn figures_that_requirements_name_have_lines_of_their_own() {
     let measurement = measurement([("src(m=2)", CriterionResult { details, ..value(0.5) })]);
     let mut wanted = requirement("src", None, AtLeast, 0.9);
     wanted.criterion.parameters.insert("m".into(), crate::declare::Value::Integer(2));
-    wanted.figure = Some("auroc".into());
+    wanted.figure = Some(Figure::Detail("auroc".into()));
     assert_eq!(BaselineText::of(&measurement, &[wanted]).to_string(), "src(m=2): 0.500000\nsrc(m=2).auroc: 0.930000\n");
 }
 
@@ -211,21 +215,166 @@ fn the_nearest_tolerance_counts() {
         ("src.auroc", 0.5),
         ("kmnc(k=10).mean", 0.6),
     ];
-    let per_criterion = per_criterion.map(|(name, tolerance)| (name.to_owned(), tolerance)).into();
+    let per_criterion = per_criterion.map(|(name, tolerance)| (name.to_owned(), Tolerance::Absolute(tolerance))).into();
     let policy = BaselinePolicy { per_criterion, ..Default::default() };
-    let rules = Rules { policy, directions: BTreeMap::new() };
+    let rules = Rules { policy, ..Rules::default() };
     for (key, tolerance) in [
         ("kmnc(k=1000)", 0.1),
         ("kmnc", 0.1),
         ("kmnc(k=10)", 0.2),
         ("kmnc(k=10).auroc", 0.2),
         ("kmnc(k=10).mean", 0.6),
+        ("kmnc(k=10).per_class(min)", 0.2),
+        ("kmnc(k=11).per_class(min)", 0.1),
+        ("kmnc(layers=\"a\\n\").x", 0.1),
         ("acme::x(layers=\"a.b(c)\")", 0.3),
         ("src.rate", 0.4),
         ("src.auroc", 0.5),
         ("nc", 0.002),
     ] {
-        assert_eq!(rules.tolerance(key), tolerance, "{key}");
+        assert_eq!(rules.tolerance(key), Tolerance::Absolute(tolerance), "{key}");
+    }
+}
+
+/// Rules for what these texts require, with this tolerance for all.
+fn counting(tolerance: Tolerance, texts: &[&str], measurement: &Measurement) -> Result<Rules, Error> {
+    let wanted: Vec<Requirement> = texts.iter().map(|text| text.parse().expect(text)).collect();
+    Rules::of(&BaselinePolicy { tolerance, ..Default::default() }, &wanted, measurement)
+}
+
+/// `kmnc(k=10)` on two layers of 6 and 100 neurons, and two classes.
+fn sections() -> Measurement {
+    let layer = |name: &str, covered: u64, total: u64| LayerFigures {
+        name: name.into(),
+        value: Some(covered as f64 / total as f64),
+        covered: Some(covered),
+        total: Some(total),
+    };
+    let class = |covered: u64| ClassFigures {
+        inputs: 9,
+        value: Some(covered as f64 / 1060.0),
+        covered: Some(covered),
+        total: Some(1060),
+    };
+    let mut measured = measurement([(
+        "kmnc(k=10)",
+        CriterionResult {
+            covered: Some(530),
+            total: Some(1060),
+            layers: vec![layer("a", 48, 60), layer("b", 482, 1000)],
+            classes: BTreeMap::from([("0".to_owned(), class(212)), ("1".to_owned(), class(424))]),
+            ..value(0.5)
+        },
+    )]);
+    let shape = |name: &str, channels| LayerInfo {
+        name: name.into(),
+        class: "ReLU".into(),
+        operator: "relu".into(),
+        shape: vec![channels, 4, 4],
+        channel_axis: 0,
+    };
+    measured.model.layers = vec![shape("a", 6), shape("b", 100)];
+    measured
+}
+
+#[test]
+fn neurons_are_counted_as_the_figure_counts() {
+    let measured = sections();
+    let texts = [
+        "kmnc(k=10).uncovered <= 900",
+        "kmnc(k=10).per_class(min) >= 0.1",
+        "kmnc(k=10).per_layer(max) >= 0.1",
+        "kmnc(k=10).per_layer(mean) >= 0.1",
+    ];
+    let much = |tolerance, key: &str| {
+        let rules = counting(tolerance, &texts, &measured).unwrap();
+        let line = BaselineLine { value: Some(0.5), counts: None };
+        rules.allowed(key, Some(&line)).much
+    };
+    let near = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-12, "{found} {wanted}");
+    // 106 neurons of ten sections each.
+    near(much(Tolerance::Neurons(3), "kmnc(k=10)"), 30.0 / 1060.0);
+    near(much(Tolerance::Neurons(3), "kmnc(k=10).uncovered"), 30.0);
+    near(much(Tolerance::Neurons(3), "kmnc(k=10).per_class(min)"), 30.0 / 1060.0);
+    // The layer with the largest value has six.
+    near(much(Tolerance::Neurons(3), "kmnc(k=10).per_layer(max)"), 0.5);
+    near(much(Tolerance::Neurons(3), "kmnc(k=10).per_layer(mean)"), 30.0 / 1060.0);
+    near(much(Tolerance::Items(5), "kmnc(k=10)"), 5.0 / 1060.0);
+    near(much(Tolerance::Items(5), "kmnc(k=10).uncovered"), 5.0);
+    near(much(Tolerance::Relative(0.01), "kmnc(k=10)"), 0.005);
+    // Tables of the neurons themselves go before what the shapes say.
+    let mut told = sections();
+    let table = |neurons: usize| CoveredNeurons { covered: vec![0; neurons], first: Vec::new() };
+    told.criteria.get_mut("kmnc(k=10)").unwrap().neurons = vec![table(3), table(50)];
+    let rules = counting(Tolerance::Neurons(3), &[], &told).unwrap();
+    near(rules.allowed("kmnc(k=10)", None).much, 60.0 / 1060.0);
+}
+
+#[test]
+fn exactly_so_many_items_are_tolerated() {
+    // A million and more items: six decimals do not tell one from the next.
+    let total = 7_000_003;
+    let result = |covered: u64| CriterionResult {
+        covered: Some(covered),
+        total: Some(total),
+        ..value(covered as f64 / total as f64)
+    };
+    let of = |covered: u64| measurement([("nc", result(covered))]);
+    for (tolerance, direction) in [(0, AtLeast), (5, AtLeast), (5, AtMost)] {
+        let wanted = [requirement("nc", None, direction, 0.5)];
+        let policy = BaselinePolicy { tolerance: Tolerance::Items(tolerance), ..Default::default() };
+        let rules = Rules::of(&policy, &wanted, &of(3_000_000)).unwrap();
+        let change =
+            |to: u64| rules.compare(&BaselineText::of(&of(3_000_000), &[]), &BaselineText::of(&of(to), &[]))[0].change;
+        let worse = |by: u64| if direction == AtLeast { 3_000_000 - by } else { 3_000_000 + by };
+        assert_eq!(change(worse(tolerance)), Change::Unchanged, "{tolerance} {direction}");
+        // Far enough that the values differ too.
+        assert_eq!(change(worse(tolerance + 20)), Change::Regressed, "{tolerance} {direction}");
+    }
+}
+
+#[test]
+fn what_counts_no_neurons_is_refused() {
+    let accuracy = CriterionResult { covered: Some(9), total: Some(10), ..value(0.9) };
+    let measured = || measurement([("accuracy", accuracy.clone()), ("nlc", value(3.5)), ("tknp", value(411.0))]);
+    let said = |tolerance, name: &str| {
+        let mut only = measured();
+        only.criteria.retain(|criterion, _| criterion == name);
+        counting(tolerance, &[], &only).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(
+        said(Tolerance::Neurons(3), "accuracy").unwrap_err(),
+        "`accuracy` counts no neurons, so the tolerance `{ neurons = 3 }` says nothing of it\n  \
+         help: give it one of its own in [baseline]: `tolerance = { default = { neurons = 3 }, accuracy = 0.002 }`, or \
+         `{ relative = 0.01 }`"
+    );
+    assert!(said(Tolerance::Neurons(3), "nlc").is_err() && said(Tolerance::Neurons(3), "tknp").is_err());
+    assert!(said(Tolerance::Items(3), "nlc").unwrap_err().contains("`nlc` counts no items out of a total"));
+    assert_eq!((said(Tolerance::Items(3), "accuracy"), said(Tolerance::Items(3), "tknp")), (Ok(()), Ok(())));
+    // Where there was nothing to cover, and where the baseline is off, nothing is asked.
+    let empty = measurement([("nlc", nothing())]);
+    assert!(counting(Tolerance::Items(3), &[], &empty).is_ok());
+    let off = BaselinePolicy { tolerance: Tolerance::Items(3), enabled: false, ..Default::default() };
+    assert!(Rules::of(&off, &[], &measured()).is_ok());
+}
+
+#[test]
+fn a_tolerance_that_says_nothing_is_known_before_measuring() {
+    let check = |tolerance, text: &str| {
+        let policy = BaselinePolicy { tolerance, ..Default::default() };
+        allowance::check_tolerances(&policy, &[text.parse().expect(text)])
+    };
+    for (tolerance, text, fits) in [
+        (Tolerance::Neurons(1), "nbc.uncovered <= 3", true),
+        (Tolerance::Neurons(1), "idc >= 0.3", false),
+        (Tolerance::Items(1), "idc >= 0.3", true),
+        (Tolerance::Items(1), "tknp >= 3", true),
+        (Tolerance::Items(1), "ece <= 0.3", false),
+        (Tolerance::Items(1), "src.auroc >= 0.3", false),
+        (Tolerance::Relative(0.1), "nlc >= 0.3", true),
+        (Tolerance::Neurons(1), "acme::unknown >= 0.3", true),
+    ] {
+        assert_eq!(check(tolerance, text).is_ok(), fits, "{tolerance} {text}");
     }
 }
 
@@ -249,7 +398,7 @@ fn requirements_decide_the_direction() {
         requirement("c", None, AtMost, 0.9),
         requirement("e", None, Above, 0.1),
     ];
-    let rules = Rules::of(&BaselinePolicy::default(), &wanted, &measured());
+    let rules = Rules::of(&BaselinePolicy::default(), &wanted, &measured()).unwrap();
     let worse = text("a: 0.4\nb: 0.4\nc: 0.4\nd: 0.4\ne: 0.4");
     let changes = rules.compare(&BaselineText::of(&measured(), &[]), &worse);
     let seen: Vec<_> = changes.iter().map(|it| it.change).collect();

@@ -7,7 +7,6 @@ use std::str::FromStr;
 
 use crate::criteria::LayerFigures;
 use crate::declare::Requirement;
-use crate::gate::thresholds;
 use crate::measure::Measurement;
 use crate::{Error, ErrorKind};
 
@@ -64,9 +63,9 @@ impl BaselineText {
         for requirement in requirements {
             let Some(figure) = &requirement.figure else { continue };
             let criterion = requirement.criterion.to_string();
-            let value = measurement.criteria.get(&criterion).and_then(|it| thresholds::numeric_detail(it, figure));
+            let value = measurement.criteria.get(&criterion).and_then(|it| it.figure(Some(figure)).ok());
             let line = BaselineLine { value: value.map(rounded), counts: None };
-            lines.insert(line_key(&figure_key(&criterion, Some(figure))).into_owned(), line);
+            lines.insert(line_key(&requirement.subject()).into_owned(), line);
         }
         Self { lines, layers }
     }
@@ -79,6 +78,19 @@ impl BaselineText {
     /// The line of a criterion's canonical text, or of `criterion.figure`.
     pub fn get(&self, key: &str) -> Option<&BaselineLine> {
         self.lines.get(line_key(key).as_ref())
+    }
+
+    /// Takes these figures from another, with their layers.
+    pub(crate) fn take<'k>(&mut self, from: &Self, keys: impl IntoIterator<Item = &'k str>) {
+        for key in keys {
+            if let Some(line) = from.lines.get(key) {
+                self.lines.insert(key.to_owned(), *line);
+                match from.layers.get(key) {
+                    Some(layers) => self.layers.insert(key.to_owned(), layers.clone()),
+                    None => self.layers.remove(key),
+                };
+            }
+        }
     }
 
     /// The figures that are NaN or infinite.
@@ -106,14 +118,6 @@ impl BaselineLine {
     }
 }
 
-/// The key of a figure: the criterion itself, or `criterion.figure`.
-pub(in crate::gate) fn figure_key(criterion: &str, figure: Option<&str>) -> String {
-    match figure {
-        Some(figure) => format!("{criterion}.{figure}"),
-        None => criterion.to_owned(),
-    }
-}
-
 /// A key as it stands in the text: on one line whatever a string parameter holds.
 pub(super) fn line_key(key: &str) -> Cow<'_, str> {
     if !key.contains(char::is_control) {
@@ -130,7 +134,7 @@ pub(super) fn line_key(key: &str) -> Cow<'_, str> {
 }
 
 /// A value as it is stored; the same for what is observed, so that both are compared alike.
-pub(super) fn rounded(value: f64) -> f64 {
+pub(in crate::gate) fn rounded(value: f64) -> f64 {
     let stored: f64 = format!("{value:.DECIMALS$}").parse().unwrap_or(value);
     // A tiny negative number is stored as 0.000000, not -0.000000.
     if stored == 0.0 { 0.0 } else { stored }

@@ -60,7 +60,8 @@ fn a_criterion_that_was_not_measured_fails() {
 #[test]
 fn figures_come_from_the_details() {
     let figure = |name: &str, details: serde_json::Value| {
-        let requirement = Requirement { figure: Some(name.into()), ..requirement("nc", None, AtLeast, 0.9) };
+        let requirement =
+            Requirement { figure: Some(Figure::Detail(name.into())), ..requirement("nc", None, AtLeast, 0.9) };
         let serde_json::Value::Object(details) = details else { panic!("not an object") };
         let layers = vec![layer("conv1", Some(0.1))];
         one(requirement, CriterionResult { details: details.into_iter().collect(), layers, ..value(0.5) })
@@ -71,7 +72,7 @@ fn figures_come_from_the_details() {
     assert!(figure("auroc", json!({"auroc": 1})).holds);
     assert!(figure("auroc", json!({"auroc": "high"})).note.unwrap().contains("is not a number"));
     assert!(figure("auroc", json!({"auroc": null})).note.unwrap().contains("is not a number"));
-    assert!(figure("aurox", json!({"auroc": 0.93, "kind": "a"})).note.unwrap().ends_with("it has auroc"));
+    assert!(figure("aurox", json!({"auroc": 0.93, "kind": "a"})).note.unwrap().ends_with("did you mean `auroc`?"));
     assert!(figure("auroc", json!({})).note.unwrap().contains("only its value"));
 }
 
@@ -143,6 +144,118 @@ fn passing_bounds_read_as_a_user_would_write_them() {
     }
     assert_eq!(passing_bound(AtLeast, f64::NAN), None);
     assert_eq!(passing_bound(AtMost, f64::INFINITY), None);
+}
+
+/// The one verdict on a text.
+fn of(text: &str, measurement: &Measurement, baseline: Option<&str>) -> RequirementVerdict {
+    let baseline = baseline.map(|text| text.parse().unwrap());
+    judge(&[text.parse().unwrap_or_else(|error| panic!("{error}"))], measurement, baseline.as_ref()).remove(0)
+}
+
+#[test]
+fn the_baseline_is_a_bound_without_any_tolerance_but_the_one_written() {
+    // Stored values are rounded: the very measurement a baseline came from must meet it, up or down.
+    for (observed, stored) in [(0.254_191_4, "0.254191"), (0.254_191_6, "0.254192"), (0.75, "0.750000")] {
+        let measured = measurement([("nc", value(observed))]);
+        let baseline = format!("nc: {stored}\n");
+        let holds = |text: &str| of(text, &measured, Some(&baseline)).holds;
+        assert!(holds("nc >= baseline") && holds("nc <= baseline"), "{observed}");
+        assert!(!holds("nc > baseline") && !holds("nc < baseline"), "{observed}");
+        assert!(holds("nc > baseline - 0.000001") && !holds("nc >= baseline + 0.000001"), "{observed}");
+    }
+    let measured = measurement([("nc", value(0.55))]);
+    let verdict = of("nc >= baseline - 0.02", &measured, Some("nc: 0.570000\n"));
+    assert!(verdict.holds && verdict.is_judged());
+    assert_eq!((verdict.bound, verdict.bound_text.as_deref()), (Some(0.55), Some("baseline - 0.02")));
+    assert_eq!((verdict.baseline, verdict.note, verdict.against), (Some(0.57), None, None));
+    assert!(!of("nc >= baseline - 0.019", &measured, Some("nc: 0.570000\n")).holds);
+    assert_eq!(of("nc >= baseline * 0.9", &measured, Some("nc: 0.600000\n")).bound, Some(0.54));
+}
+
+#[test]
+fn without_a_baseline_nothing_is_judged_yet() {
+    let measured = measurement([("nc", value(0.5)), ("nbc", nothing())]);
+    for baseline in [None, Some("nac: 0.500000\n"), Some("nc: none\n"), Some("nc: NaN\n")] {
+        let verdict = of("nc >= baseline + 0.1", &measured, baseline);
+        assert!(verdict.holds && !verdict.is_judged(), "{baseline:?}");
+        assert_eq!((verdict.bound, verdict.note.as_deref()), (None, Some("no baseline yet")), "{baseline:?}");
+        assert_eq!(verdict.bound_text.as_deref(), Some("baseline + 0.1"));
+    }
+    let nothing_covered = of("nbc >= baseline", &measured, None);
+    assert!(!nothing_covered.holds && nothing_covered.is_judged());
+    assert_eq!(nothing_covered.note.as_deref(), Some("there was nothing to cover"));
+}
+
+#[test]
+fn another_model_is_a_bound() {
+    let mut measured = measurement([("nc", value(0.28)), ("src", value(0.9))]);
+    let figures = [("nc", Some(0.3)), ("src", Some(0.9)), ("src.auroc", None)];
+    let figures = figures.map(|(name, value)| (name.to_owned(), value)).into();
+    measured.against = Some(crate::measure::OtherModel { path: "old.pt".into(), sha256: String::new(), figures });
+    // 0.3 - 0.02 is a last bit above 0.28 in binary.
+    let verdict = of("nc >= against - 0.02", &measured, None);
+    assert!(verdict.holds, "{verdict:?}");
+    assert_eq!((verdict.bound, verdict.against), (Some(0.28), Some(0.3)));
+    assert!(!of("nc > against - 0.02", &measured, None).holds);
+    assert!(!of("nc >= against", &measured, None).holds);
+    assert_eq!(of("nc >= 0.1", &measured, None).against, Some(0.3), "shown beside any requirement");
+    assert!(of("src >= against", &measured, None).holds && !of("src > against", &measured, None).holds);
+    measured.criteria.get_mut("src").unwrap().details.insert("auroc".into(), json!(0.9));
+    let lacking = of("src.auroc >= against", &measured, None);
+    assert!(!lacking.holds && lacking.is_judged());
+    assert_eq!(lacking.note.as_deref(), Some("`old.pt` has no such figure to compare with"));
+}
+
+#[test]
+fn figures_are_made_of_classes_layers_and_counts() {
+    let class = |value| ClassFigures { inputs: 9, value, covered: None, total: None };
+    let counted = |name: &str, covered, total| LayerFigures {
+        covered: Some(covered),
+        total: Some(total),
+        ..layer(name, Some(covered as f64 / total as f64))
+    };
+    let result = CriterionResult {
+        covered: Some(110),
+        total: Some(200),
+        layers: vec![counted("a", 50, 100), counted("b", 10, 10), counted("c", 50, 90), layer("d", None)],
+        classes: [("cat", Some(0.5)), ("dog", Some(0.25)), ("fox", None), ("owl", Some(0.75)), ("yak", Some(0.6))]
+            .map(|(name, value)| (name.to_owned(), class(value)))
+            .into(),
+        ..value(0.55)
+    };
+    let measured = measurement([("nc", result), ("nlc", value(3.5))]);
+    let observed = |text: &str| of(text, &measured, None).observed;
+    assert_eq!(observed("nc.covered >= 1"), Some(110.0));
+    assert_eq!(observed("nc.uncovered <= 1"), Some(90.0));
+    assert_eq!(observed("nc.per_class(min) >= 1"), Some(0.25));
+    assert_eq!(observed("nc.per_class(mean) >= 1"), Some(0.525));
+    assert_eq!(observed("nc.per_layer(max) >= 1"), Some(1.0));
+    let worst = of("nc.per_class(min) >= 0.3", &measured, None);
+    let names = |verdict: &RequirementVerdict| {
+        verdict.worst_classes.iter().map(|class| class.name.clone()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!((worst.holds, names(&worst).as_str()), (false, "dog cat yak"));
+    assert_eq!(worst.passing_bound, Some(0.25));
+    assert!(worst.worst_layers.is_empty());
+    assert_eq!(names(&of("nc.per_class(max) <= 0.3", &measured, None)), "owl yak cat");
+    let layers = |text: &str| {
+        let verdict = of(text, &measured, None);
+        verdict.worst_layers.into_iter().map(|layer| layer.name).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(layers("nc.per_layer(min) >= 1"), "a c b");
+    assert_eq!(layers("nc.uncovered <= 12"), "a c", "most left first, and none that has none");
+    assert_eq!(layers("nc.covered >= 12"), "");
+    for text in ["nlc.per_class(min) >= 1", "nlc.per_layer(min) >= 1", "nlc.covered >= 1"] {
+        let verdict = of(text, &measured, None);
+        assert!(!verdict.holds && verdict.note.is_some(), "{text}");
+    }
+}
+
+#[test]
+fn what_always_holds_says_so() {
+    let measured = measurement([("nc", value(0.5))]);
+    assert_eq!(of("nc >= 0", &measured, None).note.as_deref(), Some("it always holds: a share is never below 0"));
+    assert_eq!(of("nc >= 0.1", &measured, None).note, None);
 }
 
 fn comparisons() -> impl Strategy<Value = Comparison> {

@@ -26,13 +26,13 @@ pub(super) fn requirements(outcome: &Outcome) -> Markup {
             (table("Requirements: bar, the figure; stroke, what is required; ring, the baseline", &columns, &rows))
         }
         @for verdict in outcome.requirements.iter().filter(|verdict| !verdict.holds) {
-            (failure(verdict, message::style(outcome, &verdict.criterion)))
+            (failure(verdict, message::style_of(outcome, verdict)))
         }
     }
 }
 
 fn row(outcome: &Outcome, verdict: &RequirementVerdict, compares: bool) -> Vec<Markup> {
-    let style = message::style(outcome, &verdict.criterion);
+    let style = message::style_of(outcome, verdict);
     let class = if verdict.holds { "good" } else { "bad" };
     let label = figure::label(verdict);
     let change = outcome.baseline.changes.iter().find(|change| change.criterion == label).map(|change| change.change);

@@ -35,7 +35,7 @@ pub(super) fn verdicts(canvas: &mut Canvas, outcome: &Outcome) {
         .requirements
         .iter()
         .map(|verdict| {
-            let style = message::style(outcome, &verdict.criterion);
+            let style = message::style_of(outcome, verdict);
             let ink = if verdict.holds { GREEN } else { RED };
             let result = criteria.and_then(|criteria| criteria.get(&verdict.criterion));
             let ratio =
@@ -66,7 +66,7 @@ pub(super) fn verdicts(canvas: &mut Canvas, outcome: &Outcome) {
     }
     canvas.space(6.0);
     for verdict in outcome.requirements.iter().filter(|verdict| !verdict.holds) {
-        failure(canvas, verdict, message::style(outcome, &verdict.criterion));
+        failure(canvas, verdict, message::style_of(outcome, verdict));
     }
     if let Some(measurement) = &outcome.measurement {
         for warning in message::warnings(measurement) {
