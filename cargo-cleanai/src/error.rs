@@ -138,6 +138,14 @@ pub enum Error {
         /// Its name.
         tool: &'static str,
     },
+    /// A package that cannot be set up for coverage tests as it is.
+    #[error("{problem}")]
+    Init {
+        /// What is wrong, and where.
+        problem: String,
+        /// What to do about it.
+        fix: String,
+    },
     /// The engine could not be installed.
     #[error("cargo install could not build the engine of cleanai-harness {version}")]
     Engine {
@@ -162,7 +170,8 @@ impl Error {
             | Error::Configuration { .. }
             | Error::LinkTaken { .. }
             | Error::NoDemo
-            | Error::NoModel { .. } => 2,
+            | Error::NoModel { .. }
+            | Error::Init { .. } => 2,
             _ => 1,
         }
     }
@@ -206,6 +215,7 @@ impl Error {
             Error::LinkTaken { path } => format!("move {} away, or set LIBTORCH to it", path.display()),
             Error::NoDemo => "clone the repository and run `cargo cleanai demo` in it".into(),
             Error::NoModel { .. } => "give the path of a TorchScript (.pt) or torch.export (.pt2) file".into(),
+            Error::Init { fix, .. } => fix.clone(),
             Error::NoTool { tool } => format!("cargo install --locked {tool}"),
             Error::Engine { .. } => "read what cargo said above; `cargo cleanai doctor` names what is missing on this machine".into(),
         })

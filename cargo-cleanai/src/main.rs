@@ -5,6 +5,7 @@
 mod arguments;
 mod doctor;
 mod error;
+mod init;
 mod libtorch;
 mod process;
 mod progress;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse_from(arguments::normalise(std::env::args_os()));
     let result = match &arguments.command {
         Command::Demo => run::demo(),
+        Command::Init(init) => init::init(init),
         Command::Test(test) => run::test(test),
         Command::Setup => setup::setup(),
         Command::Doctor => doctor::doctor(),

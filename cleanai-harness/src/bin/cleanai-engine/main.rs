@@ -2,6 +2,7 @@
 
 mod asked;
 mod augment;
+mod data;
 mod explain;
 mod inspect;
 mod measure;
@@ -44,6 +45,9 @@ enum Command {
     Augment(augment::Augment),
     /// Writes a PDF on a model and inputs drawn from a data set, without a test.
     Report(report::Report),
+    /// Says what lies at places that may be data, as JSON.
+    #[command(hide = true)]
+    Data(data::Data),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         Command::Monitor(monitor) => monitor.run(),
         Command::Augment(augment) => augment.run(),
         Command::Report(report) => report.run(),
+        Command::Data(data) => data.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
