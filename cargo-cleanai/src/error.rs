@@ -185,6 +185,11 @@ impl Error {
             Error::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space (about 1.5 GB while libtorch is fetched, 0.5 GB after), then run the command again".into()
             }
+            Error::File { source, .. }
+                if matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
+            {
+                "see that you may do that there, then run the command again".into()
+            }
             Error::File { .. } => return None,
             Error::Start { program, .. } => format!("install {program}, or put it on PATH"),
             Error::NoCache => "set XDG_CACHE_HOME to a folder that can hold 1.5 GB".into(),

@@ -69,6 +69,11 @@ impl Model {
         self.input.as_ref().is_some_and(|input| input.source.starts_with("assumed"))
     }
 
+    /// Whether it takes more than one input.
+    pub fn takes_several(&self) -> bool {
+        self.inputs.iter().filter(|input| input.required).count() > 1
+    }
+
     /// Whether it ran.
     pub fn runs(&self) -> bool {
         !self.outputs.is_empty()
@@ -86,7 +91,7 @@ impl Model {
     pub fn describe(&self) -> String {
         let input = match self.input() {
             Some(shape) => format!("input {}", batched(shape)),
-            None if self.inputs.len() > 1 => format!("{} inputs", self.inputs.len()),
+            None if self.takes_several() => format!("{} inputs", self.inputs.len()),
             None => "input of unknown shape".to_string(),
         };
         let Facts { format, parameters } = &self.model;

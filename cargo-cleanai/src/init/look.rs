@@ -118,7 +118,9 @@ impl Look<'_> {
         }
         let mut opened = self.open(candidates, named.is_some(), engine)?;
         if named.is_none() {
-            opened.retain(|opened| !model.facts.runs() || steps::fit(&model.facts, &opened.test));
+            // Of a model that could not be tried it is not known what fits, but that one array is not several inputs.
+            let unknown = !model.facts.runs() && !model.facts.takes_several();
+            opened.retain(|opened| unknown || steps::fit(&model.facts, &opened.test));
         }
         let classes = model.facts.classes();
         opened.sort_by_key(|opened| (!opened.test.labels_fit(classes), opened.profile.is_none()));

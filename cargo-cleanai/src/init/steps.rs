@@ -112,7 +112,7 @@ pub fn propose<E>(
         }
         None => Steps {
             text: Some(transform(&SCALINGS[0])),
-            why: "pixels as 0 to 1, which could not be tried without labels: scale as in training".into(),
+            why: "pixels as 0 to 1, which no labels of the model's classes could confirm: scale as in training".into(),
             doubtful: true,
             confirmed: false,
         },
@@ -156,7 +156,7 @@ fn shapes(model: &Model, data: &Data) -> Shapes {
             }
         });
     };
-    if model.inputs.iter().filter(|input| input.required).count() > 1 {
+    if model.takes_several() {
         return settled(Steps::doubtful(
             "the model takes several inputs, and this is one array: store them as an .npz with an array for each, by its name",
         ));
