@@ -99,7 +99,10 @@ impl Source {
     pub fn describe(&self) -> String {
         match self {
             Source::Version(version) => format!("version {version}"),
-            Source::Path(folder) => format!("the clone in {}", folder.parent().unwrap_or(folder).display()),
+            Source::Path(folder) => format!(
+                "the clone in {} (a path of this machine; --harness takes a git address too)",
+                folder.parent().unwrap_or(folder).display()
+            ),
             Source::Git { address, revision: None } => address.clone(),
             Source::Git { address, revision: Some(revision) } => format!("{address} at {revision}"),
         }
