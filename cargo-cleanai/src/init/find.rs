@@ -55,7 +55,8 @@ pub fn look_at_data(root: &Path, named: &str) -> Vec<Data> {
     }
     let joined = |path: String| format!("{}/{path}", named.trim_end_matches('/'));
     let found = look(&folder).data;
-    if found.iter().all(|data| data.profile.is_none() && role(&data.test).is_none()) {
+    let is_file = |data: &Data| Path::new(&data.test).extension().is_some();
+    if found.iter().all(|data| data.profile.is_none() && role(&data.test).is_none() && !is_file(data)) {
         return vec![Data { test: named.into(), profile: None }];
     }
     found.into_iter().map(|data| Data { test: joined(data.test), profile: data.profile.map(joined) }).collect()
@@ -304,12 +305,20 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_named_may_hold_both_parts() {
-        let folder =
-            tree(&["d/train/c/1.png", "d/train/e/1.png", "d/test/c/1.png", "d/test/e/1.png", "p/c/1.png", "p/e/1.png"]);
+        let folder = tree(&[
+            "a/all.npz",
+            "d/train/c/1.png",
+            "d/train/e/1.png",
+            "d/test/c/1.png",
+            "d/test/e/1.png",
+            "p/c/1.png",
+            "p/e/1.png",
+        ]);
         let named = |name: &str| look_at_data(folder.path(), name);
         assert_eq!(named("d"), [Data { test: "d/test".into(), profile: Some("d/train".into()) }]);
         assert_eq!(named("d/test"), [Data { test: "d/test".into(), profile: None }]);
         assert_eq!(named("p"), [Data { test: "p".into(), profile: None }]);
+        assert_eq!(named("a"), [Data { test: "a/all.npz".into(), profile: None }]);
         assert_eq!(named("gone.npz#0..5"), [Data { test: "gone.npz#0..5".into(), profile: None }]);
     }
 

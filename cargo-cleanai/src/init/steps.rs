@@ -95,7 +95,8 @@ pub fn propose<E>(
     Ok(match best {
         Some((right, sure, scaling)) => {
             let chance = 1.0 / data.classes.unwrap_or(2).max(1) as f64;
-            let guessing = *right <= 1.5 * chance;
+            // Who releases a model expects more of it than half of that.
+            let guessing = *right < 0.5 || *right <= 1.2 * chance;
             let why = format!(
                 "pixels as {}: of {} usual scalings tried this one answers best, {:.1} % of a sample correctly ({:.0} % with confidence)",
                 scaling.name,
@@ -103,10 +104,11 @@ pub fn propose<E>(
                 right * 100.0,
                 sure * 100.0
             );
-            let why = if guessing {
-                format!("{why}, hardly more than guessing: are labels in the order of the model's outputs?")
-            } else {
-                why
+            let why = match guessing {
+                true => format!(
+                    "{why}, which is little: is it the model's kind of data, are labels in the order of its outputs?"
+                ),
+                false => why,
             };
             Steps { text: Some(transform(scaling)), why, doubtful: guessing, confirmed: !guessing }
         }
@@ -239,7 +241,7 @@ mod tests {
         assert!(text(&[(0.9, 0.5), (0.9, 0.5), (0.9, 0.7), (0.9, 0.6)]).contains("0.1307"));
         assert_eq!(text(&[(0.9, 0.5), (0.9, 0.5), (0.9, 0.5), (0.9, 0.5)]), "[\"scale\"]");
         let guessing = proposed(&model, &data, &[(0.1, 0.5), (0.12, 0.5), (0.1, 0.5), (0.1, 0.5)]);
-        assert!(guessing.doubtful && guessing.why.contains("hardly more than guessing"));
+        assert!(guessing.doubtful && guessing.why.contains("which is little"));
     }
 
     #[test]
