@@ -105,6 +105,18 @@ fn tool(name: &str, version: &str) -> PathBuf {
     tools.join("bin")
 }
 
+/// The folder that `cargo cleanai` lies in, built as it is now.
+fn command_line() -> PathBuf {
+    static BUILDING: Once = Once::new();
+    BUILDING.call_once(|| {
+        let mut command = Command::new("cargo");
+        command.args(["build", "--quiet", "--package", "cargo-cleanai"]).current_dir(workspace());
+        let status = command.env("CARGO_TARGET_DIR", target()).status();
+        assert!(status.expect("cargo runs").success(), "cargo-cleanai cannot be built");
+    });
+    target().join("debug")
+}
+
 /// Has cargo fetch what the lock file names, once: the projects are built without a network, and `cargo metadata`, which nextest and insta
 /// ask, wants the packages of all platforms.
 fn fetch() {
@@ -158,17 +170,7 @@ name = "coverage"
 harness = false
 
 [workspace]
-
-[profile.dev]
-debug = "line-tables-only"
-
-[profile.dev.package."*"]
-opt-level = 3
-debug = false
-
-[profile.dev.package.cleanai-harness]
-opt-level = 1
-"#
+{PROFILE}"#
             ),
         );
         project.write("src/lib.rs", "");
@@ -178,6 +180,23 @@ opt-level = 1
             copy_tree(&workspace().join("examples/digits").join(part), &project.path(part));
         }
         project.configure(&Configuration::default());
+        project
+    }
+
+    /// A package as `cargo new` makes it, with the models and the data of the example, and nothing of the harness.
+    pub fn bare(name: &str) -> Self {
+        fetch();
+        let project = Self { name: name.to_owned(), folder: TempDir::with_prefix(name).expect("a temporary folder") };
+        project.cargo(&["init", "--lib", "--vcs", "none", "--name", name], &[]).expect(0);
+        let manifest = fs::read_to_string(project.path("Cargo.toml")).expect("cargo made a manifest");
+        project.write("Cargo.toml", &format!("{manifest}\n[workspace]\n{PROFILE}"));
+        fs::copy(workspace().join("Cargo.lock"), project.path("Cargo.lock")).expect("the lock file can be copied");
+        for part in ["data", "models"] {
+            copy_tree(&workspace().join("examples/digits").join(part), &project.path(part));
+        }
+        // Where a user's reports lie.
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(target(), project.path("target")).expect("a link can be made");
         project
     }
 
@@ -270,6 +289,13 @@ require = [{requirements}]
         Run::of(output.expect("cargo runs"))
     }
 
+    /// A shell script in the project, with `cargo cleanai` and what else it may call on the path.
+    pub fn shell(&self, script: &str) -> Run {
+        let tools = [command_line(), tool("cargo-insta", INSTA)];
+        let output = self.command("sh", &tools).args(["-c", script]).stdin(Stdio::null()).output();
+        Run::of(output.expect("sh runs"))
+    }
+
     /// `cargo insta review` in a terminal, with a reviewer who presses these keys.
     #[cfg(target_os = "linux")]
     pub fn review(&self, keys: &str) -> Run {
@@ -295,6 +321,19 @@ require = [{requirements}]
         assert!(self.snapshot().is_file() && !self.pending().exists(), "accepting did not make a baseline");
     }
 }
+
+/// What lets the projects take what the workspace has compiled.
+const PROFILE: &str = r#"
+[profile.dev]
+debug = "line-tables-only"
+
+[profile.dev.package."*"]
+opt-level = 3
+debug = false
+
+[profile.dev.package.cleanai-harness]
+opt-level = 1
+"#;
 
 /// What `cleanai.toml` says in a scenario.
 pub struct Configuration<'a> {

@@ -4,6 +4,7 @@ mod augment;
 mod cache;
 mod config;
 mod explain;
+mod init;
 mod monitor;
 mod ratchet;
 mod report;
@@ -20,6 +21,7 @@ pub use augment::Augment;
 pub use cache::Cache;
 pub use config::{Check, Config, ConfigCommand, Show, Targets};
 pub use explain::Explain;
+pub use init::Init;
 pub use monitor::Monitor;
 pub use ratchet::Ratchet;
 pub use report::Report;
@@ -46,6 +48,7 @@ const STYLES: Styles = Styles::styled()
     after_help = "\
 Examples:
   cargo cleanai demo                        see it at work, in a checkout of the repository
+  cargo cleanai init                        a first coverage test in your own package
   cargo cleanai test                        run the tests of this project, set-up included
   cargo cleanai inspect models/lenet5.pt    the layers and neurons that criteria can name
   cargo cleanai doctor                      what is set up, what is not, and the one fix
@@ -63,6 +66,8 @@ pub struct Arguments {
 pub enum Command {
     /// Show the whole product on handwritten digits: coverage table, verdicts, reports
     Demo,
+    /// Give this package its first coverage test: dependency, test target, cleanai.toml, for a model and data it looks for
+    Init(Init),
     /// Run `cargo test` (or nextest), with libtorch set up first
     Test(Test),
     Ratchet(Ratchet),

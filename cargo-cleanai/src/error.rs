@@ -150,6 +150,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A package that cannot be set up for coverage tests as it is.
+    #[error("{problem}")]
+    Init {
+        /// What is wrong, and where.
+        problem: String,
+        /// What to do about it.
+        fix: String,
+    },
     /// The engine could not be installed.
     #[error("cargo install could not build the engine of cleanai-harness {version}")]
     Engine {
@@ -206,7 +214,8 @@ impl Error {
             | Error::NoModel { .. }
             | Error::NoTargets
             | Error::NoPackage { .. }
-            | Error::NoTest { .. } => 2,
+            | Error::NoTest { .. }
+            | Error::Init { .. } => 2,
             _ => 1,
         }
     }
@@ -219,6 +228,11 @@ impl Error {
         Some(match self {
             Error::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space (about 1.5 GB while libtorch is fetched, 0.5 GB after), then run the command again".into()
+            }
+            Error::File { source, .. }
+                if matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
+            {
+                "see that you may do that there, then run the command again".into()
             }
             Error::File { .. } => return None,
             Error::Start { program, .. } => format!("install {program}, or put it on PATH"),
@@ -250,6 +264,7 @@ impl Error {
             Error::LinkTaken { path } => format!("move {} away, or set LIBTORCH to it", path.display()),
             Error::NoDemo => "clone the repository and run `cargo cleanai demo` in it".into(),
             Error::NoModel { .. } => "give the path of a TorchScript (.pt) or torch.export (.pt2) file".into(),
+            Error::Init { fix, .. } => fix.clone(),
             Error::NoTool { tool } => format!("cargo install --locked {tool}"),
             Error::NoTargets => {
                 "run it in a package with a `[[test]]` that has `harness = false` and cleanai_harness::main!(), or name one: -p PACKAGE, --test TARGET, --workspace".into()

@@ -6,6 +6,7 @@ mod arguments;
 mod config;
 mod doctor;
 mod error;
+mod init;
 mod libtorch;
 mod process;
 mod progress;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse_from(arguments::normalise(std::env::args_os()));
     let result = match &arguments.command {
         Command::Demo => run::demo(),
+        Command::Init(init) => init::init(init),
         Command::Test(test) => run::test(test),
         Command::Ratchet(wanted) => ratchet::ratchet(wanted),
         Command::Setup => setup::setup(),

@@ -9,6 +9,7 @@ use anstyle::Style;
 
 use crate::arguments;
 use crate::error::{Error, Result};
+use crate::init::source::{HARNESS, Source};
 use crate::libtorch::find::cache;
 use crate::libtorch::{Libtorch, plain_version};
 use crate::process::{self, cargo};
@@ -115,18 +116,26 @@ pub fn engine(model: Option<&Path>, words: &[OsString]) -> Result<u8> {
     if let Some(model) = model.filter(|model| !model.exists()) {
         return Err(Error::NoModel { path: model.into() });
     }
+    process::run(engine_command(&Source::own()?)?.args(words))
+}
+
+/// A command that starts the engine of the harness of this source.
+pub fn engine_command(source: &Source) -> Result<std::process::Command> {
     match Workspace::find() {
         Ok(Some(workspace)) if workspace.is_ours => {
             ensure(Some(&workspace))?;
-            engine_of_workspace(&workspace, words)
+            Ok(engine_of_workspace(&workspace))
         }
         // The engine needs no project, so one that cargo cannot read is none.
-        Ok(_) | Err(Error::Metadata { .. }) => installed_engine(&ensure(None)?, words),
+        Ok(_) | Err(Error::Metadata { .. }) => match source.clone() {
+            Some(clone) => engine_of_clone(clone),
+            None => installed_engine(&ensure(None)?, source),
+        },
         Err(error) => Err(error),
     }
 }
 
-fn engine_of_workspace(workspace: &Workspace, words: &[OsString]) -> Result<u8> {
+fn engine_of_workspace(workspace: &Workspace) -> std::process::Command {
     let mut command = plain_cargo(workspace);
     command.arg("run");
     if workspace.target.join("debug/cleanai-engine").exists() {
@@ -134,24 +143,47 @@ fn engine_of_workspace(workspace: &Workspace, words: &[OsString]) -> Result<u8> 
     } else {
         say("Building", "the engine (the first build takes minutes)");
     }
-    process::run(command.args(["--package", "cleanai-harness", "--bin", "cleanai-engine", "--"]).args(words))
+    command.args(["--package", HARNESS, "--bin", "cleanai-engine", "--"]);
+    command
 }
 
-fn installed_engine(libtorch: &Libtorch, words: &[OsString]) -> Result<u8> {
+/// The engine of a clone, built in the clone as its own commands build it, but run where the user is.
+fn engine_of_clone(clone: &Path) -> Result<std::process::Command> {
+    let workspace = Workspace::of(clone)?;
+    let libtorch = ensure(Some(&workspace))?;
+    let program = workspace.target.join("debug/cleanai-engine");
+    let mut build = plain_cargo(&workspace);
+    build.current_dir(clone).args(["build", "--package", HARNESS, "--bin", "cleanai-engine"]);
+    if program.is_file() {
+        build.arg("--quiet");
+    } else {
+        say("Building", format!("the engine in {} (the first build takes minutes)", clone.display()));
+    }
+    if process::run(&mut build)? != 0 {
+        return Err(Error::Engine { version: OWN_VERSION });
+    }
+    let wanted = crate::setup::wanted(Some(&workspace))?;
+    Ok(with_libtorch(&program, &libtorch, wanted.platform.loader_variable()))
+}
+
+fn installed_engine(libtorch: &Libtorch, source: &Source) -> Result<std::process::Command> {
     let wanted = crate::setup::wanted(None)?;
     let version = libtorch.version.as_deref().map_or(wanted.version, plain_version);
     let root = cache(wanted.platform)?.join(format!("engine-{OWN_VERSION}-libtorch-{version}"));
     let program = root.join("bin/cleanai-engine");
     if !program.is_file() {
-        install_engine(libtorch, &root)?;
+        install_engine(libtorch, &root, source)?;
     }
-    let mut command = std::process::Command::new(&program);
-    let variable = wanted.platform.loader_variable();
-    command.env(variable, process::with_first(&libtorch.library_folder(), variable)).args(words);
-    process::run(&mut command)
+    Ok(with_libtorch(&program, libtorch, wanted.platform.loader_variable()))
 }
 
-fn install_engine(libtorch: &Libtorch, root: &Path) -> Result<()> {
+fn with_libtorch(program: &Path, libtorch: &Libtorch, variable: &str) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
+    command.env(variable, process::with_first(&libtorch.library_folder(), variable));
+    command
+}
+
+fn install_engine(libtorch: &Libtorch, root: &Path, source: &Source) -> Result<()> {
     say("Installing", format!("the engine of cleanai-harness {OWN_VERSION} (once; it takes minutes)"));
     std::fs::create_dir_all(root).map_err(Error::file("make", root))?;
     let lock = root.join(".lock");
@@ -161,9 +193,15 @@ fn install_engine(libtorch: &Libtorch, root: &Path) -> Result<()> {
         return Ok(());
     }
     let mut command = cargo();
-    command
-        .args(["install", "cleanai-harness", "--version", OWN_VERSION, "--bin", "cleanai-engine", "--root"])
-        .arg(root);
+    command.args(["install", HARNESS]);
+    match source {
+        Source::Git { address, revision } => {
+            command.args(["--git", address]);
+            command.args(revision.iter().flat_map(|revision| ["--rev", revision]));
+        }
+        Source::Version(_) | Source::Path(_) => _ = command.args(["--version", OWN_VERSION]),
+    }
+    command.args(["--bin", "cleanai-engine", "--root"]).arg(root);
     command.env("LIBTORCH", &libtorch.root);
     if process::run(&mut command)? == 0 { Ok(()) } else { Err(Error::Engine { version: OWN_VERSION }) }
 }

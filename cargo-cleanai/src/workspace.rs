@@ -51,8 +51,13 @@ impl Workspace {
         if !here.ancestors().any(|folder| folder.join("Cargo.toml").is_file()) {
             return Ok(None);
         }
+        Workspace::of(&here).map(Some)
+    }
+
+    /// The workspace of a folder that is in one.
+    pub fn of(folder: &Path) -> Result<Workspace> {
         let mut command = process::cargo();
-        command.args(["metadata", "--format-version", "1", "--no-deps"]).stdin(Stdio::null());
+        command.args(["metadata", "--format-version", "1", "--no-deps"]).current_dir(folder).stdin(Stdio::null());
         let answer = command.output().map_err(|source| Error::Start { program: process::name(&command), source })?;
         if !answer.status.success() {
             let said = String::from_utf8_lossy(&answer.stderr).trim().trim_start_matches("error: ").to_string();
@@ -61,17 +66,22 @@ impl Workspace {
         let metadata: Metadata =
             serde_json::from_slice(&answer.stdout).map_err(|e| Error::Metadata { said: e.to_string() })?;
         let has = |name: &str| metadata.packages.iter().any(|package| package.name == name);
-        Ok(Some(Workspace {
+        Ok(Workspace {
             is_ours: has("cargo-cleanai") && has("cleanai-harness"),
             version: locked_version(&metadata.workspace_root).unwrap_or(VERSION),
             root: metadata.workspace_root,
             target: metadata.target_directory,
-        }))
+        })
     }
 
     /// The path of the link to libtorch.
     pub fn link_path(&self) -> PathBuf {
         self.root.join(LINK)
+    }
+
+    /// The libtorch that the link leads to, if it is there.
+    pub fn linked_to(&self) -> Option<PathBuf> {
+        fs::read_link(self.link_path()).ok()
     }
 
     /// The libtorch that the user named, with where: in `LIBTORCH`, or in the project's cargo configuration. Our own
@@ -235,7 +245,7 @@ fn read_or_empty(file: &Path) -> Result<String> {
 }
 
 /// Replaces a file at once; one that is a link is written through, so that it stays a link.
-fn write(file: &Path, text: &str) -> Result<()> {
+pub fn write(file: &Path, text: &str) -> Result<()> {
     let file = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
     let folder = file.parent().unwrap_or(Path::new("."));
     let new = tempfile::Builder::new().prefix(".cleanai-").tempfile_in(folder).map_err(Error::file("write", &file))?;

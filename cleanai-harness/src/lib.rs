@@ -25,6 +25,8 @@
 //! What an attribute leaves open comes from `[tests.NAME]`, then `[defaults]`; requirements of the three add up, and the
 //! nearer one replaces a bound on the same figure.
 //!
+//! New here? [`guide::quick_start`] leads from a package to its first gate; the [`guide`] has a page for each question after that.
+//!
 //! # How data flows
 //!
 //! One way, a module each: [`declare`] what must hold, [`measure::Plan`] the passes it takes (tests over one model and
@@ -53,6 +55,7 @@ pub mod data;
 pub mod declare;
 mod error;
 pub mod gate;
+pub mod guide;
 pub mod importance;
 pub mod interrupt;
 pub mod kernel;

@@ -147,6 +147,8 @@ impl Machine {
         }
         let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
         command.env("PATH", path).env("FAKE", self.folder.path()).env("XDG_CACHE_HOME", self.path("cache"));
+        // Built in a clone, the command would take the harness beside it.
+        command.env("CLEANAI_HARNESS", env!("CARGO_PKG_VERSION"));
         let real = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         command.env("CARGO", self.path("cargo")).env("REAL_CARGO", real).env("CARGO_PKG_NAME", "leaked");
         command.current_dir(self.path("here")).args(arguments).stdin(Stdio::null());

@@ -4,6 +4,7 @@ mod asked;
 mod augment;
 mod cache;
 mod config;
+mod data;
 mod explain;
 mod inspect;
 mod measure;
@@ -50,6 +51,9 @@ enum Command {
     Report(report::Report),
     /// Shows and removes what is kept of earlier runs.
     Cache(cache::Cache),
+    /// Says what lies at places that may be data, as JSON.
+    #[command(hide = true)]
+    Data(data::Data),
 }
 
 fn main() -> ExitCode {
@@ -82,6 +86,7 @@ impl Command {
             Command::Augment(augment) => augment.run(),
             Command::Config(config) => config.run(),
             Command::Cache(cache) => cache.run(),
+            Command::Data(data) => data.run(),
         };
         done.map(|()| ExitCode::SUCCESS)
     }
