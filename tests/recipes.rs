@@ -123,7 +123,7 @@ fn github() {
     assert_eq!(used, ["actions/cache", "actions/checkout", "actions/upload-artifact"]);
     assert!(ran >= 4, "only {ran} scripts ran");
     let summary = fs::read_to_string(&summary).expect("a summary is written");
-    assert!(summary.contains("## Coverage\n```text\n") && summary.contains("kmnc(k=100)"), "{summary}");
+    assert!(summary.contains("kmnc(k=100)"), "{summary}");
 }
 
 #[test]

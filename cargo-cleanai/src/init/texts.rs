@@ -5,7 +5,7 @@ use toml_edit::Value;
 use super::steps::Steps;
 
 /// What the first test requires of a figure: it is measured, and from then on held against the baseline.
-pub const FIRST_BOUND: &str = ">= 0.0";
+pub const FIRST_BOUND: &str = ">= baseline";
 
 /// Marks what the user has to look at.
 pub const MARK: &str = "CHECK";

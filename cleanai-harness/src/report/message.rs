@@ -163,9 +163,14 @@ pub fn status_word(status: Status) -> &'static str {
     }
 }
 
-/// The verdict on one requirement.
-pub(crate) fn verdict_word(holds: bool) -> &'static str {
-    if holds { "pass" } else { "FAIL" }
+/// The verdict on one requirement; what is held against a baseline that is not there has none.
+pub(crate) fn verdict_word(verdict: &RequirementVerdict) -> &'static str {
+    match (verdict.is_judged(), verdict.holds) {
+        (false, _) => "not yet",
+        (true, true) => "pass",
+        (true, false) => "FAIL",
+    }
+}
 }
 
 /// How a figure stands to its baseline, in a word or two.
@@ -331,7 +336,7 @@ pub fn overall(outcomes: &[Outcome]) -> Status {
 
 /// How the figure of a requirement is written.
 pub(crate) fn style_of(outcome: &Outcome, verdict: &RequirementVerdict) -> Style {
-    if is_count(figure::label(verdict)) { Style::Count } else { style_of(outcome, verdict) }
+    if is_count(figure::label(verdict)) { Style::Count } else { style(outcome, &verdict.criterion) }
 }
 
 /// Whether a figure counts items: `nc.uncovered`.

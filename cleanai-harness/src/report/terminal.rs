@@ -252,7 +252,7 @@ fn table(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
             false => Cell::new(YELLOW, "- not yet"),
             true => Cell::new(
                 if verdict.holds { ink } else { ink.bold() },
-                &format!("{mark} {}", message::verdict_word(verdict.holds)),
+                &format!("{mark} {}", message::verdict_word(verdict)),
             ),
         });
         grid.row(row);

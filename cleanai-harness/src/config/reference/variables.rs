@@ -120,6 +120,26 @@ pub(crate) static VARIABLES: &[Variable] = &[
         read: Read::By(|to, text| environment::report(to, "json", text)),
     },
     Variable {
+        name: "CLEANAI_REPORT_HTML",
+        kind: "`on`, `off` or a path",
+        default: "`html` of `[report]`",
+        example: "public/coverage.html",
+        says: "The page for a browser, likewise.",
+        since: FIRST,
+        decides: false,
+        read: Read::By(|to, text| environment::report(to, "html", text)),
+    },
+    Variable {
+        name: "CLEANAI_REPORT_MARKDOWN",
+        kind: "`on`, `off` or a path",
+        default: "`markdown` of `[report]`",
+        example: "off",
+        says: "The summary in Markdown, likewise.",
+        since: FIRST,
+        decides: false,
+        read: Read::By(|to, text| environment::report(to, "markdown", text)),
+    },
+    Variable {
         name: "CLEANAI_CACHE",
         kind: "a folder, or `off`",
         default: "`cleanai` in the user's cache folder",
@@ -152,8 +172,19 @@ pub(crate) static VARIABLES: &[Variable] = &[
 ];
 
 /// Those that this project's own commands and tests set.
-const OWN: [&str; 5] =
-    ["CLEANAI_SHOW", "CLEANAI_DATA", "CLEANAI_KEEP_PDF", "CLEANAI_FUZZ_ROUNDS", "CLEANAI_FUZZ_SHOWS"];
+const OWN: [&str; 11] = [
+    "CLEANAI_SHOW",
+    "CLEANAI_RATCHET",
+    "CLEANAI_RATCHET_MARGIN",
+    "CLEANAI_HARNESS",
+    "CLEANAI_DATA",
+    "CLEANAI_KEEP_PDF",
+    "CLEANAI_KEEP_JUNIT",
+    "CLEANAI_SHOW_REPORT",
+    "CLEANAI_WRITE_SCHEMA",
+    "CLEANAI_FUZZ_ROUNDS",
+    "CLEANAI_FUZZ_SHOWS",
+];
 
 /// The names of all variables that there are, those of users first.
 pub(crate) fn names_of_variables() -> impl Iterator<Item = &'static str> + Clone {

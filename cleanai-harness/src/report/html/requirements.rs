@@ -55,7 +55,7 @@ fn row(outcome: &Outcome, verdict: &RequirementVerdict, compares: bool) -> Vec<M
     row.extend([
         html! { (figure::value(verdict.baseline, style)) },
         delta(verdict.observed, verdict.baseline, style, change),
-        html! { b.(class) { (message::verdict_word(verdict.holds)) } },
+        html! { b.(class) { (message::verdict_word(verdict)) } },
     ]);
     row
 }

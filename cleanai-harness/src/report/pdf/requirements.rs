@@ -51,7 +51,7 @@ pub(super) fn verdicts(canvas: &mut Canvas, outcome: &Outcome) {
                 Cell::text(figure::required(verdict)),
                 Cell::text(figure::value(verdict.baseline, style)),
                 Cell::with(delta, figure::delta(verdict.observed, verdict.baseline, style)),
-                Cell::with(pen(Face::Bold, 8.5, ink), message::verdict_word(verdict.holds)),
+                Cell::with(pen(Face::Bold, 8.5, ink), message::verdict_word(verdict)),
             ]);
             row
         })

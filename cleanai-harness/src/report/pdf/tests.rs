@@ -188,7 +188,7 @@ fn what_lies_behind_a_regression_is_told() {
         &["7", "0.0922", "-", "-", "21,204 -> 0", "50 -> 0"],
         &["118 neurons lost (5,701 covered items)", "LAYER", "NEURON", "BASELINE", "OBSERVED", "FIRST COVERED BY"],
         &["fc.fc1_relu", "90", "230", "0", "7/0144.png (gone)"],
-        &["and 113 more"],
+        &["and 115 more"],
         &["What fell: accuracy 0.9880 -> 0.9840"],
         &["Rerun", "cargo test -p digits --test coverage -- --exact lenet5_regressed"],
     ] {
