@@ -171,7 +171,6 @@ pub(crate) fn verdict_word(verdict: &RequirementVerdict) -> &'static str {
         (true, false) => "FAIL",
     }
 }
-}
 
 /// How a figure stands to its baseline, in a word or two.
 pub fn change_word(change: Change) -> &'static str {
