@@ -263,7 +263,9 @@ mod tests {
             damaged[at] ^= 16;
             fs::write(&path, &damaged).unwrap();
             // Bits of the header that say nothing about the contents may differ.
-            assert!(Covered::read(&snapshot, &covered.digest()).is_ok_and(|read| read == covered) || at >= 4 || at < 2);
+            assert!(
+                Covered::read(&snapshot, &covered.digest()).is_ok_and(|read| read == covered) || !(2..4).contains(&at)
+            );
         }
         // Another's contents under this name.
         Covered { criteria: BTreeMap::new(), ..covered.clone() }.write(&snapshot).unwrap();

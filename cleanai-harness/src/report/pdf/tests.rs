@@ -172,7 +172,7 @@ fn the_outline_leads_to_every_test_and_its_parts() {
     let tests = outline.iter().filter(|entry| entry.level == 1).count();
     assert_eq!(tests, 1 + outcomes.len());
     for entry in &outline {
-        let found = pages[entry.page - 1].iter().any(|text| *text == entry.title);
+        let found = pages[entry.page - 1].contains(&entry.title);
         assert!(found || entry.title.len() > 60, "{} is not on page {}", entry.title, entry.page);
         assert!(entry.level <= 2, "{entry:?}");
     }
