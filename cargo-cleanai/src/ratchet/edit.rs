@@ -84,8 +84,11 @@ pub fn plan(tests: &[Test]) -> Result<Edits> {
     Ok(all)
 }
 
+/// Thresholds with their tests, by file, line and column.
+type ByPlace<'t> = BTreeMap<(&'t Path, usize, usize), Vec<(&'t Test, &'t Threshold)>>;
+
 /// The requirements by where they stand, each with the tests that it holds for.
-fn by_place(tests: &[Test]) -> BTreeMap<(&Path, usize, usize), Vec<(&Test, &Threshold)>> {
+fn by_place(tests: &[Test]) -> ByPlace<'_> {
     let mut places: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for test in tests {
         for threshold in &test.thresholds {

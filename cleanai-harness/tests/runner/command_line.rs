@@ -307,10 +307,10 @@ fn github_is_told() {
     let run = sandbox.run(&bad(), &github, &[]);
     assert_eq!((run.code, run.stderr.as_str()), (101, ""));
     assert!(run.stdout.ends_with("\n::error file=::lenet5\n::error file=::deep::second\n"), "{}", run.stdout);
-    let told = "DIGEST of lenet5 deep::second, limited, beside JUnit JSON HTML\n";
+    let told = "DIGEST of lenet5 deep::second, limited, beside JSON HTML JUnit\n";
     assert_eq!(fs::read_to_string(&summary).unwrap(), told);
     let file = fs::read_to_string(sandbox.root().join("target/cleanai/app/coverage.md")).unwrap();
-    assert_eq!(file, "DIGEST of lenet5 deep::second, whole, beside JUnit JSON HTML");
+    assert_eq!(file, "DIGEST of lenet5 deep::second, whole, beside JSON HTML JUnit");
     assert!(run.stdout.contains("Markdown target/cleanai/app/coverage.md"), "{}", run.stdout);
     assert!(sandbox.root().join("target/cleanai/app/coverage.html").is_file());
     // A list runs nothing and tells nothing; JSON is nothing but JSON.
