@@ -48,7 +48,7 @@ fn numbers_rise_in_place_and_nothing_else_changes() {
     assert_eq!(read(), before, "a dry run changes nothing");
     let dry = dry
         .says("digits: kmnc(k=100) >= 0.3 -> 0.8")
-        .says("(cleanai.toml:11)")
+        .says("(cleanai.toml:12)")
         .says("digits: nc(threshold=0.25) >= 0.3 -> 0.")
         .says("(tests/coverage.rs:6)")
         .says("digits: baseline of kmnc(k=100) 0.")

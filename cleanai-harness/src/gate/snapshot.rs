@@ -3,7 +3,7 @@
 //! Rules, in this order:
 //!
 //! 1. A figure that is NaN or infinite fails in every mode, and nothing is written.
-//! 2. While a requirement or the test's body fails, the baseline is compared and shown, but nothing is written, neither in
+//! 2. While a requirement or the test's body fails (one that only compares with the baseline aside: what a review decides on), the baseline is compared and shown, but nothing is written, neither in
 //!    place nor as a pending snapshot: what breaks its own requirements is never proposed as the next baseline.
 //! 3. Otherwise `insta` decides what is written (`INSTA_UPDATE`, `CI`, `INSTA_FORCE_PASS`), as for any snapshot.
 
