@@ -39,6 +39,12 @@ pub struct Report {
     /// Write JSON: everything, with all digits
     #[arg(long, value_name = "FILE", group = "runs")]
     pub json: Option<PathBuf>,
+    /// Write a page for the browser: one file, without a network
+    #[arg(long, value_name = "FILE", group = "runs")]
+    pub html: Option<PathBuf>,
+    /// Write a summary in Markdown
+    #[arg(long, value_name = "FILE", group = "runs")]
+    pub markdown: Option<PathBuf>,
     /// Write JUnit XML for a CI server
     #[arg(long, value_name = "FILE", group = "runs")]
     pub junit: Option<PathBuf>,
@@ -133,7 +139,13 @@ impl Report {
     /// The same request for the engine, about runs; `home` is where a run of this project leaves its outcomes.
     pub fn forward_runs(&self, home: Option<&Path>) -> Vec<OsString> {
         let mut words = vec!["report".into()];
-        let files = [("--pdf", &self.pdf), ("--json", &self.json), ("--junit", &self.junit)];
+        let files = [
+            ("--pdf", &self.pdf),
+            ("--json", &self.json),
+            ("--html", &self.html),
+            ("--markdown", &self.markdown),
+            ("--junit", &self.junit),
+        ];
         for (name, file) in files {
             option(&mut words, name, file.as_ref());
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 #[cfg(feature = "pdf")]
 use super::pdf;
-use super::{Outcome, json, junit};
+use super::{Outcome, file, html, json, junit, markdown};
 use crate::Result;
 
 /// A kind of report that is a file.
@@ -25,6 +25,13 @@ pub const FORMATS: &[Format] = &[
     #[cfg(feature = "pdf")]
     Format { name: "PDF", option: "pdf", ending: ".pdf", write: |outcomes, path, _| pdf::write(outcomes, path) },
     Format { name: "JSON", option: "json", ending: ".json", write: |outcomes, path, _| json::write(outcomes, path) },
+    Format { name: "HTML", option: "html", ending: ".html", write: |outcomes, path, _| html::write(outcomes, path) },
+    Format {
+        name: "Markdown",
+        option: "markdown",
+        ending: ".md",
+        write: |outcomes, path, _| file::write(path, markdown::render(outcomes, &[], usize::MAX).as_bytes()),
+    },
     Format { name: "JUnit", option: "junit", ending: ".junit.xml", write: junit::write },
 ];
 
