@@ -45,6 +45,22 @@ fn settings_and_where_they_come_from() {
     );
     assert_eq!((&tests[1]["ignored"], digits["error"].is_null()), (&true.into(), true));
 
+    // What is the same for all tests is there, too, in every form that the file knows.
+    let plain = std::fs::read_to_string(project.path("cleanai.toml")).expect("the configuration");
+    assert_eq!(setting(digits, "baseline.by"), ("[]", "default"));
+    assert_eq!(setting(digits, "report.junit.strict"), ("false", "default"));
+    let more = "by = [\"libtorch\"]\n[report]\nstyle = \"cleanai\"\njunit = { strict = true }\n";
+    project.write("cleanai.toml", &format!("{plain}{more}"));
+    let all = answer(&project, &[]);
+    let line = plain.lines().count() + 1;
+    assert_eq!(
+        setting(&all["tests"][0], "baseline.by"),
+        ("[\"libtorch\"]", &*format!("cleanai.toml:{line} [baseline]"))
+    );
+    let strict = format!("cleanai.toml:{} [report]", line + 3);
+    assert_eq!(setting(&all["tests"][0], "report.junit.strict"), ("true", &*strict));
+    project.write("cleanai.toml", &plain);
+
     // Variables win; what is gone, and what is wrong, is told and nothing fails.
     std::fs::remove_file(project.path("models/lenet5.pt")).expect("a file");
     let all = answer(&project, &[("CLEANAI_BATCH", "7"), ("CLEANAI_REPORT_PDF", "off")]);

@@ -252,12 +252,13 @@ require = [{requirements}]
         target().join("cleanai").join(&self.name).join(file)
     }
 
-    /// `cargo` in the project: a clean environment (no `CI`, no variables of insta or nextest), the tools it needs on the path.
+    /// `cargo` in the project: a clean environment (no `CI`, no variables of ours, of insta or of nextest, no cache), the tools it needs on
+    /// the path.
     fn command(&self, program: &str, tools: &[PathBuf]) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            let families = ["INSTA_", "NEXTEST", "CARGO_PKG_", "RUST_TEST", "RUST_BACKTRACE"];
+            let families = ["CLEANAI_", "INSTA_", "NEXTEST", "CARGO_PKG_", "RUST_TEST", "RUST_BACKTRACE"];
             let single = ["CI", "TF_BUILD", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO"];
             if families.iter().any(|family| text.starts_with(family)) || single.contains(&&*text) {
                 command.env_remove(&name);
@@ -270,6 +271,8 @@ require = [{requirements}]
             .env("PATH", std::env::join_paths(paths).expect("PATH can be joined"))
             .env("CARGO_TARGET_DIR", target())
             .env("CARGO_NET_OFFLINE", "true")
+            // Of earlier runs nothing may be left, and nothing goes to the cache folder of whoever runs this.
+            .env("CLEANAI_CACHE", "off")
             .env("CARGO_TERM_COLOR", "never");
         command
     }

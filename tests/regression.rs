@@ -38,6 +38,22 @@ fn a_dropped_class_is_explained_and_can_be_accepted() {
         assert!(text.contains(said) && text.contains("7/"), "{report} does not explain it");
     }
 
+    // A measurement from the cache explains as much as a new one, and each report says where it is from.
+    let folder = project.path("cache");
+    let cached = [("CI", "true"), ("CLEANAI_CACHE", folder.to_str().expect("UTF-8"))];
+    project.test(&["digits", "--exact"], &cached).expect(101).silent_about("from the cache");
+    let again = project.test(&["digits", "--exact"], &cached).expect(101).says("from the cache, measured ");
+    let explanation = |out: &str| {
+        let lines = out.lines().skip_while(|line| !line.contains("layers that fell"));
+        lines.take_while(|line| !line.trim().starts_with("rerun")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(explanation(&run.out).len() > 20, "{}", run.out);
+    assert_eq!(explanation(&again.out), explanation(&run.out));
+    for report in ["coverage.junit.xml", "coverage.html", "coverage.md"] {
+        let text = fs::read_to_string(project.report(report)).unwrap();
+        assert!(text.contains("from the cache, measured "), "{report} does not say where its figures are from");
+    }
+
     // The commands it prints are those that help.
     let command = |label: &str| -> Vec<String> {
         let line = run.out.lines().find_map(|line| line.trim().strip_prefix(label)).expect("the command is printed");

@@ -63,8 +63,9 @@ pub fn demo() -> Result<u8> {
 /// Says where the reports of the run lie and what to do next.
 fn closing(workspace: &Workspace, code: u8, start: SystemTime) {
     let folder = workspace.target.join("cleanai/digits");
-    let written = [("PDF", "coverage.pdf"), ("JUnit", "coverage.junit.xml"), ("JSON", "coverage.json")]
-        .map(|(kind, name)| (kind, folder.join(name)))
+    let files = [("HTML", "html"), ("PDF", "pdf"), ("JUnit", "junit.xml"), ("Markdown", "md"), ("JSON", "json")];
+    let written = files
+        .map(|(kind, extension)| (kind, folder.join(format!("coverage.{extension}"))))
         .into_iter()
         .filter(|(_, path)| path.metadata().and_then(|file| file.modified()).is_ok_and(|time| time >= start))
         .collect::<Vec<_>>();
@@ -79,7 +80,7 @@ fn closing(workspace: &Workspace, code: u8, start: SystemTime) {
     anstream::println!("\n{bold}{verdict}; `cargo test` says so to CI by its exit code ({code}).{bold:#}");
     anstream::println!("\n{bold}The same results as files{bold:#}");
     for (kind, path) in written {
-        anstream::println!("  {kind:<6} {}", shown(&path));
+        anstream::println!("  {kind:<8} {}", shown(&path));
     }
     anstream::println!("\n{bold}Next{bold:#}");
     for (what, why) in [

@@ -3,10 +3,14 @@
 
 mod common;
 
-use cleanai_harness::declare::{Declaration, DeviceChoice, ModelChoice, Requirement};
+use cleanai_harness::declare::{Declaration, DeviceChoice, ModelChoice, ModelSource, Requirement};
 use cleanai_harness::gate::thresholds;
 use cleanai_harness::measure::Plan;
+use cleanai_harness::model::Model;
+use cleanai_harness::prelude::*;
 use common::{Case, declaration, root};
+use tch::nn::Module;
+use tch::{Device, Kind, Tensor, nn};
 
 const NEW: &str = "examples/digits/models/lenet5.pt";
 /// The same weights as a script: another file with the same figures.
@@ -70,4 +74,39 @@ fn the_other_model_s_trouble_says_whose_it_is() {
     let plan = Plan::new(vec![against(declared(NEW, &["accuracy >= against"]), "fixtures/bad/none.pt")]);
     let error = plan.measure(0).unwrap_err();
     assert!(error.what().starts_with("comparing with the model `fixtures/bad/none.pt`: "), "{error}");
+}
+
+/// Another network for the same pictures: two linear layers that nobody trained.
+#[cleanai::model]
+fn untrained(device: Device) -> cleanai::Result<Model> {
+    tch::manual_seed(5);
+    let store = nn::VarStore::new(device);
+    let hidden = nn::linear(store.root() / "hidden", 28 * 28, 20, Default::default());
+    let head = nn::linear(store.root() / "head", 20, 10, Default::default());
+    let example = Tensor::zeros([2, 1, 28, 28], (Kind::Float, device));
+    Model::from_module(&store, |x| head.forward(&hidden.forward(&x.flatten(1, -1)).relu()), &example)
+}
+
+#[test]
+fn networks_with_other_layers_and_neurons_are_compared_by_their_figures() {
+    let texts = ["accuracy >= against + 0.5", "nc(threshold=0.25) >= 0", "nc(threshold=0.25).uncovered <= against"];
+    let new = declared(NEW, &texts);
+    let old = ModelChoice {
+        source: ModelSource::Function("untrained".to_owned()),
+        ..ModelChoice::file("untrained", "", DeviceChoice::Cpu)
+    };
+    let alone = Declaration { model: old.clone(), ..declared(NEW, &["accuracy >= 0", "nc(threshold=0.25) >= 0"]) };
+    let plan = Plan::new(vec![Declaration { against: Some(old), ..new.clone() }, alone]);
+    let (compared, alone) = (plan.measure(0).unwrap(), plan.measure(1).unwrap());
+    assert_ne!(compared.model.layers.len(), alone.model.layers.len());
+    let other = compared.against.as_ref().expect("another model");
+    let accuracy = alone.criteria["accuracy"].value.expect("labels");
+    assert_eq!(other.figures["accuracy"], Some(accuracy));
+    let neurons = &alone.criteria["nc(threshold=0.25)"];
+    let uncovered = neurons.total.expect("neurons") - neurons.covered.expect("neurons");
+    let verdicts = thresholds::judge(&new.requirements, &compared, None);
+    assert!(accuracy < 0.4 && verdicts[0].holds, "an untrained network knows {accuracy} of the digits");
+    assert_eq!(verdicts[0].bound, Some(accuracy + 0.5));
+    assert_eq!(verdicts[2].bound, Some(uncovered as f64));
+    assert_eq!(verdicts[2].holds, verdicts[2].observed.expect("a figure") <= uncovered as f64);
 }

@@ -202,6 +202,9 @@ impl<'r> Notes<'r> {
         }
         self.note("baseline.on_improvement", word(&baseline.on_improvement), origin("on_improvement"), None);
         self.note("baseline.enabled", baseline.enabled.to_string(), origin("enabled"), None);
+        let by = [(baseline.by_device, "device"), (baseline.by_libtorch, "libtorch")];
+        let by = by.into_iter().filter_map(|(set, word)| set.then_some(word)).collect::<Vec<_>>();
+        self.note("baseline.by", format!("{by:?}"), origin("by"), None);
         let report = &config.report;
         for (key, file) in [
             ("pdf", &report.pdf),
@@ -217,6 +220,8 @@ impl<'r> Notes<'r> {
             };
             self.note(format!("report.{key}"), value, config.origin("[report]", key), path);
         }
+        let strict = config.table_origin("[report]", "junit.strict").unwrap_or(Origin::Default);
+        self.note("report.junit.strict", report.junit_strict.to_string(), strict, None);
         self.note("report.style", word(&report.style), config.origin("[report]", "style"), None);
     }
 }

@@ -393,12 +393,12 @@ fn info(measurement: &Measurement, requirements: &[Requirement], covered: Option
     };
     let profile = data.profile.as_deref().map(|profile| ("profile", text(profile)));
     let profile_inputs = data.profile_inputs.map(|inputs| ("profile_inputs", count(inputs)));
-    let mut facts = vec![
-        ("model", text(&model.path)),
-        ("sha256", text(&model.sha256)),
-        ("data", text(&data.path)),
-        ("inputs", count(data.inputs)),
-    ];
+    let mut facts = vec![("model", text(&model.path)), ("sha256", text(&model.sha256))];
+    if let Some(other) = &measurement.against {
+        facts.push(("against", text(&other.path)));
+        facts.push(("against_sha256", text(&other.sha256)));
+    }
+    facts.extend([("data", text(&data.path)), ("inputs", count(data.inputs))]);
     if !data.augmented.is_empty() {
         facts.push(("augment", Fact::Texts(data.augmented.iter().map(|made| made.how.clone()).collect())));
     }

@@ -227,6 +227,9 @@ fn properties(outcome: &Outcome) -> Vec<(String, String)> {
     add("non_finite_skipped".into(), settings.non_finite_skipped.to_string());
     add("libtorch".into(), settings.libtorch.clone());
     add("cleanai".into(), settings.cleanai.clone());
+    if let Some(measured) = measurement.cached {
+        add("cached".into(), format!("measured {}", date::rfc3339(measured)));
+    }
     if !settings.overridden.is_empty() {
         add("environment".into(), settings.overridden.join(" "));
     }

@@ -86,8 +86,10 @@ fn block(outcome: &Outcome, quiet: bool) -> String {
     } else {
         format!("### {head} {}\n\n", code(&name))
     };
-    block +=
-        &format!("{}, {}\n\n", code(&format!("{}:{}", test.file.display(), test.line)), text::seconds(outcome.seconds));
+    let place = code(&format!("{}:{}", test.file.display(), test.line));
+    let parts =
+        [Some(place), Some(text::seconds(outcome.seconds)), outcome.measurement.as_ref().and_then(message::cached)];
+    block += &format!("{}\n\n", parts.into_iter().flatten().collect::<Vec<_>>().join(", "));
     let reasons = message::reasons(outcome);
     // An error is told in full below.
     if !reasons.is_empty() && (outcome.error.is_none() || reasons.len() > 1) {

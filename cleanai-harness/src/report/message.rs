@@ -117,14 +117,16 @@ pub(crate) fn requirement_failure(verdict: &RequirementVerdict, style: Style) ->
     }
 }
 
-/// Which threshold the observation would meet: `largest threshold that would pass: 0.18`.
+/// Which threshold the observation would meet, and where it stands: `largest threshold that would pass: >= 0.18; declared at tests/coverage.rs:8`.
 pub(crate) fn passing_bound(verdict: &RequirementVerdict) -> Option<String> {
     let bound = verdict.passing_bound.filter(|bound| bound.is_finite())?;
     let extreme = if figure::wants_more(verdict.comparison) { "largest" } else { "smallest" };
+    let place = verdict.origin.as_ref().map(|origin| format!("; declared at {origin}"));
     Some(format!(
-        "{extreme} threshold that would pass: {} {}",
+        "{extreme} threshold that would pass: {} {}{}",
         figure::sign(verdict.comparison),
-        figure::bound_text(bound)
+        figure::bound_text(bound),
+        place.unwrap_or_default()
     ))
 }
 

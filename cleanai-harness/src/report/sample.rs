@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{Commands, Outcome, Status};
 use crate::criteria::{Direction, LayerFigures};
-use crate::declare::{Comparison, NeuronKind, TestIdentity};
+use crate::declare::{Comparison, NeuronKind, Origin, Source, TestIdentity};
 use crate::gate::{
     BaselineStatus, BaselineVerdict, Change, Explanation, FigureChange, GoneInput, GoneInputs, NeuronChange,
     NeuronChanges, PartChange, RequirementVerdict,
@@ -165,7 +165,13 @@ pub(crate) fn requirement(
         worst_layers: Vec::new(),
         worst_classes: Vec::new(),
         note: None,
-        origin: None,
+        origin: Some(Origin {
+            source: Source::Attribute,
+            file: "tests/coverage.rs".into(),
+            line: 8,
+            column: 5,
+            text: String::new(),
+        }),
     }
 }
 

@@ -367,7 +367,7 @@ fn failing(block: &mut Block, outcome: &Outcome) {
             block.wrapped(4, BOLD, rest);
         }
         if let Some(bound) = message::passing_bound(verdict) {
-            block.line(&[(PLAIN, format!("    {bound}"))]);
+            block.wrapped(4, PLAIN, &bound);
         }
         if !verdict.worst_layers.is_empty() {
             let rows = verdict.worst_layers.iter().map(|it| (it.name.as_str(), it.value, it.covered.zip(it.total)));
