@@ -170,7 +170,8 @@ name = "coverage"
 harness = false
 
 [workspace]
-{PROFILE}"#
+{}"#,
+                profile()
             ),
         );
         project.write("src/lib.rs", "");
@@ -189,7 +190,7 @@ harness = false
         let project = Self { name: name.to_owned(), folder: TempDir::with_prefix(name).expect("a temporary folder") };
         project.cargo(&["init", "--lib", "--vcs", "none", "--name", name], &[]).expect(0);
         let manifest = fs::read_to_string(project.path("Cargo.toml")).expect("cargo made a manifest");
-        project.write("Cargo.toml", &format!("{manifest}\n[workspace]\n{PROFILE}"));
+        project.write("Cargo.toml", &format!("{manifest}\n[workspace]\n{}", profile()));
         fs::copy(workspace().join("Cargo.lock"), project.path("Cargo.lock")).expect("the lock file can be copied");
         for part in ["data", "models"] {
             copy_tree(&workspace().join("examples/digits").join(part), &project.path(part));
@@ -325,18 +326,15 @@ require = [{requirements}]
     }
 }
 
-/// What lets the projects take what the workspace has compiled.
-const PROFILE: &str = r#"
-[profile.dev]
-debug = "line-tables-only"
-
-[profile.dev.package."*"]
-opt-level = 3
-debug = false
-
-[profile.dev.package.cleanai-harness]
-opt-level = 1
-"#;
+/// What lets the projects take what the workspace has compiled: its profiles, but for packages that only its own tests link, of which cargo
+/// would say that they are not there.
+fn profile() -> String {
+    let manifest = fs::read_to_string(workspace().join("Cargo.toml")).expect("the workspace has a manifest");
+    let profiles = manifest.find("\n[profile.").expect("the workspace has profiles");
+    let (kept, others) = manifest[profiles..].split_once("# So are these,").expect("what only tests link stands last");
+    let others = others.find("\n[").map_or("", |next| &others[next..]);
+    format!("{kept}{others}")
+}
 
 /// What `cleanai.toml` says in a scenario.
 pub struct Configuration<'a> {

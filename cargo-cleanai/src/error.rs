@@ -158,8 +158,8 @@ pub enum Error {
         /// What to do about it.
         fix: String,
     },
-    /// The engine could not be installed.
-    #[error("cargo install could not build the engine of cleanai-harness {version}")]
+    /// The engine could not be built or installed.
+    #[error("cargo could not build the engine of cleanai-harness {version}")]
     Engine {
         /// The version of cleanai-harness.
         version: &'static str,

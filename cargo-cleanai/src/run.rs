@@ -17,7 +17,8 @@ use crate::progress::{say, warn};
 use crate::setup::ensure;
 use crate::workspace::Workspace;
 
-const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The version of this command, and of the harness that goes with it.
+pub const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `cargo cleanai test`.
 pub fn test(arguments: &arguments::Test) -> Result<u8> {
@@ -178,7 +179,8 @@ fn installed_engine(libtorch: &Libtorch, source: &Source) -> Result<std::process
     Ok(with_libtorch(&program, libtorch, wanted.platform.loader_variable()))
 }
 
-fn with_libtorch(program: &Path, libtorch: &Libtorch, variable: &str) -> std::process::Command {
+/// A command that starts a program with libtorch where the system's loader finds it.
+pub fn with_libtorch(program: &Path, libtorch: &Libtorch, variable: &str) -> std::process::Command {
     let mut command = std::process::Command::new(program);
     command.env(variable, process::with_first(&libtorch.library_folder(), variable));
     command

@@ -48,9 +48,7 @@ esac
 fn machine() -> Machine {
     let machine = Machine::new();
     machine.run(&["setup"], 0);
-    let engine = format!("cache/cleanai/engine-{}-libtorch-2.13.0/bin", env!("CARGO_PKG_VERSION"));
-    fs::create_dir_all(machine.path(&engine)).unwrap();
-    machine.program(&format!("{engine}/cleanai-engine"), ENGINE);
+    machine.program("engine", ENGINE);
     machine.project();
     machine
 }

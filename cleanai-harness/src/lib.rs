@@ -53,6 +53,8 @@ pub mod config;
 pub mod criteria;
 pub mod data;
 pub mod declare;
+#[cfg(feature = "torch")]
+mod engine;
 mod error;
 pub mod gate;
 pub mod guide;

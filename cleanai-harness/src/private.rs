@@ -12,6 +12,8 @@ pub use crate::allocator::keep_freed_memory;
 pub use crate::body::Failed;
 pub use crate::declare::{NeuronKind, NonFinite};
 use crate::declare::{Origin, Source};
+#[cfg(feature = "torch")]
+pub use crate::engine::main as engine;
 pub use crate::measure::Measurement;
 #[cfg(feature = "torch")]
 pub use crate::runner::registered::main;

@@ -10,9 +10,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::process;
-use crate::run;
 
-use super::source::Source;
+use super::build::Build;
 
 /// A model, as `inspect` describes it.
 #[derive(Debug, Deserialize)]
@@ -179,16 +178,16 @@ pub struct Refused {
 }
 
 /// The engine, built when it is first asked.
-pub struct Engine {
-    source: Source,
+pub struct Engine<'a> {
+    build: Build<'a>,
     folder: PathBuf,
     ready: Option<Command>,
 }
 
-impl Engine {
-    /// The engine of the harness of this source, to be run in a folder.
-    pub fn new(source: Source, folder: &Path) -> Engine {
-        Engine { source, folder: folder.into(), ready: None }
+impl<'a> Engine<'a> {
+    /// The engine of this build, to be run in a folder.
+    pub fn new(build: Build<'a>, folder: &Path) -> Engine<'a> {
+        Engine { build, folder: folder.into(), ready: None }
     }
 
     /// Looks into a model.
@@ -261,7 +260,7 @@ impl Engine {
     fn command(&mut self) -> Result<Command> {
         let ready = match self.ready.take() {
             Some(ready) => ready,
-            None => run::engine_command(&self.source)?,
+            None => self.build.command()?,
         };
         let mut command = Command::new(ready.get_program());
         command.args(ready.get_args());

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::progress::{say, warn};
 
+use super::build::Build;
 use super::engine::{self, Engine};
 use super::look::Look;
-use super::source::Source;
 use super::texts::{self, Requirements};
 use super::{CONFIGURATION, Stop, ask, place, role, same};
 
@@ -63,9 +63,9 @@ impl Existing {
     }
 
     /// Proposes a test for a model and data of the configuration. `provide` is called before the engine is.
-    pub fn test(&self, look: &Look<'_>, source: Source, provide: impl FnOnce() -> Result<()>) -> Result<Test, Stop> {
+    pub fn test(&self, look: &Look<'_>, build: Build<'_>, provide: impl FnOnce() -> Result<()>) -> Result<Test, Stop> {
         let (model, file) = self.model(look)?;
-        let mut engine = Engine::new(source, look.folder);
+        let mut engine = Engine::new(build, look.folder);
         let facts = match &file {
             Some(file) => {
                 provide()?;
@@ -127,7 +127,7 @@ impl Existing {
     }
 
     /// What lies at a location of the configuration; nothing is known of one that cannot be opened, and the tests will say why.
-    fn data(&self, location: &str, look: &Look<'_>, engine: &mut Engine) -> Result<engine::Data, Stop> {
+    fn data(&self, location: &str, look: &Look<'_>, engine: &mut Engine<'_>) -> Result<engine::Data, Stop> {
         let facts = engine.data(self.folder(), &[location.to_string()], &look.samples)?;
         let mut facts = facts.map_err(Stop::Refused)?;
         let first = if facts.is_empty() { engine::Data::default() } else { facts.swap_remove(0) };

@@ -79,7 +79,7 @@ impl Look<'_> {
     }
 
     /// The first of these that opens.
-    pub fn model(&self, candidates: &[String], engine: &mut Engine) -> Result<Model, Stop> {
+    pub fn model(&self, candidates: &[String], engine: &mut Engine<'_>) -> Result<Model, Stop> {
         let mut refused = None;
         for (number, path) in candidates.iter().enumerate() {
             match engine.inspect(path)? {
@@ -105,7 +105,7 @@ impl Look<'_> {
     }
 
     /// The data that fits the model best; none if there is none.
-    pub fn data(&self, model: &mut Model, engine: &mut Engine) -> Result<Option<Data>, Stop> {
+    pub fn data(&self, model: &mut Model, engine: &mut Engine<'_>) -> Result<Option<Data>, Stop> {
         let named = self.arguments.data.as_deref();
         let mut candidates = match named {
             Some(named) => find::look_at_data(self.folder, &place::of_data(self.folder, named)?),
@@ -154,7 +154,7 @@ impl Look<'_> {
     }
 
     /// What the engine says of each; those that it cannot open are left out, or an error if the user named them.
-    fn open(&self, candidates: Vec<find::Data>, named: bool, engine: &mut Engine) -> Result<Vec<Opened>, Stop> {
+    fn open(&self, candidates: Vec<find::Data>, named: bool, engine: &mut Engine<'_>) -> Result<Vec<Opened>, Stop> {
         if candidates.is_empty() {
             return Ok(Vec::new());
         }
@@ -194,7 +194,7 @@ impl Look<'_> {
         Ok(opened)
     }
 
-    fn prepared(&self, chosen: Opened, model: &mut Model, engine: &mut Engine) -> Result<Data, Stop> {
+    fn prepared(&self, chosen: Opened, model: &mut Model, engine: &mut Engine<'_>) -> Result<Data, Stop> {
         let Opened { data, test, profile } = chosen;
         if let Some(shape) = steps::shape_to_try(&model.facts, &test).filter(|_| model.facts.is_assumed())
             && let Ok(facts) = engine.inspect_with(&model.path, Some(&shape))?

@@ -143,6 +143,28 @@ impl Manifest {
         Ok(true)
     }
 
+    /// The profiles, as they will be.
+    pub fn profile(&self) -> Option<&Item> {
+        self.document.get("profile")
+    }
+
+    /// The version of the resolver by which features are chosen, as cargo finds it.
+    pub fn resolver(&self) -> &str {
+        let said =
+            |table: &str, key: &str| self.document.get(table).and_then(|table| table.get(key)).and_then(Item::as_str);
+        said("workspace", "resolver").or_else(|| said("package", "resolver")).unwrap_or_else(|| {
+            let package = self.document.get("package");
+            let edition = package.and_then(|package| package.get("edition"));
+            // A member's edition says nothing of the workspace's; one that is the workspace's own is `edition.workspace = true`.
+            let of_workspace = || said_of(self.document.get("workspace")?.get("package")?.get("edition"));
+            match package.and_then(|_| said_of(edition).or_else(of_workspace)) {
+                Some("2024") => "3",
+                Some("2021") => "2",
+                _ => "1",
+            }
+        })
+    }
+
     /// The text, if it is no longer that of the file.
     pub fn changed(&self) -> Result<Option<String>> {
         let text = self.document.to_string();
@@ -164,6 +186,10 @@ impl Manifest {
 /// Whether a table of dependencies has the harness, under its own name or another.
 fn names(table: &dyn TableLike) -> bool {
     table.iter().any(|(key, item)| key == HARNESS || item.get("package").and_then(Item::as_str) == Some(HARNESS))
+}
+
+fn said_of(item: Option<&Item>) -> Option<&str> {
+    item.and_then(Item::as_str)
 }
 
 fn table<'d>(document: &'d mut DocumentMut, key: &str) -> Option<&'d mut dyn TableLike> {

@@ -3,6 +3,7 @@
 //! Everything is found out and every text made before the first file is written; what is there stays as it is.
 
 mod ask;
+mod build;
 mod engine;
 mod existing;
 mod find;
@@ -27,6 +28,7 @@ use crate::run::tool;
 use crate::setup;
 use crate::workspace::{Workspace, write};
 
+use build::Build;
 use engine::{Engine, Refused};
 use existing::Existing;
 use look::Look;
@@ -108,7 +110,8 @@ fn package(arguments: &arguments::Init) -> Result<(), Stop> {
     if !has_test || existing.is_none() {
         check_writable(&folder)?;
         let first = First { folder: &folder, package: &name, arguments, test_file: &test_file, has_test };
-        first.files(source, &workspace, existing.as_ref(), &mut files)?;
+        let build = Build { source, workspace: &workspace, manifest: root.as_ref().unwrap_or(&own) };
+        first.files(build, existing.as_ref(), &mut files)?;
     }
     // Last, so that no target is named before its file is there.
     files.new.extend(manifests);
@@ -180,13 +183,7 @@ struct First<'a> {
 
 impl First<'_> {
     /// Looks for a model and data, and makes the texts of the files that are missing.
-    fn files(
-        &self,
-        source: Source,
-        workspace: &Workspace,
-        existing: Option<&Existing>,
-        files: &mut Files,
-    ) -> Result<(), Stop> {
+    fn files(&self, build: Build<'_>, existing: Option<&Existing>, files: &mut Files) -> Result<(), Stop> {
         let samples = tempfile::tempdir().map_err(Error::file("make", &env::temp_dir()))?;
         let look = Look {
             folder: self.folder,
@@ -196,8 +193,9 @@ impl First<'_> {
             samples: samples.path().into(),
         };
         if let Some(existing) = existing {
-            let libtorch = || self.provide(workspace);
-            let test = existing.test(&look, source, libtorch)?;
+            let workspace = build.workspace;
+            let libtorch = || provide(workspace);
+            let test = existing.test(&look, build, libtorch)?;
             let text =
                 texts::test_file(self.package, &test.function, &test.model, test.data.as_deref(), test.requirements);
             files.marked |= test.lacks_data;
@@ -205,8 +203,8 @@ impl First<'_> {
             return Ok(());
         }
         let candidates = look.model_candidates()?;
-        self.provide(workspace)?;
-        let mut engine = Engine::new(source, self.folder);
+        provide(build.workspace)?;
+        let mut engine = Engine::new(build, self.folder);
         let mut model = look.model(&candidates, &mut engine)?;
         let data = look.data(&mut model, &mut engine)?;
 
@@ -252,18 +250,18 @@ impl First<'_> {
         files.told.push(("Created", place::between(self.folder, self.test_file)));
         files.new.push((self.test_file.into(), text));
     }
+}
 
-    /// libtorch for the package, so that the command printed last works.
-    fn provide(&self, workspace: &Workspace) -> Result<()> {
-        let libtorch = setup::ensure(Some(workspace))?;
-        let named = env::var_os("LIBTORCH")
-            .is_some_and(|value| !value.is_empty() && Path::new(&value) != workspace.link_path());
-        // What only this shell names is linked too, as by `cargo cleanai setup`; the repository itself is left as it is.
-        if named && !workspace.is_ours && workspace.linked_to() != Some(libtorch.root.clone()) {
-            workspace.link(&libtorch)?;
-        }
-        Ok(())
+/// libtorch for the package, so that the command printed last works.
+fn provide(workspace: &Workspace) -> Result<()> {
+    let libtorch = setup::ensure(Some(workspace))?;
+    let named =
+        env::var_os("LIBTORCH").is_some_and(|value| !value.is_empty() && Path::new(&value) != workspace.link_path());
+    // What only this shell names is linked too, as by `cargo cleanai setup`; the repository itself is left as it is.
+    if named && !workspace.is_ours && workspace.linked_to() != Some(libtorch.root.clone()) {
+        workspace.link(&libtorch)?;
     }
+    Ok(())
 }
 
 /// Whether a test of this target has an accepted baseline.

@@ -63,6 +63,13 @@ if [ "$1" = install ]; then
     chmod +x "$root/bin/cleanai-engine"
     exit 0
 fi
+case "$*" in
+build*cleanai-init*)
+    [ -f "$FAKE/engine" ] || exit 101
+    echo '{"reason":"compiler-artifact","executable":null}'
+    echo "{\"reason\":\"compiler-artifact\",\"executable\":\"$FAKE/engine\"}"
+    exit 0 ;;
+esac
 if [ -n "$CLEANAI_SHOW" ]; then
     [ -f "$FAKE/answer" ] && cat "$FAKE/answer" && exit 0
 fi

@@ -1,8 +1,8 @@
 //! What was found, for people.
 
+use crate::model::LayerInfo;
+use crate::model::signature::{Argument, ArgumentType, TensorType};
 use anstyle::Style;
-use cleanai_harness::model::LayerInfo;
-use cleanai_harness::model::signature::{Argument, ArgumentType, TensorType};
 
 use super::Findings;
 

@@ -4,14 +4,14 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use cleanai_harness::measure::{Made, Synthesis};
-use cleanai_harness::synthesis::Augmentation;
-use cleanai_harness::{Error, ErrorKind, Result};
+use crate::measure::{Made, Synthesis};
+use crate::synthesis::Augmentation;
+use crate::{Error, ErrorKind, Result};
 use image::ExtendedColorType;
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 
-use crate::explain::file_name;
+use crate::engine::explain::file_name;
 
 /// What inputs are written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

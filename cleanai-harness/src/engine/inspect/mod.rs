@@ -5,13 +5,13 @@ mod text;
 
 use std::path::PathBuf;
 
+use crate::declare::Selector;
+use crate::model::signature::{self, ElementType};
+use crate::model::{LayerInfo, Model};
+use crate::{Error, ErrorKind, Result, report};
 use clap::Args;
-use cleanai_harness::declare::Selector;
-use cleanai_harness::model::signature::{self, ElementType};
-use cleanai_harness::model::{LayerInfo, Model};
-use cleanai_harness::{Error, ErrorKind, Result, report};
 
-use crate::model::ModelArguments;
+use crate::engine::model::ModelArguments;
 
 /// Arguments of `inspect`; `cargo cleanai inspect --help` describes them.
 #[derive(Args)]

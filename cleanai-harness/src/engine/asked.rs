@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cleanai_harness::data::transform;
-use cleanai_harness::declare::{
+use crate::data::transform;
+use crate::declare::{
     BaselinePolicy, DataChoice, DataLocation, Declaration, DeviceChoice, ModelChoice, NeuronKind, NonFinite,
     OnBadInput, Selector, TestIdentity, Tolerance,
 };
-use cleanai_harness::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
-use crate::model::ModelArguments;
+use crate::engine::model::ModelArguments;
 
 /// The arguments that all measurements share.
 pub struct Asked<'a> {

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::config::{Config as Configuration, FILE_NAME, reference_page, schema};
+use crate::{Error, ErrorKind, Result};
 use clap::{Args, Subcommand};
-use cleanai_harness::config::{Config as Configuration, FILE_NAME, reference_page, schema};
-use cleanai_harness::{Error, ErrorKind, Result};
 
 /// Checks a `cleanai.toml`, or prints what may stand in it.
 #[derive(Args)]

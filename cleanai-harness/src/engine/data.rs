@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::data::DataSet;
+use crate::data::transform::TransformStep;
+use crate::declare::{DataLocation, OnBadInput};
+use crate::{Error, ErrorKind, Result, report};
 use clap::Args;
-use cleanai_harness::data::DataSet;
-use cleanai_harness::data::transform::TransformStep;
-use cleanai_harness::declare::{DataLocation, OnBadInput};
-use cleanai_harness::{Error, ErrorKind, Result, report};
 use serde_json::{Value, json};
 
 /// Arguments of `data`.

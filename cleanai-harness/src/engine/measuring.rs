@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::Result;
+use crate::declare::{DEFAULT_BATCH, Declaration, NeuronKind, NonFinite, OnBadInput, Selector};
 use clap::Args;
-use cleanai_harness::Result;
-use cleanai_harness::declare::{DEFAULT_BATCH, Declaration, NeuronKind, NonFinite, OnBadInput, Selector};
 
-use crate::asked::Asked;
-use crate::model::ModelArguments;
+use crate::engine::asked::Asked;
+use crate::engine::model::ModelArguments;
 
 /// Arguments of whatever measures.
 #[derive(Args)]

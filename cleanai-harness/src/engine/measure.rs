@@ -3,14 +3,14 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use crate::declare::CriterionSpec;
+use crate::measure::{self, Measurement};
+use crate::report::inputs::Table;
+use crate::{Error, ErrorKind, Result, report};
 use anstyle::Style;
 use clap::Args;
-use cleanai_harness::declare::CriterionSpec;
-use cleanai_harness::measure::{self, Measurement};
-use cleanai_harness::report::inputs::Table;
-use cleanai_harness::{Error, ErrorKind, Result, report};
 
-use crate::measuring::Measuring;
+use crate::engine::measuring::Measuring;
 
 /// Arguments of `measure`; `cargo cleanai measure --help` describes them.
 #[derive(Args)]

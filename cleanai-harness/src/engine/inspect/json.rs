@@ -1,8 +1,8 @@
 //! What was found, for programs.
 
-use cleanai_harness::model::LayerInfo;
-use cleanai_harness::model::signature;
-use cleanai_harness::{Error, ErrorKind, Result};
+use crate::model::LayerInfo;
+use crate::model::signature;
+use crate::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use super::{Findings, text};

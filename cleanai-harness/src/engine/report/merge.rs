@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::report::format::{FORMATS, Format};
+use crate::report::{Outcome, Status, fragment, junit, message, terminal};
+use crate::{Error, ErrorKind, Result};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
-use cleanai_harness::report::format::{FORMATS, Format};
-use cleanai_harness::report::{Outcome, Status, fragment, junit, message, terminal};
-use cleanai_harness::{Error, ErrorKind, Result};
 
 /// The exit code of a test binary with a failed test.
 const FAILED: u8 = 101;

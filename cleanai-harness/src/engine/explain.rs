@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
+use crate::declare::{DEFAULT_BATCH, Declaration, OnBadInput, Selector};
+use crate::importance::{Rule, Rules};
+use crate::measure::{self, Explanation, Request};
+use crate::{Result, report};
 use clap::Args;
-use cleanai_harness::declare::{DEFAULT_BATCH, Declaration, OnBadInput, Selector};
-use cleanai_harness::importance::{Rule, Rules};
-use cleanai_harness::measure::{self, Explanation, Request};
-use cleanai_harness::{Result, report};
 use serde_json::{Value, json};
 
-use crate::asked::Asked;
-use crate::model::ModelArguments;
+use crate::engine::asked::Asked;
+use crate::engine::model::ModelArguments;
 
 /// Characters of an input's name that its file has.
 const LONGEST: usize = 80;

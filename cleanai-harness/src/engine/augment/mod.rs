@@ -4,14 +4,14 @@ mod files;
 
 use std::path::PathBuf;
 
+use crate::declare::{DEFAULT_BATCH, Declaration, OnBadInput};
+use crate::measure::Synthesis;
+use crate::synthesis::Augmentation;
+use crate::{Error, ErrorKind, Result};
 use clap::Args;
-use cleanai_harness::declare::{DEFAULT_BATCH, Declaration, OnBadInput};
-use cleanai_harness::measure::Synthesis;
-use cleanai_harness::synthesis::Augmentation;
-use cleanai_harness::{Error, ErrorKind, Result};
 
-use crate::asked::Asked;
-use crate::model::ModelArguments;
+use crate::engine::asked::Asked;
+use crate::engine::model::ModelArguments;
 use files::{Files, Form};
 
 /// Arguments of `augment`; `cargo cleanai augment --help` describes them.

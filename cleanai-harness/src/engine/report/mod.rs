@@ -5,8 +5,8 @@ mod merge;
 
 use std::process::ExitCode;
 
+use crate::Result;
 use clap::Args;
-use cleanai_harness::Result;
 
 /// Arguments of `report`; `cargo cleanai report --help` describes them.
 #[derive(Args)]

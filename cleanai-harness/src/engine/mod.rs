@@ -1,4 +1,8 @@
-//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain`, `augment`, `select`, `monitor`, `config`, `report` and `cache` run it.
+//! The part of the command line that needs libtorch: `cargo cleanai inspect`, `measure`, `explain`, `augment`, `select`, `monitor`, `config`,
+//! `report` and `cache`.
+//!
+//! A module rather than a program, so that a package which depends on the harness can be this program, too: `cargo cleanai init` builds it in
+//! the user's own target folder, where the first test then finds everything compiled.
 
 mod asked;
 mod augment;
@@ -16,9 +20,9 @@ mod select;
 
 use std::process::ExitCode;
 
+use crate::{Error, ErrorKind, Result, interrupt, progress};
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
-use cleanai_harness::{Error, ErrorKind, Result, interrupt, progress};
 
 #[derive(Parser)]
 #[command(
@@ -56,12 +60,13 @@ enum Command {
     Data(data::Data),
 }
 
-fn main() -> ExitCode {
-    cleanai_harness::private::keep_freed_memory();
+/// The program.
+pub fn main() -> ExitCode {
+    crate::private::keep_freed_memory();
     let command = Arguments::parse().command;
     interrupt::listen();
     progress::show();
-    let done = cleanai_harness::cache::Settings::of_environment().and_then(|_| command.run());
+    let done = crate::cache::Settings::of_environment().and_then(|_| command.run());
     match done {
         Ok(code) => code,
         Err(error) => {

@@ -1,8 +1,8 @@
 //! `cache`: what is kept of earlier runs, and removing it.
 
+use crate::cache::{self, Kind};
+use crate::{Error, ErrorKind, Result};
 use clap::{Args, Subcommand};
-use cleanai_harness::cache::{self, Kind};
-use cleanai_harness::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 /// Arguments of `cache`; `cargo cleanai cache --help` describes them.

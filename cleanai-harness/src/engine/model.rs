@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::declare::{InputChoice, ModelOptions, StateChoice};
+use crate::model::signature::ElementType;
+use crate::{Error, ErrorKind, Result};
 use clap::Args;
-use cleanai_harness::declare::{InputChoice, ModelOptions, StateChoice};
-use cleanai_harness::model::signature::ElementType;
-use cleanai_harness::{Error, ErrorKind, Result};
 
 /// Arguments that say how a model is opened.
 #[derive(Args)]

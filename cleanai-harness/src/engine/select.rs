@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
+use crate::declare::CriterionSpec;
+use crate::measure::{self, Reached, Selection, Wanted, Why};
+use crate::{Error, ErrorKind, Result, report};
 use anstyle::Style;
 use clap::{ArgGroup, Args};
-use cleanai_harness::declare::CriterionSpec;
-use cleanai_harness::measure::{self, Reached, Selection, Wanted, Why};
-use cleanai_harness::{Error, ErrorKind, Result, report};
 use serde_json::json;
 
-use crate::measuring::Measuring;
+use crate::engine::measuring::Measuring;
 
 /// Arguments of `select`; `cargo cleanai select --help` describes them.
 #[derive(Args)]

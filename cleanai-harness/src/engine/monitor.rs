@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
+use crate::Result;
+use crate::declare::{CriterionSpec, DEFAULT_BATCH, NeuronKind, NonFinite, OnBadInput, Selector};
+use crate::measure;
 use clap::{Args, Subcommand};
-use cleanai_harness::Result;
-use cleanai_harness::declare::{CriterionSpec, DEFAULT_BATCH, NeuronKind, NonFinite, OnBadInput, Selector};
-use cleanai_harness::measure;
 
-use crate::asked::Asked;
-use crate::model::ModelArguments;
+use crate::engine::asked::Asked;
+use crate::engine::model::ModelArguments;
 
 /// Arguments of `monitor`.
 #[derive(Args)]

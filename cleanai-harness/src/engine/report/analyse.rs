@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::declare::{CriterionSpec, Value};
+use crate::report::cleanai::{Analysis, Settings};
+use crate::{Error, ErrorKind, Result, measure};
 use clap::Args;
-use cleanai_harness::declare::{CriterionSpec, Value};
-use cleanai_harness::report::cleanai::{Analysis, Settings};
-use cleanai_harness::{Error, ErrorKind, Result, measure};
 
-use crate::asked::Asked;
-use crate::model::ModelArguments;
+use crate::engine::asked::Asked;
+use crate::engine::model::ModelArguments;
 
 /// What of `report` is about a model.
 #[derive(Args)]
@@ -98,7 +98,7 @@ impl Analyse {
 #[cfg(feature = "pdf")]
 fn write(analysis: &Analysis, path: &std::path::Path) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    cleanai_harness::report::pdf::write_analysis(analysis, now, path)
+    crate::report::pdf::write_analysis(analysis, now, path)
 }
 
 #[cfg(not(feature = "pdf"))]
