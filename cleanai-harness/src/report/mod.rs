@@ -5,8 +5,10 @@
 //! stand in [`message`].
 
 pub mod annotations;
+mod axis;
 mod chart;
 pub mod cleanai;
+mod curve;
 pub(crate) mod date;
 mod details;
 mod explanation;
