@@ -12,6 +12,7 @@ mod curve;
 pub(crate) mod date;
 mod details;
 mod explanation;
+mod facts;
 mod figure;
 pub mod file;
 pub mod format;
