@@ -72,6 +72,38 @@ pub struct Registration {
 
 inventory::collect!(Registration);
 
+#[cfg(test)]
+impl Registration {
+    /// What `#[coverage(model = "lenet5", nc >= 0.4)]` registers in a package of this folder.
+    pub(crate) fn sample(package: &std::path::Path) -> Self {
+        Self {
+            name: "lenet",
+            module_path: "coverage",
+            file: "tests/coverage.rs",
+            line: 7,
+            column: 3,
+            // A registration holds nothing shorter-lived, and tests end soon.
+            manifest_dir: Box::leak(package.display().to_string().into_boxed_str()),
+            // Not the package that runs this test, whose folder cargo names.
+            package: "of-a-test",
+            target: "coverage",
+            model: "lenet5",
+            against: None,
+            requirements: &["nc >= 0.4"],
+            places: &[(8, 5)],
+            data: None,
+            layers: None,
+            neurons: None,
+            batch: None,
+            device: None,
+            non_finite: None,
+            ignored: false,
+            body: None,
+            assert_snapshot: |_, _| {},
+        }
+    }
+}
+
 /// One `#[cleanai::model]` as it stands in the source.
 #[cfg(feature = "torch")]
 #[derive(Debug)]

@@ -7,53 +7,29 @@
 //!    place nor as a pending snapshot: what breaks its own requirements is never proposed as the next baseline.
 //! 3. Otherwise `insta` decides what is written (`INSTA_UPDATE`, `CI`, `INSTA_FORCE_PASS`), as for any snapshot.
 
+mod comparator;
+mod metadata;
+mod site;
+mod stored;
+
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::{env, fs, io};
 
-use crate::declare::{BaselinePolicy, NeuronKind, OnImprovement, Requirement};
+use self::comparator::{Seen, Tap, lock};
+use self::metadata::info;
+pub(crate) use self::site::file_name;
+pub(super) use self::site::snapshot_file;
+pub use self::site::{Site, workspace_root};
+pub use self::stored::Stored;
+pub(super) use self::stored::header_of;
+use self::stored::{LARGEST_FILE, body_of};
+use crate::declare::{OnImprovement, Requirement};
 use crate::gate::baseline::{self, BaselineText, Rules};
 use crate::gate::covered::{self, Covered};
-use crate::gate::{BaselineStatus, BaselineVerdict, FigureChange, explain, quiet};
-use crate::measure::{Measurement, Settings};
+use crate::gate::{BaselineStatus, BaselineVerdict, explain, quiet};
+use crate::measure::Measurement;
 use crate::{Error, ErrorKind, Result};
-
-/// A baseline holds a line per criterion; anything larger is another file.
-const LARGEST_FILE: u64 = 1 << 20;
-
-/// Where a test's baseline lies and who asserts it.
-#[derive(Debug, Clone, Copy)]
-pub struct Site<'a> {
-    /// The test function's name, which is the snapshot's.
-    pub name: &'a str,
-    /// `module_path!()` of the test.
-    pub module_path: &'a str,
-    /// `file!()` of the test.
-    pub file: &'a str,
-    /// Calls `insta::assert_snapshot!(name, text)` from the user's crate, so that the snapshot lies beside its source.
-    pub assert: fn(name: &str, text: &str),
-}
-
-/// What lies at a baseline's place.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Stored {
-    /// No file.
-    Missing,
-    /// A file that holds no baseline, and why.
-    Unreadable(String),
-    /// A baseline.
-    Text(BaselineText),
-}
-
-impl Stored {
-    /// The baseline, if there is one.
-    pub fn text(&self) -> Option<&BaselineText> {
-        match self {
-            Stored::Text(text) => Some(text),
-            Stored::Missing | Stored::Unreadable(_) => None,
-        }
-    }
-}
 
 /// Tells `insta` where the workspace is and keeps it from printing diffs between other tests' lines. Both only where the
 /// user has not said otherwise. `root` is the folder that the paths of `file!()` start from.
@@ -67,23 +43,6 @@ pub(crate) unsafe fn prepare_environment(root: &Path) {
             unsafe { env::set_var(name, value) };
         }
     }
-}
-
-/// The folder that `file!()` starts from, looked for at run time: the binary may have moved since it was built.
-///
-/// First the workspace nextest names, then the nearest folder from the package upwards in which the test's source lies, then
-/// the nearest with a `Cargo.lock`, then the package itself.
-pub fn workspace_root(manifest_dir: &Path, file: &str) -> PathBuf {
-    let named = env::var_os("NEXTEST_WORKSPACE_ROOT").map(PathBuf::from);
-    let holds = |folder: &&Path, name: &str| folder.join(name).is_file();
-    let upwards = || manifest_dir.ancestors();
-    named
-        .as_deref()
-        .filter(|folder| holds(folder, file))
-        .or_else(|| upwards().find(|folder| holds(folder, file)))
-        .or_else(|| upwards().find(|folder| holds(folder, "Cargo.lock")))
-        .unwrap_or(manifest_dir)
-        .to_path_buf()
 }
 
 /// A test's baseline: what lies there, what was observed, and how they compare.
@@ -109,11 +68,11 @@ impl<'a> Gate<'a> {
         requirements: &[Requirement],
         measurement: &Measurement,
     ) -> Self {
-        let suffix = suffix(&site, root, rules.policy(), &measurement.settings);
+        let suffix = site::suffix(&site, root, rules.policy(), &measurement.settings);
         let file = snapshot_file(&site, root, suffix.as_deref());
         let observed = Arc::new(BaselineText::of(measurement, requirements));
         let root = root.to_path_buf();
-        let stored = if rules.policy().enabled { read(&file) } else { Stored::Missing };
+        let stored = if rules.policy().enabled { stored::read(&file) } else { Stored::Missing };
         Self { stored, root, suffix, file, observed, rules: Arc::new(rules), site }
     }
 
@@ -380,191 +339,4 @@ pub(crate) fn why_nothing_is_written() -> Option<&'static str> {
         Err(_) | Ok("" | "auto") if ci => Some("CI"),
         _ => None,
     }
-}
-
-/// Facts that say what a baseline was measured on. Nothing volatile: it would change on every accept.
-fn info(measurement: &Measurement, requirements: &[Requirement], covered: Option<&Covered>) -> Info {
-    let Measurement { model, data, settings, .. } = measurement;
-    let text = |text: &str| Fact::Text(text.to_owned());
-    let count = |count: usize| Fact::Count(i64::try_from(count).unwrap_or(i64::MAX));
-    let neurons = match settings.neurons {
-        NeuronKind::Channel => "channel",
-        NeuronKind::Unit => "unit",
-    };
-    let profile = data.profile.as_deref().map(|profile| ("profile", text(profile)));
-    let profile_inputs = data.profile_inputs.map(|inputs| ("profile_inputs", count(inputs)));
-    let mut facts = vec![("model", text(&model.path)), ("sha256", text(&model.sha256))];
-    if let Some(other) = &measurement.against {
-        facts.push(("against", text(&other.path)));
-        facts.push(("against_sha256", text(&other.sha256)));
-    }
-    facts.extend([("data", text(&data.path)), ("inputs", count(data.inputs))]);
-    if !data.augmented.is_empty() {
-        facts.push(("augment", Fact::Texts(data.augmented.iter().map(|made| made.how.clone()).collect())));
-    }
-    facts.extend(profile.into_iter().chain(profile_inputs));
-    facts.extend([
-        ("transform", text(&data.transform)),
-        ("layers", text(&settings.layers)),
-        ("neurons", text(neurons)),
-        ("batch", count(settings.batch)),
-        ("device", text(&settings.device)),
-        ("libtorch", text(&settings.libtorch)),
-        ("cleanai", text(&settings.cleanai)),
-        ("require", Fact::Texts(requirements.iter().map(ToString::to_string).collect())),
-    ]);
-    facts.extend(covered.map(|covered| ("covered", Fact::Text(covered.digest()))));
-    Info(facts)
-}
-
-/// A snapshot's metadata, in the forms that `insta` gets back from its YAML: maps, strings and signed numbers. In any other
-/// (a struct, say) it would never equal the stored one where a full match is asked for.
-struct Info(Vec<(&'static str, Fact)>);
-
-#[derive(serde::Serialize)]
-#[serde(untagged)]
-enum Fact {
-    Text(String),
-    Count(i64),
-    Texts(Vec<String>),
-}
-
-impl serde::Serialize for Info {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, fact)| (name, fact)))
-    }
-}
-
-/// What the comparator saw.
-#[derive(Debug)]
-struct Seen {
-    status: BaselineStatus,
-    changes: Vec<FigureChange>,
-    unreadable: Option<String>,
-    accepted: bool,
-}
-
-/// The comparator: decides for `insta` and remembers the figures.
-#[derive(Clone)]
-struct Tap {
-    observed: Arc<BaselineText>,
-    rules: Arc<Rules>,
-    seen: Arc<Mutex<Option<Seen>>>,
-}
-
-impl Tap {
-    fn look(&self, reference: &insta::Snapshot) -> Seen {
-        let text = reference.as_text().map(ToString::to_string).unwrap_or_default();
-        let baseline: BaselineText = match text.parse::<BaselineText>() {
-            Ok(baseline) => baseline,
-            Err(error) => {
-                let unreadable = Some(error.what().to_owned());
-                return Seen { status: BaselineStatus::Unreadable, changes: Vec::new(), unreadable, accepted: false };
-            }
-        };
-        let changes = self.rules.compare(&baseline, &self.observed);
-        let status = baseline::status(&changes);
-        let accepted = match status {
-            BaselineStatus::Unchanged => true,
-            BaselineStatus::Improved => self.rules.policy().on_improvement == OnImprovement::Ignore,
-            _ => false,
-        };
-        Seen { status, changes, unreadable: None, accepted }
-    }
-
-    fn remember(&self, seen: Seen) -> bool {
-        let accepted = seen.accepted;
-        *lock(&self.seen) = Some(seen);
-        accepted
-    }
-}
-
-impl insta::Comparator for Tap {
-    fn matches(&self, reference: &insta::Snapshot, _test: &insta::Snapshot) -> bool {
-        self.remember(self.look(reference))
-    }
-
-    fn matches_fully(&self, reference: &insta::Snapshot, test: &insta::Snapshot) -> bool {
-        let mut seen = self.look(reference);
-        seen.accepted &= insta::DefaultComparator.matches_fully(reference, test);
-        self.remember(seen)
-    }
-
-    fn dyn_clone(&self) -> Box<dyn insta::Comparator> {
-        Box::new(self.clone())
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Every value put in is whole, so a panic elsewhere spoils nothing.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What the name of a baseline ends with, after an `@`: the device and the release of libtorch, where each has its own.
-fn suffix(site: &Site<'_>, root: &Path, policy: &BaselinePolicy, settings: &Settings) -> Option<String> {
-    let device = (policy.by_device && settings.device.starts_with("cuda")).then_some("cuda");
-    let release: Vec<&str> = settings.libtorch.split('.').take(2).collect();
-    let release = format!("libtorch-{}", release.join("."));
-    let with_release = device.map_or_else(|| release.clone(), |device| format!("{device}-{release}"));
-    let has_own = policy.by_libtorch || snapshot_file(site, root, Some(&with_release)).exists();
-    if has_own { Some(with_release) } else { device.map(str::to_owned) }
-}
-
-/// Where `insta` keeps the snapshot.
-pub(super) fn snapshot_file(site: &Site<'_>, root: &Path, suffix: Option<&str>) -> PathBuf {
-    let suffix = suffix.map(|suffix| format!("@{suffix}")).unwrap_or_default();
-    root.join(file_name(site.module_path, site.file, &format!("{}{suffix}", site.name)))
-}
-
-/// The same relative to the workspace, for a name with its suffix.
-pub(crate) fn file_name(module_path: &str, file: &str, name: &str) -> PathBuf {
-    let folder = Path::new(file).parent().unwrap_or(Path::new(""));
-    folder.join("snapshots").join(format!("{}__{name}.snap", module_path.replace("::", "__")))
-}
-
-/// Reads the baseline for the verdicts on requirements; `insta` reads it again for the assertion.
-fn read(file: &Path) -> Stored {
-    match fs::metadata(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Stored::Missing,
-        Err(error) => return Stored::Unreadable(error.to_string()),
-        Ok(facts) if facts.len() > LARGEST_FILE => {
-            return Stored::Unreadable(format!("it is larger than {LARGEST_FILE} bytes"));
-        }
-        Ok(_) => {}
-    }
-    match body_of(file) {
-        None => Stored::Unreadable("it is not a snapshot of insta's".to_owned()),
-        Some(body) => match body.parse() {
-            Ok(text) => Stored::Text(text),
-            Err(error) => Stored::Unreadable(error.what().to_owned()),
-        },
-    }
-}
-
-/// The text of a snapshot file, without its header; `None` if there is no such file or it is none of insta's.
-fn body_of(file: &Path) -> Option<String> {
-    Some(parts(file)?.1)
-}
-
-/// The header of a snapshot file: its metadata in YAML.
-pub(super) fn header_of(file: &Path) -> Option<String> {
-    Some(parts(file)?.0)
-}
-
-/// Header and text of a snapshot file.
-fn parts(file: &Path) -> Option<(String, String)> {
-    fs::metadata(file).ok().filter(|facts| facts.len() <= LARGEST_FILE)?;
-    let text = fs::read_to_string(file).ok()?;
-    let mut lines = text.lines();
-    if lines.next()?.trim_end() != "---" {
-        return None;
-    }
-    let mut header = Vec::new();
-    loop {
-        match lines.next()? {
-            line if line.trim_end() == "---" => break,
-            line => header.push(line),
-        }
-    }
-    Some((header.join("\n"), lines.collect::<Vec<_>>().join("\n").trim_end().to_owned()))
 }

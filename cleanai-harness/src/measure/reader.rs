@@ -84,39 +84,25 @@ impl LayerRead<'_> {
     /// # Errors
     /// A NaN or infinite activation, unless they are to be ignored.
     pub fn values(&mut self, layer: usize, kind: NeuronKind, device: bool) -> Result<LayerValues<'_>> {
-        let filled = &mut self.reader.filled[usize::from(kind == NeuronKind::Unit)];
-        if !std::mem::replace(filled, true) {
+        let which = usize::from(kind == NeuronKind::Unit);
+        if !std::mem::replace(&mut self.reader.filled[which], true) {
             self.fill(kind)?;
         }
-        let (first, inputs, neurons) = (self.first, self.inputs, self.info.neurons(kind));
         let reader = &mut *self.reader;
-        let most_active = &reader.most_active[usize::from(kind == NeuronKind::Unit)];
-        let kept_rows = &reader.kept_rows[usize::from(kind == NeuronKind::Unit)];
-        match kind {
+        // Channels alone have the one, units the other.
+        let (mut above, mut peaks): (&[f64], &[f32]) = (&[], &[]);
+        let (values, low, high, ranges) = match kind {
             NeuronKind::Channel => {
-                let cpu::Channels { values, above, low, high, ranges } = reader.channels.get_or_insert_default();
-                let (values, low, high) = (Numbers::Double(values), Numbers::Double(low), Numbers::Double(high));
-                let peaks = &[];
-                Ok(LayerValues {
-                    layer,
-                    first,
-                    inputs,
-                    neurons,
-                    values,
-                    above,
-                    low,
-                    high,
-                    ranges,
-                    peaks,
-                    most_active,
-                    kept_rows,
-                })
+                let read = reader.channels.get_or_insert_default();
+                above = &read.above;
+                (Numbers::Double(&read.values), Numbers::Double(&read.low), Numbers::Double(&read.high), &read.ranges)
             }
             NeuronKind::Unit => {
-                let cpu::Units { low, high, ranges, peaks, cleared } = reader.units.get_or_insert_default();
+                let read = reader.units.get_or_insert_default();
+                peaks = &read.peaks;
                 let values = match (&reader.elsewhere, self.output) {
                     (Some(units), _) if device => Numbers::Device(units),
-                    _ if !cleared.is_empty() => Numbers::Single(cleared),
+                    _ if !read.cleared.is_empty() => Numbers::Single(&read.cleared),
                     (_, Output::Host(raw)) => Numbers::Single(raw),
                     (_, Output::Device(output)) => {
                         if reader.copied.is_none() {
@@ -127,26 +113,26 @@ impl LayerRead<'_> {
                 };
                 let (low, high) = match values {
                     // A single input's values are the ends, too.
-                    Numbers::Single(_) if low.is_empty() => (values, values),
-                    _ => (Numbers::Single(low), Numbers::Single(high)),
+                    Numbers::Single(_) if read.low.is_empty() => (values, values),
+                    _ => (Numbers::Single(&read.low), Numbers::Single(&read.high)),
                 };
-                let above = &[];
-                Ok(LayerValues {
-                    layer,
-                    first,
-                    inputs,
-                    neurons,
-                    values,
-                    above,
-                    low,
-                    high,
-                    ranges,
-                    peaks,
-                    most_active,
-                    kept_rows,
-                })
+                (values, low, high, &read.ranges)
             }
-        }
+        };
+        Ok(LayerValues {
+            layer,
+            first: self.first,
+            inputs: self.inputs,
+            neurons: self.info.neurons(kind),
+            values,
+            above,
+            low,
+            high,
+            ranges,
+            peaks,
+            most_active: &reader.most_active[which],
+            kept_rows: &reader.kept_rows[which],
+        })
     }
 
     /// Reads the output, with the kernel of the device where it lies.

@@ -39,13 +39,14 @@ impl CriterionResult {
     /// # inputs }
     /// ```
     pub fn inputs_to_cover(&self, share: f64) -> Option<u64> {
-        let all: u64 = self.contributions.iter().map(|own| own.covered).sum();
-        let mut covered = 0;
+        // Sums of what a file holds, which may be anything.
+        let all = self.contributions.iter().fold(0u64, |sum, own| sum.saturating_add(own.covered));
+        let mut covered = 0u64;
         let reached = |own: &&Contribution| {
-            covered += own.covered;
+            covered = covered.saturating_add(own.covered);
             covered as f64 >= share * all as f64
         };
-        self.contributions.iter().find(reached).map(|own| own.input + 1)
+        self.contributions.iter().find(reached).map(|own| own.input.saturating_add(1))
     }
 }
 

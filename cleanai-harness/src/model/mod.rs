@@ -28,7 +28,7 @@
 //! | saved on CUDA (`cuda`) | yes | | | | | devices in the code become the one chosen |
 //! | conv 1d, 3d, transposed, group and layer norm, every activation | yes | yes | | | yes | |
 //! | archives of torch 1.4, 1.7, 1.13, 2.0 (`old`) | yes | yes | | | | |
-//! | programs of torch 2.6 to 2.15 (`fixtures/exported`, `tests/exported.rs`) | | | | | yes | schema 8.2 to 8.20; any other is refused by its version |
+//! | programs of torch 2.6 to 2.15 (`fixtures/exported`, `tests/exported`) | | | | | yes | schema 8.2 to 8.20; any other is refused by its version |
 //! | written in Rust (`tests/rust_models.rs`) | | | | | | `from_module` names operators by the variables they read |
 //!
 //! Not opened: TorchScript of torch 1.2 and earlier, sparse tensors, custom objects, programs with higher-order operators; each is refused

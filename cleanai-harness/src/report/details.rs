@@ -42,8 +42,8 @@ pub(crate) struct ImportantNeuron {
     pub neuron: u64,
     pub relevance: f64,
     pub share: f64,
-    pub centroids: Vec<f64>,
-    pub sizes: Vec<u64>,
+    centroids: Vec<f64>,
+    sizes: Vec<u64>,
     bounds: Vec<f64>,
     pub silhouette: f64,
     histogram: Histogram,
@@ -110,10 +110,29 @@ pub(crate) struct Bin {
     pub mean_confidence: Option<f64>,
 }
 
+/// Classes are listed in the order of their numbers, those without a number last.
+pub(crate) fn by_number(class: &str) -> u64 {
+    class.parse().unwrap_or(u64::MAX)
+}
+
+/// Stands for the `tau` of a class that has none.
+pub(crate) const ACCEPTS_NOTHING: &str = "none: accepts nothing";
+
 /// No more bins are shown.
 const MOST_BINS: usize = 100;
 
 impl ImportantNeuron {
+    /// Each cluster's centroid and how many profile inputs it has: `1.25 (640)`.
+    pub fn clusters(&self) -> impl Iterator<Item = String> + '_ {
+        let each = self.centroids.iter().zip(&self.sizes);
+        each.map(|(centroid, size)| format!("{} ({})", short(*centroid), text::grouped(*size)))
+    }
+
+    /// Its relevance as a share of the layer's, with its sign: `-4.9 %`.
+    pub fn signed_share(&self) -> String {
+        format!("{:.1} %", self.share.copysign(self.relevance) * 100.0)
+    }
+
     /// Counts of values with the cluster that the middle of each bar is in.
     pub fn bars(&self) -> Vec<(u64, usize)> {
         let Histogram { low, high, counts } = &self.histogram;
@@ -125,7 +144,24 @@ impl ImportantNeuron {
     }
 }
 
+/// Three digits.
+fn short(number: f64) -> String {
+    match number.abs() {
+        0.0 => "0".to_owned(),
+        size if !(0.01..1000.0).contains(&size) => format!("{number:.1e}"),
+        size if size < 1.0 => format!("{number:.3}"),
+        size if size < 10.0 => format!("{number:.2}"),
+        _ => format!("{number:.1}"),
+    }
+}
+
 impl ImportantLayer {
+    /// Its neurons, each with the length of its bar: the longest is the most important one's, since shares of many neurons are small.
+    pub fn with_bars(&self) -> impl Iterator<Item = (&ImportantNeuron, Option<f64>)> {
+        let most = self.neurons.iter().map(|neuron| neuron.share).fold(0.0, f64::max);
+        self.neurons.iter().map(move |neuron| (neuron, (most > 0.0).then_some(neuron.share / most)))
+    }
+
     /// What is covered, in a sentence.
     pub fn sentence(&self) -> String {
         let count = |number: &Value| number.as_u64().map_or_else(|| text::detail(number), text::grouped);
@@ -141,7 +177,30 @@ impl ImportantLayer {
     }
 }
 
+impl MonitorLayer {
+    /// Whether untrusted inputs can be told from trusted ones here: what is as much in range cannot.
+    pub fn tells_apart(&self) -> bool {
+        self.in_range_untrusted < self.in_range_trusted
+    }
+}
+
+/// A share as monitors give it, `98.05 %`.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
 impl Bin {
+    /// Its edges, `[0.8, 0.9)`; only the last of all has its upper one, too.
+    pub fn interval(&self, is_last: bool) -> String {
+        format!("[{}, {}{}", self.lower, self.upper, if is_last { ']' } else { ')' })
+    }
+
+    /// Its accuracy less its mean confidence, with its sign.
+    pub fn difference(&self) -> String {
+        let difference = self.accuracy.zip(self.mean_confidence).map(|(accuracy, confidence)| accuracy - confidence);
+        difference.map_or_else(|| "-".to_owned(), |difference| format!("{difference:+.4}"))
+    }
+
     /// Whether it can be drawn: a file may hold anything.
     fn is_sound(&self) -> bool {
         let share = |number: f64| (0.0..=1.0).contains(&number);
@@ -161,7 +220,7 @@ impl<'a> Details<'a> {
         let classes = detail("predicted_classes").and_then(Value::as_object).and_then(|all| {
             let class = |(name, own): (&'a String, _)| Some((name.as_str(), SurpriseClass::deserialize(own).ok()?));
             let mut classes = all.iter().map(class).collect::<Option<Vec<_>>>()?;
-            classes.sort_by_key(|(name, _)| name.parse::<u64>().unwrap_or(u64::MAX));
+            classes.sort_by_key(|(name, _)| by_number(name));
             Some(classes)
         });
         let monitor = detail("monitor").and_then(|all| Monitor::deserialize(all).ok());
@@ -188,7 +247,6 @@ impl<'a> Details<'a> {
 /// What a monitor accepts, in a sentence or two; nothing where it does not say.
 pub(crate) fn acceptance(result: &CriterionResult) -> Option<String> {
     let share = |name: &str| result.details.get(name).and_then(Value::as_f64);
-    let percent = |share: f64| format!("{:.2} %", share * 100.0);
     let rates = [
         ("acceptance_rate", "of the test inputs"),
         ("trusted_acceptance_rate", "of the trusted profile inputs, each left out of its own signature"),
@@ -220,6 +278,14 @@ pub(crate) fn acceptance(result: &CriterionResult) -> Option<String> {
 mod tests {
     use super::*;
     use crate::report::sample;
+
+    #[test]
+    fn centroids_have_three_digits() {
+        assert_eq!(
+            [0.0, 0.1234, 1.234, 123.4, 12_345.0, -0.001].map(short),
+            ["0", "0.123", "1.23", "123.4", "1.2e4", "-1.0e-3"]
+        );
+    }
 
     #[test]
     fn details_of_the_known_form_are_read() {

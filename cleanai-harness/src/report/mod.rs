@@ -5,11 +5,14 @@
 //! stand in [`message`].
 
 pub mod annotations;
+mod axis;
 mod chart;
 pub mod cleanai;
+mod curve;
 pub(crate) mod date;
 mod details;
 mod explanation;
+mod facts;
 mod figure;
 pub mod file;
 pub mod format;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Commands, Outcome, Status};
-use crate::criteria::{Direction, LayerFigures};
+use crate::criteria::{Contribution, Direction, LayerFigures};
 use crate::declare::{Comparison, NeuronKind, Origin, Source, TestIdentity};
 use crate::gate::{
     BaselineStatus, BaselineVerdict, Change, Explanation, FigureChange, GoneInput, GoneInputs, NeuronChange,
@@ -57,6 +57,12 @@ fn ratios(layers: Vec<LayerFigures>) -> CriterionResult {
         details: BTreeMap::new(),
         direction: Direction::HigherIsBetter,
     }
+}
+
+/// A result of which nothing is known but what inputs covered first.
+pub(crate) fn covering(inputs: &[(u64, u64)]) -> CriterionResult {
+    let contributions = inputs.iter().map(|&(input, covered)| Contribution { input, covered });
+    CriterionResult { contributions: contributions.collect(), ..ratios(Vec::new()) }
 }
 
 fn of_layers(counts: [(u64, u64); 5]) -> CriterionResult {

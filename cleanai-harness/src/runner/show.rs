@@ -148,29 +148,7 @@ mod tests {
     use super::*;
 
     fn registration(folder: &Path, name: &'static str, line: u32) -> Registration {
-        Registration {
-            name,
-            module_path: "coverage",
-            file: "tests/coverage.rs",
-            line,
-            column: 1,
-            manifest_dir: Box::leak(folder.display().to_string().into_boxed_str()),
-            package: "of-a-test",
-            target: "coverage",
-            model: "lenet5",
-            requirements: &["nc >= 0.4"],
-            against: None,
-            places: &[(8, 5)],
-            data: None,
-            layers: None,
-            neurons: None,
-            batch: None,
-            device: None,
-            non_finite: None,
-            ignored: false,
-            body: None,
-            assert_snapshot: |_, _| {},
-        }
+        Registration { name, line, column: 1, ..Registration::sample(folder) }
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod baseline;
 mod child;
 mod command_line;
 mod disk;
+mod explained;
+mod ratchet;
 mod sandbox;
 
 use std::process::ExitCode;
@@ -15,8 +17,8 @@ fn main() -> ExitCode {
     if let Some(scenario) = std::env::var_os(child::SCENARIO) {
         return child::main(&scenario.to_string_lossy());
     }
-    let tests = baseline::TESTS.iter().chain(command_line::TESTS).chain(disk::TESTS);
-    let trials = tests.map(|(name, test)| {
+    let tests = [baseline::TESTS, explained::TESTS, ratchet::TESTS, command_line::TESTS, disk::TESTS];
+    let trials = tests.into_iter().flatten().map(|(name, test)| {
         Trial::test(*name, || {
             test();
             Ok(())

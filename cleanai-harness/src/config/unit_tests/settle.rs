@@ -13,7 +13,6 @@ use crate::private::Registration;
 /// A package with models on disk, and a file above it.
 pub(super) struct Package {
     folder: tempfile::TempDir,
-    manifest: &'static str,
 }
 
 impl Package {
@@ -25,36 +24,12 @@ impl Package {
             fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
             fs::write(path, "model").expect("a file");
         }
-        // Tests end soon; a registration holds nothing shorter-lived.
-        let manifest = Box::leak(folder.path().join("package").display().to_string().into_boxed_str());
-        Self { folder, manifest }
+        Self { folder }
     }
 
     pub(super) fn registration(&self) -> Registration {
-        Registration {
-            name: "lenet",
-            module_path: "coverage::deep",
-            file: "tests/coverage.rs",
-            line: 7,
-            column: 3,
-            manifest_dir: self.manifest,
-            // Not the package that runs this test, whose folder cargo names.
-            package: "of-a-test",
-            target: "coverage",
-            model: "lenet5",
-            requirements: &["nc >= 0.4"],
-            against: None,
-            places: &[(8, 5)],
-            data: None,
-            layers: None,
-            neurons: None,
-            batch: None,
-            device: None,
-            non_finite: None,
-            ignored: false,
-            body: None,
-            assert_snapshot: |_, _| {},
-        }
+        let package = self.folder.path().join("package");
+        Registration { module_path: "coverage::deep", ..Registration::sample(&package) }
     }
 
     pub(super) fn config(&self, text: &str) -> Config {

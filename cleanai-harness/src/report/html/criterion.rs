@@ -72,7 +72,7 @@ pub(super) fn criteria(measurement: &Measurement, pictures: &mut Pictures) -> Ma
 fn criterion(measurement: &Measurement, name: &str, result: &CriterionResult, pictures: &mut Pictures) -> Markup {
     let details = Details::of(result);
     html! {
-        (saturation(name, &result.contributions, measurement.data.inputs as u64, result.total))
+        (saturation(name, result, measurement.data.inputs as u64))
         (inputs::leading(result, pictures))
         @if let Some(ranked) = &result.ranked { (inputs::ranked(ranked, !details.classes.is_empty(), pictures)) }
         (classes(result))

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::table::{numbers, table, words};
 use crate::report::chart::{bar, reliability};
-use crate::report::details::{Bin, Monitor, MonitorClass, MonitorLayer, SurpriseClass};
+use crate::report::details::{ACCEPTS_NOTHING, Bin, Monitor, MonitorClass, MonitorLayer, SurpriseClass, percent};
 use crate::report::figure::{self, Style};
 use crate::report::text;
 
@@ -48,22 +48,20 @@ pub(super) fn monitor(monitor: &Monitor, acceptance: Option<String>) -> Markup {
         vec![
             html! { (text::grouped(own.class)) },
             html! { (text::grouped(own.trusted)) },
-            html! { (own.tau.map_or_else(|| "none: accepts nothing".to_owned(), |tau| format!("{tau:.4}"))) },
+            html! { (own.tau.map_or_else(|| ACCEPTS_NOTHING.to_owned(), |tau| format!("{tau:.4}"))) },
             html! { (text::grouped(own.inputs)) },
         ]
     };
     let classes: Vec<Vec<Markup>> = monitor.classes.iter().take(MOST).map(of_class).collect();
-    let share = |share: Option<f64>| html! { (share.map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", share * 100.0))) };
+    let share = |share: Option<f64>| html! { (share.map_or_else(|| "-".to_owned(), percent)) };
     let of_layer = |own: &MonitorLayer| {
-        // What is as much in range as trusted inputs cannot be told from them here.
-        let apart = own.in_range_untrusted < own.in_range_trusted;
         vec![
             html! { (own.layer) },
             share(own.in_range),
             share(own.in_range_trusted),
             bar(own.in_range_trusted, "plain"),
             share(own.in_range_untrusted),
-            bar(own.in_range_untrusted, if apart { "bad" } else { "plain" }),
+            bar(own.in_range_untrusted, if own.tells_apart() { "bad" } else { "plain" }),
         ]
     };
     let layers: Vec<Vec<Markup>> = monitor.layers.iter().map(of_layer).collect();
@@ -97,15 +95,13 @@ pub(super) fn reliability_of(bins: &[Bin]) -> Markup {
     let all = bins.iter().map(|bin| bin.inputs as f64).sum::<f64>();
     let decimal = |number: Option<f64>| figure::value(number, Style::Decimal);
     let row = |(at, bin): (usize, &Bin)| {
-        let gap = bin.accuracy.zip(bin.mean_confidence).map(|(accuracy, confidence)| accuracy - confidence);
-        let closing = if at + 1 == bins.len() { ']' } else { ')' };
         vec![
-            html! { "[" (bin.lower) ", " (bin.upper) (closing) },
+            html! { (bin.interval(at + 1 == bins.len())) },
             html! { (text::grouped(bin.inputs)) },
             bar((all > 0.0).then(|| bin.inputs as f64 / all), "plain"),
             html! { b { (decimal(bin.accuracy)) } },
             html! { (decimal(bin.mean_confidence)) },
-            html! { (gap.map_or_else(|| "-".to_owned(), |gap| format!("{gap:+.4}"))) },
+            html! { (bin.difference()) },
         ]
     };
     let rows: Vec<Vec<Markup>> = bins.iter().enumerate().map(row).collect();

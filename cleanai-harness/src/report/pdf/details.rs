@@ -4,24 +4,29 @@ use super::layout::{Align, BODY, Canvas, LEFT, NOTE, RIGHT};
 use super::{importance, monitor, reliability, surprise};
 use crate::criteria::Direction;
 use crate::measure::CriterionResult;
+use crate::report::details::{Details, acceptance};
 use crate::report::figure::{self, Style};
 use crate::report::text;
 
 /// Classes that are named.
 const CLASSES: usize = 8;
 
-/// What else a criterion reports, one line each; longer lists are in the JSON report.
+/// What else a criterion reports, one line each where it has no table; longer lists are in the JSON report.
 pub(super) fn details(canvas: &mut Canvas, result: &CriterionResult) {
-    let drawn = [
-        (importance::DETAIL, importance::neurons(canvas, result)),
-        (surprise::DETAIL, surprise::classes(canvas, result)),
-        (monitor::DETAIL, monitor::tables(canvas, result)),
-    ];
-    let diagram = reliability::diagram(canvas, result);
-    let is_drawn = |name: &str| drawn.contains(&(name, true)) || (diagram && reliability::is_part(name));
-    let listed = result.details.iter().filter(|(name, _)| !is_drawn(name));
-    let mut lines: Vec<(String, String)> =
-        listed.map(|(name, value)| (name.replace('_', " "), text::detail(value))).collect();
+    let details = Details::of(result);
+    for (layer, important) in &details.importance {
+        importance::neurons(canvas, layer, important);
+    }
+    if !details.classes.is_empty() {
+        surprise::classes(canvas, details.classes, result.ranked.as_ref());
+    }
+    if let Some(monitor) = &details.monitor {
+        monitor::tables(canvas, monitor, acceptance(result));
+    }
+    if !details.bins.is_empty() {
+        reliability::diagram(canvas, &details.bins);
+    }
+    let mut lines = details.others;
     lines.extend(carriers(result));
     if lines.is_empty() {
         return;

@@ -1,8 +1,5 @@
 //! What `idc` reports beside its figures: important neurons with their clusters, combinations that are wanted, heat maps.
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::content::heading;
 use super::font::Face;
 use super::layout::{
@@ -10,11 +7,8 @@ use super::layout::{
 };
 use super::table::{Cell, Column, head_height};
 use crate::importance::Picture;
-use crate::measure::CriterionResult;
+use crate::report::details::{ImportantLayer, ImportantNeuron, Wanted};
 use crate::report::text;
-
-/// The detail that is shown as tables.
-pub(super) const DETAIL: &str = "importance";
 
 /// Of clusters, the lowest first; more than these repeat them.
 const INKS: [Ink; 6] = [BLUE, AMBER, GREEN, VIOLET, RED, TEAL];
@@ -24,58 +18,8 @@ const GAP: f32 = 14.0;
 /// No picture is higher.
 const HIGH: f32 = 200.0;
 
-/// The details of one layer.
-#[derive(Deserialize)]
-struct Layer {
-    neurons: Vec<Neuron>,
-    covered: u64,
-    reachable: u64,
-    reachable_covered: u64,
-    /// Numbers, or text where they are larger than a number of JSON.
-    uncovered: Value,
-    combinations: Value,
-    wanted: Vec<Wanted>,
-    inputs: u64,
-}
-
-#[derive(Deserialize)]
-struct Neuron {
-    neuron: u64,
-    relevance: f64,
-    share: f64,
-    centroids: Vec<f64>,
-    sizes: Vec<u64>,
-    bounds: Vec<f64>,
-    silhouette: f64,
-    histogram: Histogram,
-}
-
-#[derive(Deserialize)]
-struct Histogram {
-    low: f64,
-    high: f64,
-    counts: Vec<u64>,
-}
-
-#[derive(Deserialize)]
-struct Wanted {
-    clusters: Vec<u64>,
-    profile_inputs: u64,
-}
-
-/// Draws the important neurons of every layer; says whether it could: another criterion may have a detail of this name.
-pub(super) fn neurons(canvas: &mut Canvas, result: &CriterionResult) -> bool {
-    let Some(details) = result.details.get(DETAIL) else { return false };
-    let layer = |name: &str| Layer::deserialize(details.get(name)?).ok();
-    let all = result.layers.iter().map(|own| Some((own.name.as_str(), layer(&own.name)?)));
-    let Some(all) = all.collect::<Option<Vec<_>>>() else { return false };
-    for (name, layer) in &all {
-        draw(canvas, name, layer);
-    }
-    !all.is_empty()
-}
-
-fn draw(canvas: &mut Canvas, name: &str, layer: &Layer) {
+/// The important neurons of a layer.
+pub(super) fn neurons(canvas: &mut Canvas, name: &str, layer: &ImportantLayer) {
     canvas.space(12.0);
     heading(canvas, &format!("Important neurons: {name}"), head_height(layer.neurons.len()));
     let columns = [
@@ -86,81 +30,37 @@ fn draw(canvas: &mut Canvas, name: &str, layer: &Layer) {
         Column::right("SILHOUETTE", 46.0),
         Column::left("VALUES", 84.0),
     ];
-    let most = layer.neurons.iter().map(|neuron| neuron.share).fold(0.0, f64::max);
-    let row = |neuron: &Neuron| {
+    let row = |(neuron, length): (&ImportantNeuron, Option<f64>)| {
         vec![
             Cell::text(text::grouped(neuron.neuron)),
-            Cell::text(format!("{:.1} %", neuron.share.copysign(neuron.relevance) * 100.0)),
-            // The longest bar is the most important neuron: shares of many neurons are small.
-            Cell::Bar((most > 0.0).then_some(neuron.share / most), BLUE),
+            Cell::text(neuron.signed_share()),
+            Cell::Bar(length, BLUE),
             Cell::Parts(clusters(neuron)),
             Cell::text(format!("{:.3}", neuron.silhouette)),
             Cell::Histogram(bars(neuron)),
         ]
     };
-    let rows: Vec<Vec<Cell>> = layer.neurons.iter().map(row).collect();
+    let rows: Vec<Vec<Cell>> = layer.with_bars().map(row).collect();
     canvas.table(&columns, &rows, |_| None);
     canvas.space(6.0);
-    let sentence = format!(
-        "{} of {} combinations of clusters are covered, {} are not. {} give {} of them, of which {} are covered.",
-        text::grouped(layer.covered),
-        count(&layer.combinations),
-        count(&layer.uncovered),
-        text::counted(layer.inputs, "profile input", "profile inputs"),
-        text::grouped(layer.reachable),
-        text::grouped(layer.reachable_covered),
-    );
-    canvas.paragraph(LEFT, RIGHT, BODY, &sentence);
+    canvas.paragraph(LEFT, RIGHT, BODY, &layer.sentence());
     wanted(canvas, &layer.wanted);
 }
 
-/// A number that may be larger than JSON's.
-fn count(number: &Value) -> String {
-    number.as_u64().map_or_else(|| text::detail(number), text::grouped)
-}
-
-/// A cluster's centroid and size, in its colour.
-fn clusters(neuron: &Neuron) -> Vec<(Pen, String)> {
-    let each = neuron.centroids.iter().zip(&neuron.sizes).enumerate();
-    each.map(|(at, (centroid, size))| {
-        (pen(Face::Regular, 7.5, ink(at)), format!("{} ({})", short(*centroid), text::grouped(*size)))
-    })
-    .collect()
-}
-
-/// Three digits.
-fn short(number: f64) -> String {
-    let size = number.abs();
-    if number == 0.0 {
-        "0".to_owned()
-    } else if (0.01..1000.0).contains(&size) {
-        let digits = if size < 1.0 {
-            3
-        } else if size < 10.0 {
-            2
-        } else {
-            1
-        };
-        format!("{number:.digits$}")
-    } else {
-        format!("{number:.1e}")
-    }
+/// What is told of each cluster, in its colour.
+fn clusters(neuron: &ImportantNeuron) -> Vec<(Pen, String)> {
+    neuron.clusters().enumerate().map(|(at, cluster)| (pen(Face::Regular, 7.5, ink(at)), cluster)).collect()
 }
 
 fn ink(cluster: usize) -> Ink {
     INKS[cluster % INKS.len()]
 }
 
-/// The height of each bar as a share of the highest, in the colour of the cluster that its middle is in.
-fn bars(neuron: &Neuron) -> Vec<(f32, Ink)> {
-    let Histogram { low, high, counts } = &neuron.histogram;
-    let highest = counts.iter().copied().max().unwrap_or(0).max(1) as f32;
-    let bar = |(at, count): (usize, &u64)| {
-        let middle = low + (high - low) * (at as f64 + 0.5) / counts.len() as f64;
-        let cluster = neuron.bounds.iter().filter(|bound| **bound < middle).count();
-        (*count as f32 / highest, ink(cluster))
-    };
-    counts.iter().enumerate().map(bar).collect()
+/// The height of each bar as a share of the highest, in the colour of its cluster.
+fn bars(neuron: &ImportantNeuron) -> Vec<(f32, Ink)> {
+    let bars = neuron.bars();
+    let highest = bars.iter().map(|(count, _)| *count).max().unwrap_or(0).max(1) as f32;
+    bars.into_iter().map(|(count, cluster)| (count as f32 / highest, ink(cluster))).collect()
 }
 
 /// `2·0·1·1 - 37 profile inputs`, in two columns.

@@ -1,92 +1,28 @@
 //! What monitors report beside their figures: tau of each class, and shares in range of each layer.
 
-use serde::Deserialize;
-
 use super::content::heading;
 use super::layout::{BLUE, BODY, Canvas, GREY, LEFT, NOTE, RED, RIGHT};
 use super::table::{Cell, Column, head_height};
-use crate::measure::CriterionResult;
+use crate::report::details::{ACCEPTS_NOTHING, Monitor, MonitorClass, MonitorLayer, percent};
 use crate::report::text;
-
-/// The detail that is shown as tables.
-pub(super) const DETAIL: &str = "monitor";
 
 /// Classes that are listed; the JSON report has all.
 const MOST_CLASSES: usize = 100;
 
-#[derive(Deserialize)]
-struct Details {
-    #[serde(default)]
-    classes: Vec<Class>,
-    #[serde(default)]
-    layers: Vec<Layer>,
-}
-
-#[derive(Deserialize)]
-struct Class {
-    class: u64,
-    trusted: u64,
-    tau: Option<f64>,
-    inputs: u64,
-}
-
-#[derive(Deserialize)]
-struct Layer {
-    layer: String,
-    in_range: Option<f64>,
-    in_range_trusted: Option<f64>,
-    in_range_untrusted: Option<f64>,
-}
-
-/// Draws what there is; says whether it could: another criterion may have a detail of this name.
-pub(super) fn tables(canvas: &mut Canvas, result: &CriterionResult) -> bool {
-    let Some(details) = result.details.get(DETAIL).and_then(|details| Details::deserialize(details).ok()) else {
-        return false;
-    };
-    if details.classes.is_empty() && details.layers.is_empty() {
-        return false;
+/// What a monitor accepts, in words and class by class, and what is in range, layer by layer.
+pub(super) fn tables(canvas: &mut Canvas, monitor: &Monitor, acceptance: Option<String>) {
+    if let Some(acceptance) = acceptance {
+        canvas.space(6.0);
+        canvas.paragraph(LEFT, RIGHT, BODY, &acceptance);
     }
-    if !details.classes.is_empty() {
-        acceptance(canvas, result);
-        classes(canvas, &details.classes);
-    }
-    layers(canvas, &details.layers);
-    true
+    classes(canvas, &monitor.classes);
+    layers(canvas, &monitor.layers);
 }
 
-/// The figures of acceptance in one sentence.
-fn acceptance(canvas: &mut Canvas, result: &CriterionResult) {
-    let share = |name: &str| result.details.get(name).and_then(serde_json::Value::as_f64);
-    let mut parts = Vec::new();
-    for (name, of) in [
-        ("acceptance_rate", "of the test inputs"),
-        ("trusted_acceptance_rate", "of the trusted profile inputs, each left out of its own signature"),
-        ("untrusted_acceptance_rate", "of the untrusted inputs"),
-    ] {
-        parts.extend(share(name).map(|share| format!("{} {of}", percent(share))));
-    }
-    if parts.is_empty() {
+fn classes(canvas: &mut Canvas, classes: &[MonitorClass]) {
+    if classes.is_empty() {
         return;
     }
-    let mut sentence = format!("It accepts {}.", parts.join(", "));
-    if let (Some(auroc), Some(found)) = (share("auroc"), share("tpr_at_5_fpr")) {
-        sentence += &format!(
-            " It parts untrusted from test inputs with an AUROC of {auroc:.4}, and finds {} of them with 5 % false alarms.",
-            percent(found)
-        );
-    }
-    if let (Some(all), Some(accepted)) = (share("accuracy"), share("accuracy_accepted")) {
-        sentence += &format!(
-            " The model is right on {} of all and {} of the accepted inputs.",
-            percent(all),
-            percent(accepted)
-        );
-    }
-    canvas.space(6.0);
-    canvas.paragraph(LEFT, RIGHT, BODY, &sentence);
-}
-
-fn classes(canvas: &mut Canvas, classes: &[Class]) {
     canvas.space(12.0);
     let shown = &classes[..classes.len().min(MOST_CLASSES)];
     heading(canvas, "Thresholds by class", head_height(shown.len()));
@@ -96,13 +32,13 @@ fn classes(canvas: &mut Canvas, classes: &[Class]) {
         Column::right("TAU", 90.0),
         Column::right("TEST INPUTS", 90.0),
     ];
-    let row = |class: &Class| {
+    let row = |class: &MonitorClass| {
         vec![
             Cell::text(text::grouped(class.class)),
             Cell::text(text::grouped(class.trusted)),
             match class.tau {
                 Some(tau) => Cell::text(format!("{tau:.4}")),
-                None => Cell::with(NOTE, "none: accepts nothing"),
+                None => Cell::with(NOTE, ACCEPTS_NOTHING),
             },
             Cell::text(text::grouped(class.inputs)),
         ]
@@ -117,7 +53,7 @@ fn classes(canvas: &mut Canvas, classes: &[Class]) {
     }
 }
 
-fn layers(canvas: &mut Canvas, layers: &[Layer]) {
+fn layers(canvas: &mut Canvas, layers: &[MonitorLayer]) {
     if layers.is_empty() {
         return;
     }
@@ -132,24 +68,16 @@ fn layers(canvas: &mut Canvas, layers: &[Layer]) {
         Column::left("", 60.0),
     ];
     let value = |share: Option<f64>| share.map_or_else(|| Cell::with(NOTE, "-"), |share| Cell::text(percent(share)));
-    let row = |layer: &Layer| {
+    let row = |layer: &MonitorLayer| {
         vec![
             Cell::text(&layer.layer),
             value(layer.in_range),
             value(layer.in_range_trusted),
             Cell::Bar(layer.in_range_trusted, BLUE),
             value(layer.in_range_untrusted),
-            // What is as much in range as trusted inputs cannot be told from them here.
-            Cell::Bar(
-                layer.in_range_untrusted,
-                if layer.in_range_untrusted < layer.in_range_trusted { RED } else { GREY },
-            ),
+            Cell::Bar(layer.in_range_untrusted, if layer.tells_apart() { RED } else { GREY }),
         ]
     };
     let rows: Vec<Vec<Cell>> = layers.iter().map(row).collect();
     canvas.table(&columns, &rows, |_| None);
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.2} %", share * 100.0)
 }

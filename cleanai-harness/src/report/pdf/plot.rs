@@ -3,6 +3,8 @@
 use super::font::Face;
 use super::layout::{Align, BLUE, Canvas, GREY, HAIRLINE, LEFT, RED, RIGHT, SHADE, STRONG, TEAL, pen};
 use crate::measure::CriterionResult;
+use crate::report::axis::ceiling;
+use crate::report::curve::Curve;
 use crate::report::figure::{self, Style};
 use crate::report::text;
 
@@ -131,79 +133,22 @@ fn layers(canvas: &mut Canvas, result: &CriterionResult, area: Area) {
     below(canvas, area, [&name(first), &count, &name(last)]);
 }
 
-/// The smallest of 1, 2 and 5 times a power of ten that is not below.
-fn ceiling(largest: f64) -> f64 {
-    let mut power = 10f64.powf(largest.log10().floor());
-    // Numbers so small that they have no power of their own.
-    if !(power.is_finite() && power > 0.0) {
-        power = f64::MIN_POSITIVE;
-    }
-    [1.0, 2.0, 5.0, 10.0].map(|step| step * power).into_iter().find(|top| *top >= largest).unwrap_or(largest)
-}
-
 fn saturation(canvas: &mut Canvas, result: &CriterionResult, inputs: u64, area: Area) {
-    let all: f64 = result.contributions.iter().map(|own| own.covered as f64).sum();
-    let last = result.contributions.iter().map(|own| own.input.saturating_add(1)).max().unwrap_or(1).max(inputs).max(1);
-    let share = ["0 %", "50 %", "100 %"].map(str::to_owned);
-    axes(canvas, area, "Of what is covered in the end, after so many inputs", share);
-    let place = |input: u64, share: f64| {
-        (area.left + (input as f64 / last as f64) as f32 * area.width, area.top + HIGH - share as f32 * HIGH)
-    };
-    let mut points = vec![place(0, 0.0)];
-    let (mut sum, mut reached) = (0.0, 0.0);
-    for own in &result.contributions {
-        // A step: nothing is covered until this input is.
-        points.push(place(own.input, reached));
-        sum += own.covered as f64;
-        reached = (sum / all).min(1.0);
-        points.push(place(own.input.saturating_add(1), reached));
-    }
-    points.push(place(last, reached));
-    thin(&mut points);
-    canvas.line(&points, 1.2, TEAL);
+    let Some(curve) = Curve::of(result, inputs, None) else { return };
+    let numbers = [0.0, 0.5, 1.0].map(|height| curve.label(height));
+    axes(canvas, area, "Of what is covered in the end, after so many inputs", numbers);
+    let point = |(across, up): (f64, f64)| (area.left + across as f32 * area.width, area.top + HIGH - up as f32 * HIGH);
+    let line: Vec<(f32, f32)> = curve.line().into_iter().map(point).collect();
+    canvas.line(&line, 1.2, TEAL);
     let mut marks = Vec::new();
     for share in MARKS {
         let Some(input) = result.inputs_to_cover(share) else { continue };
-        let (x, y) = place(input, share);
+        let (x, y) = point(curve.place(input, share));
         canvas.fill(x - 0.25, y, 0.5, area.top + HIGH - y, GREY);
         canvas.fill(x - 1.5, y - 1.5, 3.0, 3.0, TEAL);
         marks.push(format!("{:.0} % after {}", share * 100.0, text::grouped(input)));
     }
-    below(canvas, area, ["0", "", &text::counted(last, "input", "inputs")]);
+    below(canvas, area, ["0", "", &text::counted(curve.inputs, "input", "inputs")]);
     let small = pen(Face::Regular, 7.0, GREY);
     canvas.text(area.left, area.top + HIGH + 18.0, Align::Left, area.width, small, &marks.join(", "));
-}
-
-/// Drops points that lie within a quarter of a point of the one before: the eye cannot tell, and files grow.
-fn thin(points: &mut Vec<(f32, f32)>) {
-    let Some(end) = points.last().copied() else { return };
-    points.dedup_by(|next, kept| (next.0 - kept.0).abs() < 0.25 && (next.1 - kept.1).abs() < 0.25);
-    if points.last() != Some(&end) {
-        points.push(end);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn axes_end_at_round_numbers() {
-        for (largest, top) in [(0.34, 0.5), (1.0, 1.0), (0.1, 0.1), (411.0, 500.0), (1.2, 2.0), (60.0, 100.0)] {
-            assert!((ceiling(largest) - top).abs() < top * 1e-9, "{largest}: {}", ceiling(largest));
-        }
-        for odd in [0.0, 1e-320, f64::MAX] {
-            assert!(ceiling(odd) >= odd, "{odd}");
-        }
-    }
-
-    #[test]
-    fn curves_keep_their_shape_and_their_end() {
-        let mut points: Vec<(f32, f32)> =
-            (0..10_000).map(|at| (at as f32 / 100.0, (at as f32 / 100.0).sqrt())).collect();
-        let end = points[9_999];
-        thin(&mut points);
-        assert!((300..1_000).contains(&points.len()), "{}", points.len());
-        assert_eq!((points[0], *points.last().unwrap()), ((0.0, 0.0), end));
-    }
 }

@@ -1,20 +1,11 @@
 //! What `ece` reports beside its figure: the reliability diagram, how often the model is right against how sure it is.
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::content::heading;
 use super::font::Face;
 use super::layout::{AMBER, Align, BLUE, Canvas, GREY, HAIRLINE, LEFT, NOTE, RIGHT, SHADE, STRONG, pen};
 use super::table::{Cell, Column, head_height};
-use crate::measure::CriterionResult;
+use crate::report::details::Bin;
 use crate::report::{figure, text};
-
-/// The detail that is drawn.
-const DETAIL: &str = "bins";
-
-/// No more bins are drawn.
-const MOST_BINS: usize = 100;
 
 /// Size of the diagram in points.
 const WIDE: f32 = 300.0;
@@ -23,46 +14,15 @@ const HIGH: f32 = 150.0;
 const BESIDE: f32 = 26.0;
 const BELOW: f32 = 26.0;
 
-/// Inputs whose confidence lies between two edges.
-#[derive(Deserialize)]
-struct Bin {
-    lower: f64,
-    upper: f64,
-    inputs: u64,
-    accuracy: Option<f64>,
-    mean_confidence: Option<f64>,
-}
-
-impl Bin {
-    /// Whether it can be drawn: a file may hold anything.
-    fn is_sound(&self) -> bool {
-        let share = |number: f64| (0.0..=1.0).contains(&number);
-        let shares = [Some(self.lower), Some(self.upper), self.accuracy, self.mean_confidence];
-        self.lower < self.upper && shares.into_iter().flatten().all(share)
-    }
-}
-
-/// Whether this detail is part of the diagram, where one is drawn.
-pub(super) fn is_part(detail: &str) -> bool {
-    detail == DETAIL || detail.strip_prefix("bin_").is_some_and(|number| number.parse::<usize>().is_ok())
-}
-
-/// Draws the bins of a result; says whether it could: another criterion may have a detail of this name.
-pub(super) fn diagram(canvas: &mut Canvas, result: &CriterionResult) -> bool {
-    let Some(listed) = result.details.get(DETAIL).and_then(Value::as_array) else { return false };
-    let bins = listed.iter().take(MOST_BINS + 1).map(|bin| Bin::deserialize(bin).ok().filter(Bin::is_sound));
-    let bins: Vec<Bin> = match bins.collect::<Option<Vec<_>>>() {
-        Some(bins) if (1..=MOST_BINS).contains(&bins.len()) => bins,
-        _ => return false,
-    };
+/// The bins of a result as a diagram and a table.
+pub(super) fn diagram(canvas: &mut Canvas, bins: &[Bin]) {
     heading(canvas, "Reliability: accuracy by confidence", HIGH + BELOW + 34.0);
     let legend = "Bars: how often the model is right where it is this confident (its largest softmax). Marks: its mean confidence there. Bars that \
                   stay below their marks tell of too much confidence. Below each bar: its inputs. Difference: accuracy less confidence.";
     canvas.paragraph(LEFT, RIGHT, NOTE, legend);
     canvas.space(8.0);
-    plot(canvas, &bins);
-    table(canvas, &bins);
-    true
+    plot(canvas, bins);
+    table(canvas, bins);
 }
 
 fn plot(canvas: &mut Canvas, bins: &[Bin]) {
@@ -118,15 +78,13 @@ fn table(canvas: &mut Canvas, bins: &[Bin]) {
     let all = bins.iter().map(|bin| bin.inputs as f64).sum::<f64>();
     let decimal = |number: Option<f64>| figure::value(number, figure::Style::Decimal);
     let row = |(at, bin): (usize, &Bin)| {
-        let gap = bin.accuracy.zip(bin.mean_confidence).map(|(accuracy, confidence)| accuracy - confidence);
-        let closing = if at + 1 == bins.len() { ']' } else { ')' };
         vec![
-            Cell::text(format!("[{}, {}{closing}", bin.lower, bin.upper)),
+            Cell::text(bin.interval(at + 1 == bins.len())),
             Cell::text(text::grouped(bin.inputs)),
             Cell::Bar((all > 0.0).then(|| bin.inputs as f64 / all), GREY),
             Cell::with(STRONG, decimal(bin.accuracy)),
             Cell::text(decimal(bin.mean_confidence)),
-            Cell::with(NOTE, gap.map_or_else(|| "-".to_owned(), |gap| format!("{gap:+.4}"))),
+            Cell::with(NOTE, bin.difference()),
         ]
     };
     let rows: Vec<Vec<Cell>> = bins.iter().enumerate().map(row).collect();

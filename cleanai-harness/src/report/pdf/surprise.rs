@@ -1,16 +1,12 @@
 //! What surprise reports beside its figures: the classes it was measured in, and the inputs at both ends.
 
-use serde::Deserialize;
-
 use super::content::heading;
 use super::layout::{Align, BLUE, BODY, Canvas, LEFT, MONO, NOTE, RIGHT};
 use super::table::{Cell, Column, head_height};
-use crate::measure::{CriterionResult, Ranked, RankedInput};
+use crate::measure::{Ranked, RankedInput};
+use crate::report::details::{SurpriseClass, by_number};
 use crate::report::figure::{self, Style};
 use crate::report::text;
-
-/// The detail that is shown as a table.
-pub(super) const DETAIL: &str = "predicted_classes";
 
 /// Rows of the table; of more classes those with the largest means are shown.
 const MOST: usize = 40;
@@ -18,39 +14,25 @@ const MOST: usize = 40;
 /// Between the two lists of inputs.
 const GAP: f32 = 14.0;
 
-/// The details of a class.
-#[derive(Deserialize)]
-struct Class {
-    inputs: u64,
-    profile_inputs: u64,
-    mean: Option<f64>,
-    covered: Option<u64>,
-    shrinkage: Option<f64>,
-}
-
-/// Draws the classes and the inputs; says whether it could: another criterion may have a detail of this name.
-pub(super) fn classes(canvas: &mut Canvas, result: &CriterionResult) -> bool {
-    let Some(details) = result.details.get(DETAIL).and_then(|all| all.as_object()) else { return false };
-    let class = |(name, own): (&String, &serde_json::Value)| Some((name.clone(), Class::deserialize(own).ok()?));
-    let Some(mut all) = details.iter().map(class).collect::<Option<Vec<_>>>() else { return false };
-    if all.len() > MOST {
-        let mean = |own: &Class| own.mean.unwrap_or(f64::NEG_INFINITY);
-        all.sort_by(|one, other| mean(&other.1).total_cmp(&mean(&one.1)));
+/// The classes that surprise was measured in, and the inputs at both ends.
+pub(super) fn classes(canvas: &mut Canvas, mut classes: Vec<(&str, SurpriseClass)>, ranked: Option<&Ranked>) {
+    let left = classes.len().saturating_sub(MOST);
+    if left > 0 {
+        let mean = |own: &SurpriseClass| own.mean.unwrap_or(f64::NEG_INFINITY);
+        classes.sort_by(|one, other| mean(&other.1).total_cmp(&mean(&one.1)));
+        classes.truncate(MOST);
+        classes.sort_by_key(|(name, _)| by_number(name));
     }
-    let left = all.len().saturating_sub(MOST);
-    all.truncate(MOST);
-    all.sort_by_key(|(name, _)| name.parse::<u64>().unwrap_or(u64::MAX));
-    table(canvas, &all);
+    table(canvas, &classes);
     if left > 0 {
         canvas.paragraph(LEFT, RIGHT, NOTE, &format!("{} more with smaller means.", text::grouped(left as u64)));
     }
-    if let Some(ranked) = &result.ranked {
+    if let Some(ranked) = ranked {
         inputs(canvas, ranked);
     }
-    !details.is_empty()
 }
 
-fn table(canvas: &mut Canvas, classes: &[(String, Class)]) {
+fn table(canvas: &mut Canvas, classes: &[(&str, SurpriseClass)]) {
     canvas.space(12.0);
     heading(canvas, "Predicted classes", head_height(classes.len()));
     let columns = [
@@ -64,9 +46,9 @@ fn table(canvas: &mut Canvas, classes: &[(String, Class)]) {
     ];
     let largest = classes.iter().filter_map(|(_, own)| own.mean).fold(0.0, f64::max);
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let row = |(name, own): &(String, Class)| {
+    let row = |(name, own): &(&str, SurpriseClass)| {
         vec![
-            Cell::text(name.clone()),
+            Cell::text(*name),
             Cell::text(text::grouped(own.profile_inputs)),
             Cell::text(text::grouped(own.inputs)),
             Cell::text(figure::value(own.mean, Style::Decimal)),

@@ -2,7 +2,7 @@
 
 use anstyle::Style as Ink;
 
-use super::{DIM, PLAIN, push};
+use super::block::{DIM, PLAIN, push};
 use crate::report::text;
 
 /// Columns between columns.

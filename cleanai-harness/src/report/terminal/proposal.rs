@@ -1,6 +1,6 @@
 //! Thresholds for a test that has none yet.
 
-use super::{Block, DIM, PLAIN};
+use super::block::{Block, DIM, PLAIN};
 use crate::gate::proposal;
 use crate::report::{Outcome, message, text};
 
