@@ -284,7 +284,7 @@ fn next(test: &str, files: &Files, has_baseline: bool) {
     if has_baseline {
         return line(&run, "holds today's figures against the accepted baseline");
     }
-    line(&run, "measures, and shows the first figures (the first build takes minutes)");
+    line(&run, "measures, and shows the first figures");
     if tool("cargo-insta").is_none() {
         line("cargo install --locked cargo-insta", "once, for what follows");
     }
