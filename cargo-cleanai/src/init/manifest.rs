@@ -7,8 +7,11 @@ use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike,
 use super::source::{HARNESS, Source};
 use crate::error::{Error, Result};
 
-/// Why dependencies are optimised.
-const PROFILE_COMMENT: &str = "# unoptimised, decoding and counting are ten times slower";
+/// How dependencies are optimised: enough for a test, and little to compile.
+pub const OPT_LEVEL: i64 = 1;
+/// Why they are.
+const PROFILE_COMMENT: &str =
+    "# unoptimised, decoding and counting are ten times slower; 3 takes twice as long to compile";
 /// Why cargo's own test harness stays out.
 const HARNESS_COMMENT: &str = "# cleanai_harness::main!() runs the tests";
 
@@ -139,7 +142,7 @@ impl Manifest {
             return Ok(false);
         }
         // A comment would end an inline table's line.
-        all.insert("opt-level", if inline { value(3) } else { commented(3, PROFILE_COMMENT) });
+        all.insert("opt-level", if inline { value(OPT_LEVEL) } else { commented(OPT_LEVEL, PROFILE_COMMENT) });
         Ok(true)
     }
 
@@ -229,7 +232,7 @@ mod tests {
     fn a_new_package_is_given_what_it_takes() {
         let expected = format!(
             "{NEW}\n[dev-dependencies]\ncleanai-harness = \"0.1.0\"\n\n[[test]]\nname = \"coverage\"\n\
-             harness = false   {HARNESS_COMMENT}\n\n[profile.dev.package.\"*\"]\nopt-level = 3   {PROFILE_COMMENT}\n"
+             harness = false   {HARNESS_COMMENT}\n\n[profile.dev.package.\"*\"]\nopt-level = {OPT_LEVEL}   {PROFILE_COMMENT}\n"
         );
         assert_eq!(edited(NEW), expected);
         assert_eq!(edited(&expected), expected);
@@ -258,7 +261,7 @@ mod tests {
             let new = edited(text);
             let table: toml::Table = new.parse().unwrap();
             assert_eq!(table["dev-dependencies"][HARNESS].as_str(), Some("0.1.0"), "{new}");
-            assert_eq!(table["profile"]["dev"]["package"]["*"]["opt-level"].as_integer(), Some(3), "{new}");
+            assert_eq!(table["profile"]["dev"]["package"]["*"]["opt-level"].as_integer(), Some(OPT_LEVEL), "{new}");
             assert_eq!(table["test"][0]["harness"].as_bool(), Some(false), "{new}");
             assert_eq!(edited(&new), new);
         }
@@ -268,7 +271,7 @@ mod tests {
     fn what_is_there_stays() {
         let text = "[package]\nname = \"u\"\n[dev-dependencies]\ngate = { package = \"cleanai-harness\", version = \"9\" }\n\
                     [[test]]\nname = \"coverage\"\npath = \"gate/main.rs\"\nharness = false\n\
-                    [profile.dev.package.\"*\"]\nopt-level = 1\n";
+                    [profile.dev.package.\"*\"]\nopt-level = 2\n";
         assert_eq!(edited(text), text);
         let mut manifest = Manifest::parse(Path::new("Cargo.toml"), text.into()).unwrap();
         let target = Target { file: "gate/main.rs".into(), was_there: true };
