@@ -221,6 +221,7 @@ impl Held {
             above,
             low,
             high,
+            origins: None,
             ranges,
             peaks,
             most_active,
