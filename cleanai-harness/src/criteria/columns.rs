@@ -85,7 +85,6 @@ fn mark_ends<T: Number>(
         return;
     }
     let (neurons, first) = (values.neurons, values.first);
-    let origins = values.origins.map(|(low, high)| if end == End::High { high } else { low });
     let work = |index: usize, words: &mut [u64], found: &mut Vec<FirstCover>| {
         for (at, word) in words.iter_mut().enumerate().filter(|(_, word)| **word != u64::MAX) {
             let start = index * BLOCK + at * 64;
@@ -100,14 +99,7 @@ fn mark_ends<T: Number>(
             while new != 0 {
                 let neuron = start + new.trailing_zeros() as usize;
                 new &= new - 1;
-                let bound = bounds.of(neuron);
-                let input = match origins {
-                    // As good as always no other lies beyond the bound.
-                    Some(origins) if !end.beyond(f64::from(origins.before[neuron]), bound) => {
-                        origins.inputs[neuron] as usize
-                    }
-                    _ => first_beyond(rows, neuron, neurons, (end, bound)),
-                };
+                let input = first_beyond(rows, neuron, neurons, (end, bounds.of(neuron)));
                 found.push(FirstCover { input: (first + input) as u32, item: neuron as u32 });
             }
         }
@@ -192,44 +184,5 @@ impl<T, Test: Fn(T) -> bool> Passes<T> for Test {
     #[inline(always)]
     fn passes(&self, value: T) -> bool {
         self(value)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::LayerBatch;
-    use super::*;
-    use crate::kernel::cpu::{Units, units};
-
-    proptest! {
-        #[test]
-        fn who_was_first_is_the_same_with_origins_and_without(
-            (neurons, batches, bounds) in (1usize..140).prop_flat_map(|neurons| {
-                let value = prop_oneof![8 => (-9i8..9).prop_map(f32::from), 4 => -9f32..9.0, 1 => Just(f32::NAN), 1 => Just(-0.0)];
-                let batch = (2usize..6).prop_flat_map(move |inputs| proptest::collection::vec(value.clone(), inputs * neurons));
-                let bound = prop_oneof![8 => -9f64..9.0, 4 => (-9i8..9).prop_map(f64::from), 1 => Just(f64::NAN)];
-                (Just(neurons), proptest::collection::vec(batch, 1..4), proptest::collection::vec(bound, neurons))
-            }),
-        ) {
-            for (end, bounds) in [End::Low, End::High].into_iter().flat_map(|end| [(end, Bounds::Each(&bounds)), (end, Bounds::Same(0.0))]) {
-                let mut coverage = Coverage::of_layers([neurons, neurons]);
-                let mut first = 0;
-                for batch in &batches {
-                    let inputs = batch.len() / neurons;
-                    let mut read = Units::default();
-                    units(batch, inputs, neurons, &mut read);
-                    let batch = LayerBatch::units(inputs, batch.clone());
-                    let values = batch.values(0, first);
-                    let origins = Some((&read.low_origins, &read.high_origins));
-                    mark_extremes(&values, end, bounds, &mut coverage[0]);
-                    mark_extremes(&LayerValues { origins, ..values }, end, bounds, &mut coverage[1]);
-                    first += inputs;
-                }
-                prop_assert_eq!(&coverage[0], &coverage[1]);
-                prop_assert!(coverage[0].firsts().is_some());
-            }
-        }
     }
 }

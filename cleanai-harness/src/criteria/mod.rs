@@ -49,8 +49,8 @@ pub(crate) use kept_rows::KeptRows;
 pub(crate) use most_active::MostActive;
 pub(crate) use traces::predicted_class;
 pub use traces::{LayerTraces, TraceInputs};
+pub(crate) use values::PEAK_COLUMNS;
 pub use values::{DeviceUnits, InputRange, LayerBatch, LayerValues, Numbers};
-pub(crate) use values::{Origins, PEAK_COLUMNS};
 
 /// What ends a batch: everything that is known of its inputs beside the layers.
 #[derive(Debug, Clone, Copy)]

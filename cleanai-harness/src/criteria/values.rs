@@ -118,29 +118,6 @@ impl InputRange {
     }
 }
 
-/// Of each unit: who gave an end of its values, the smallest or the largest.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Origins {
-    /// The first input that has it; 0 where there is none.
-    pub inputs: Vec<u32>,
-    /// The end of the inputs before that one; where they have none infinity for the smallest, minus infinity for the largest.
-    pub before: Vec<f32>,
-}
-
-impl Origins {
-    /// Makes room for so many units; what lay there may stay.
-    pub fn resize(&mut self, units: usize) {
-        self.inputs.resize(units, 0);
-        self.before.resize(units, f32::NAN);
-    }
-
-    /// Those of units without a value.
-    pub fn fill(&mut self, nothing: f32) {
-        self.inputs.fill(0);
-        self.before.fill(nothing);
-    }
-}
-
 /// The values of one layer for the real inputs of one batch.
 #[derive(Debug, Clone, Copy)]
 pub struct LayerValues<'a> {
@@ -162,8 +139,6 @@ pub struct LayerValues<'a> {
     pub low: Numbers<'a>,
     /// The largest finite value of each neuron over these inputs; minus infinity for one that has none.
     pub high: Numbers<'a>,
-    /// Whose the smallest and the largest are; none where that is not known.
-    pub(crate) origins: Option<(&'a Origins, &'a Origins)>,
     /// For each input the range of the layer's whole output, which `nc` scales by.
     pub ranges: &'a [InputRange],
     /// For [`LayerValues::peak`]: block by block the largest value of each input; empty where they are not known.
@@ -332,7 +307,6 @@ impl LayerBatch {
             above: &self.above,
             low: self.low.numbers(),
             high: self.high.numbers(),
-            origins: None,
             ranges: &self.ranges,
             peaks: &self.peaks,
             most_active: &self.most_active,

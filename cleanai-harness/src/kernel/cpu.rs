@@ -8,15 +8,15 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::criteria::{InputRange, Origins, PEAK_COLUMNS};
+use crate::criteria::{InputRange, PEAK_COLUMNS};
 use crate::declare::NeuronKind;
 use crate::vectorise::vectorised;
 
 mod columns;
 mod runs;
 
-use columns::{Columns, End, extremes_of, range_of};
-use runs::{Found, Lanes, NO_RANGE, sums_across, sums_of_runs};
+use columns::{extremes_of, range_of};
+use runs::{Found, NO_RANGE, sums_across, sums_of_runs};
 
 /// Fewer values than this are not worth spreading over threads.
 const PARALLEL_FROM: usize = 1 << 18;
@@ -174,10 +174,6 @@ pub struct Units {
     pub low: Vec<f32>,
     /// The largest finite value of each unit over the inputs, likewise; minus infinity where there is none.
     pub high: Vec<f32>,
-    /// Whose the smallest are; empty where `low` is.
-    pub(crate) low_origins: Origins,
-    /// Whose the largest are, likewise.
-    pub(crate) high_origins: Origins,
     /// For each input the range of its finite scalars.
     pub ranges: Vec<InputRange>,
     /// For every 1024 units in a row the largest finite value of each input; minus infinity where there is none.
@@ -213,12 +209,9 @@ pub fn units(raw: &[f32], inputs: usize, units: usize, read: &mut Units) -> usiz
 }
 
 /// The range and the peaks of a single input; whether everything is finite.
-fn ranges_of_one(raw: &[f32], read: &mut Units) -> bool {
-    let Units { low, high, low_origins, high_origins, ranges, peaks, .. } = read;
+fn ranges_of_one(raw: &[f32], Units { low, high, ranges, peaks, .. }: &mut Units) -> bool {
     low.clear();
     high.clear();
-    low_origins.resize(0);
-    high_origins.resize(0);
     // What stays from the last call is written over.
     peaks.resize(raw.len().div_ceil(COLUMNS), f32::NEG_INFINITY);
     let block = |(raw, peak): (&[f32], &mut f32)| {
@@ -240,37 +233,38 @@ fn ranges_of_one(raw: &[f32], read: &mut Units) -> bool {
     finite
 }
 
+/// Smallest and largest values of units, and the peaks of their blocks, to be filled.
+type Extremes<'a> = ((&'a mut [f32], &'a mut [f32]), &'a mut [f32]);
+
 /// Ranges of units and inputs, NaN passed over; whether everything is finite.
-fn extremes(raw: &[f32], inputs: usize, units: usize, read: &mut Units) -> bool {
-    let Units { low, high, low_origins, high_origins, ranges, peaks, .. } = read;
-    // What stays from the last call is written over.
+fn extremes(raw: &[f32], inputs: usize, units: usize, Units { low, high, ranges, peaks, .. }: &mut Units) -> bool {
+    low.clear();
     low.resize(units, f32::INFINITY);
+    high.clear();
     high.resize(units, f32::NEG_INFINITY);
-    low_origins.resize(units);
-    high_origins.resize(units);
-    peaks.resize(units.div_ceil(COLUMNS) * inputs, f32::NEG_INFINITY);
     ranges.clear();
     ranges.resize(inputs, InputRange::default());
+    // What stays from the last call is written over.
+    peaks.resize(units.div_ceil(COLUMNS) * inputs, f32::NEG_INFINITY);
     if raw.is_empty() {
-        low.fill(f32::INFINITY);
-        high.fill(f32::NEG_INFINITY);
-        low_origins.fill(f32::INFINITY);
-        high_origins.fill(f32::NEG_INFINITY);
         return true;
     }
     let task = (TASK / inputs).next_multiple_of(COLUMNS);
-    let part = |(index, ((low, high), peaks)): (usize, ((End<'_>, End<'_>), &mut [f32]))| {
+    let part = |(index, ((low, high), peaks)): (usize, Extremes<'_>)| {
         let mut found = vec![NO_RANGE; inputs];
-        let mut lanes = vec![Lanes::new(); inputs];
         let mut finite = true;
-        let blocks = low.parts(COLUMNS).zip(high.parts(COLUMNS)).zip(peaks.chunks_mut(inputs));
-        for (block, ((mut low, mut high), peaks)) in blocks.enumerate() {
-            let columns = Columns { raw, units, start: index * task + block * COLUMNS };
-            finite &= extremes_of(columns, &mut lanes, &mut low, &mut high);
-            for ((lanes, found), peak) in lanes.iter_mut().zip(&mut found).zip(peaks) {
-                let own = std::mem::replace(lanes, Lanes::new()).range();
+        let blocks = low.chunks_mut(COLUMNS).zip(high.chunks_mut(COLUMNS)).zip(peaks.chunks_mut(inputs));
+        for (block, ((low, high), peaks)) in blocks.enumerate() {
+            let start = index * task + block * COLUMNS;
+            for ((input, found), peak) in found.iter_mut().enumerate().zip(peaks) {
+                let at = input * units + start;
+                // What is read next: the same columns of the next input, or the next ones of the first.
+                let next = if input + 1 < inputs { at + units } else { start + COLUMNS };
+                let next = raw.as_ptr().wrapping_add(next);
+                let (own, own_finite) = extremes_of(&raw[at..at + low.len()], next, low, high);
                 *peak = own.high;
                 *found = found.and(own);
+                finite &= own_finite;
             }
         }
         (found, finite)
@@ -280,12 +274,13 @@ fn extremes(raw: &[f32], inputs: usize, units: usize, read: &mut Units) -> bool 
         (left, left_finite & right_finite)
     };
     let none = || (vec![NO_RANGE; inputs], true);
-    let (low, high) = (End::new(low, low_origins), End::new(high, high_origins));
-    let parts = low.parts(task).zip(high.parts(task)).zip(peaks.chunks_mut(task / COLUMNS * inputs)).enumerate();
+    let of_task = task / COLUMNS * inputs;
     let (found, finite) = if raw.len() >= PARALLEL_FROM {
-        parts.collect::<Vec<_>>().into_par_iter().map(part).reduce(none, merge)
+        let parts = low.par_chunks_mut(task).zip(high.par_chunks_mut(task)).zip(peaks.par_chunks_mut(of_task));
+        parts.enumerate().map(part).reduce(none, merge)
     } else {
-        parts.map(part).fold(none(), merge)
+        let parts = low.chunks_mut(task).zip(high.chunks_mut(task)).zip(peaks.chunks_mut(of_task));
+        parts.enumerate().map(part).fold(none(), merge)
     };
     for ((range, found), row) in ranges.iter_mut().zip(found).zip(raw.chunks_exact(units)) {
         *range = checked(found, row);

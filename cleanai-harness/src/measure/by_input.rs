@@ -221,7 +221,6 @@ impl Held {
             above,
             low,
             high,
-            origins: None,
             ranges,
             peaks,
             most_active,

@@ -106,7 +106,6 @@ impl LayerRead<'_> {
                     above,
                     low,
                     high,
-                    origins: None,
                     ranges,
                     peaks,
                     most_active,
@@ -114,8 +113,7 @@ impl LayerRead<'_> {
                 })
             }
             NeuronKind::Unit => {
-                let cpu::Units { low, high, low_origins, high_origins, ranges, peaks, cleared } =
-                    reader.units.get_or_insert_default();
+                let cpu::Units { low, high, ranges, peaks, cleared } = reader.units.get_or_insert_default();
                 let values = match (&reader.elsewhere, self.output) {
                     (Some(units), _) if device => Numbers::Device(units),
                     _ if !cleared.is_empty() => Numbers::Single(cleared),
@@ -132,8 +130,6 @@ impl LayerRead<'_> {
                     Numbers::Single(_) if low.is_empty() => (values, values),
                     _ => (Numbers::Single(low), Numbers::Single(high)),
                 };
-                // Another device does not tell them.
-                let origins = (!low_origins.inputs.is_empty()).then_some((&*low_origins, &*high_origins));
                 let above = &[];
                 Ok(LayerValues {
                     layer,
@@ -144,7 +140,6 @@ impl LayerRead<'_> {
                     above,
                     low,
                     high,
-                    origins,
                     ranges,
                     peaks,
                     most_active,

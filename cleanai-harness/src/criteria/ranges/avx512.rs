@@ -135,8 +135,9 @@ pub(super) fn set_block(part: &Part<'_, f32>, lanes: &Lanes<f32>, words: &mut [u
             outside.1 += u64::from(found.above.count_ones());
             doubts |= u64::from(found.doubtful) << (at * WIDTH);
         }
-        for (place, bit) in places.as_flattened().iter().zip(bits.as_flattened()) {
-            halves[*place as usize] |= bit;
+        for (places, bits) in places.iter().zip(&bits) {
+            // So many that the compiler writes them one by one.
+            places.iter().zip(bits).for_each(|(place, bit)| halves[*place as usize] |= bit);
         }
         while doubts != 0 {
             let column = doubts.trailing_zeros() as usize;

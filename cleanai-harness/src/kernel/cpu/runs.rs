@@ -72,7 +72,6 @@ vectorised! {
 }
 
 /// Running minima and maxima, side by side so that the compiler can use vectors.
-#[derive(Debug, Clone)]
 pub(super) struct Lanes {
     pub low: [f32; LANES],
     pub high: [f32; LANES],
@@ -114,16 +113,13 @@ impl Lanes {
     #[inline(always)]
     pub fn widen(&mut self, values: &[f32]) {
         let (whole, rest) = values.as_chunks::<LANES>();
-        whole.iter().for_each(|values| self.take(values));
-        for (lane, &value) in rest.iter().enumerate() {
-            self.low[lane] = if value < self.low[lane] { value } else { self.low[lane] };
-            self.high[lane] = if value > self.high[lane] { value } else { self.high[lane] };
+        for values in whole {
+            for (lane, &value) in values.iter().enumerate() {
+                self.low[lane] = if value < self.low[lane] { value } else { self.low[lane] };
+                self.high[lane] = if value > self.high[lane] { value } else { self.high[lane] };
+            }
         }
-    }
-
-    #[inline(always)]
-    pub fn take(&mut self, values: &[f32; LANES]) {
-        for (lane, &value) in values.iter().enumerate() {
+        for (lane, &value) in rest.iter().enumerate() {
             self.low[lane] = if value < self.low[lane] { value } else { self.low[lane] };
             self.high[lane] = if value > self.high[lane] { value } else { self.high[lane] };
         }
