@@ -66,6 +66,15 @@ pub(crate) fn array(vector: std::arch::x86_64::__m512) -> [f32; 16] {
     unsafe { std::mem::transmute(vector) }
 }
 
+/// The whole numbers of a vector, likewise.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+pub(crate) fn whole_numbers(vector: std::arch::x86_64::__m512i) -> [u32; 16] {
+    // SAFETY: as above.
+    unsafe { std::mem::transmute(vector) }
+}
+
 /// Bytes that come from memory together.
 pub(crate) const LINE: usize = 64;
 

@@ -187,8 +187,9 @@ fn order(covers: &mut [FirstCover]) {
     if covers.is_sorted() {
         return;
     }
-    let first = covers.iter().map(|cover| cover.input).min().unwrap_or(0);
-    let last = covers.iter().map(|cover| cover.input).max().unwrap_or(0);
+    let ends =
+        covers.iter().fold((u32::MAX, 0), |(first, last), cover| (first.min(cover.input), last.max(cover.input)));
+    let (first, last) = ends;
     let span = (last - first) as usize;
     if span > LARGEST_BATCH {
         // What was read from a file may name any input.

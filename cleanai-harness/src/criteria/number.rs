@@ -8,6 +8,8 @@ pub(crate) trait Number: Copy + PartialOrd + Send + Sync + 'static {
     fn from_f32(number: f32) -> Self;
     fn to_f64(self) -> f64;
     fn is_nan(self) -> bool;
+    /// The numbers themselves where they are f32.
+    fn as_single(numbers: &[Self]) -> Option<&[f32]>;
 }
 
 impl Number for f32 {
@@ -29,6 +31,11 @@ impl Number for f32 {
     fn is_nan(self) -> bool {
         f32::is_nan(self)
     }
+
+    #[inline(always)]
+    fn as_single(numbers: &[Self]) -> Option<&[f32]> {
+        Some(numbers)
+    }
 }
 
 impl Number for f64 {
@@ -49,5 +56,10 @@ impl Number for f64 {
     #[inline(always)]
     fn is_nan(self) -> bool {
         f64::is_nan(self)
+    }
+
+    #[inline(always)]
+    fn as_single(_: &[Self]) -> Option<&[f32]> {
+        None
     }
 }

@@ -3,6 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 use std::any::Any;
 use std::ops::{Add, Mul, Sub};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::coverage::{Coverage, FirstCover, PARALLEL_FROM};
@@ -13,14 +14,11 @@ use crate::vectorise::{LINE, Level, level, prefetch, vectorised};
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-/// Neurons handled together: all that is gathered of them stays in the nearest cache.
+/// Neurons handled together: their bits stay in the nearest cache while a batch passes.
 const BLOCK: usize = 64;
 
-/// Neurons that share an array of [`GATHERED`] words.
-const GROUP: usize = 16;
-
-/// Words that a byte tells apart.
-const GATHERED: usize = 256;
+/// Blocks that one thread takes at a time.
+const BLOCKS: usize = 16;
 
 /// With more sections than this, too many values lie too near to an edge to be decided in f32.
 const SINGLE_UP_TO: usize = 1 << 14;
@@ -32,6 +30,8 @@ pub(crate) struct Ranges {
     low: Vec<f64>,
     /// End of the range, likewise.
     high: Vec<f64>,
+    /// Both for lanes of f32, block by block, once some batch has asked for them.
+    single: OnceLock<Vec<Lanes<f32>>>,
     sections: usize,
     /// Neurons without sections because the profile set does not move them.
     pub constant: u64,
@@ -40,6 +40,9 @@ pub(crate) struct Ranges {
 }
 
 impl Ranges {
+    /// What they take of memory for each neuron.
+    pub(crate) const BYTES: usize = 2 * size_of::<f64>() + 3 * size_of::<f32>();
+
     pub(crate) fn new(profile: &LayerProfile, sections: usize) -> Self {
         let (mut low, mut high) = (profile.low.clone(), profile.high.clone());
         let mut constant = 0;
@@ -51,7 +54,7 @@ impl Ranges {
             (*low, *high) = (f64::NAN, f64::NAN);
             constant += 1;
         }
-        Self { low, high, sections, constant, unknown: profile.unknown() }
+        Self { low, high, single: OnceLock::new(), sections, constant, unknown: profile.unknown() }
     }
 
     pub(crate) fn neurons(&self) -> u64 {
@@ -72,24 +75,30 @@ impl Ranges {
         let words = self.sections.div_ceil(64);
         let (below, above) = (AtomicU64::new(0), AtomicU64::new(0));
         let keep = coverage.firsts().is_some();
-        // A single input leaves nothing to gather.
-        let gather = !keep && words * GROUP <= GATHERED && rows.len() > self.low.len();
-        let single = size_of::<T>() == size_of::<f32>() && self.sections <= SINGLE_UP_TO;
+        let single = T::as_single(rows).filter(|_| self.sections <= SINGLE_UP_TO);
+        let single = single.map(|rows| (rows, self.single.get_or_init(|| self.single_lanes())));
         let level = level();
-        let work = |index: usize, words: &mut [u64], found: &mut Vec<FirstCover>| {
-            let part = Part { ranges: self, rows, start: index * BLOCK, level };
-            let mut gathered = [[0; GATHERED]; BLOCK / GROUP];
-            let outside = match (gather, single) {
-                (true, true) => gather_block(&part, &mut Lanes::<f32>::new(), &mut gathered, words),
-                (true, false) => gather_block(&part, &mut Lanes::<f64>::new(), &mut gathered, words),
-                (false, true) => cover_block(&part, &mut Lanes::<f32>::new(), words, first, keep, found),
-                (false, false) => cover_block(&part, &mut Lanes::<f64>::new(), words, first, keep, found),
-            };
-            below.fetch_add(outside.0, Ordering::Relaxed);
-            above.fetch_add(outside.1, Ordering::Relaxed);
+        let work = |index: usize, bits: &mut [u64], found: &mut Vec<FirstCover>| {
+            let mut all = (0, 0);
+            for (at, words) in bits.chunks_mut(BLOCK * words).enumerate() {
+                let block = index * BLOCKS + at;
+                let (ranges, start) = (self, block * BLOCK);
+                let firsts = keep.then_some((first, &mut *found));
+                let outside = match single {
+                    Some((rows, lanes)) => Part { ranges, rows, start, level }.cover(&lanes[block], words, firsts),
+                    None => Part { ranges, rows, start, level }.cover(&Lanes::<f64>::of(self, start), words, firsts),
+                };
+                all = (all.0 + outside.0, all.1 + outside.1);
+            }
+            below.fetch_add(all.0, Ordering::Relaxed);
+            above.fetch_add(all.1, Ordering::Relaxed);
         };
-        coverage.in_blocks(BLOCK * words * 64, rows.len() >= PARALLEL_FROM, work);
+        coverage.in_blocks(BLOCKS * BLOCK * words * 64, rows.len() >= PARALLEL_FROM, work);
         (below.into_inner(), above.into_inner())
+    }
+
+    fn single_lanes(&self) -> Vec<Lanes<f32>> {
+        (0..self.low.len()).step_by(BLOCK).map(|start| Lanes::of(self, start)).collect()
     }
 }
 
@@ -153,71 +162,40 @@ impl<'a, T: Number> Part<'a, T> {
         self.rows.chunks_exact(self.ranges.low.len()).map(move |row| &row[columns.clone()])
     }
 
-    /// Decides what the lanes left open, by the definition as it stands.
+    /// The section of a value that the lanes left open, by the definition as it stands.
     #[cold]
     #[inline(never)]
-    fn decide(&self, row: &[T], sections: &mut [u32; BLOCK], outside: &mut (u64, u64)) {
+    fn decide(&self, row: &[T], column: usize, outside: &mut (u64, u64)) -> u32 {
         let count = self.ranges.sections;
-        for (column, section) in sections.iter_mut().enumerate().filter(|(_, section)| **section == DOUBTFUL) {
-            let value = row[column].to_f64();
-            let (low, high) = (self.ranges.low[self.start + column], self.ranges.high[self.start + column]);
-            let exact = (value - low) / (high - low) * count as f64;
-            let inside = value >= low && value <= high;
-            *section = if inside { exact.floor().min((count - 1) as f64) as u32 } else { NONE };
-            outside.0 += u64::from(value < low);
-            outside.1 += u64::from(value > high);
-        }
+        let value = row[column].to_f64();
+        let (low, high) = (self.ranges.low[self.start + column], self.ranges.high[self.start + column]);
+        let exact = (value - low) / (high - low) * count as f64;
+        outside.0 += u64::from(value < low);
+        outside.1 += u64::from(value > high);
+        let inside = value >= low && value <= high;
+        if inside { exact.floor().min((count - 1) as f64) as u32 } else { NONE }
     }
 }
 
 vectorised! {
-    /// Covers what a block's values lie in. What the batch covers is gathered first, in what the nearest cache holds;
-    /// then the bits of a layer, more than any cache holds, are passed through once, in order.
-    fn gather_block<T: Number, L: Lane>(
-        part: &Part<'_, T>,
-        lanes: &mut Lanes<L>,
-        gathered: &mut [[u64; GATHERED]; BLOCK / GROUP],
-        words: &mut [u64],
-    ) -> (u64, u64) {
-        lanes.take(part.ranges, part.columns());
+    /// Covers what a block's values lie in.
+    fn set_block<T: Number, L: Lane>(part: &Part<'_, T>, lanes: &Lanes<L>, words: &mut [u64]) -> (u64, u64) {
         let row_words = part.ranges.sections.div_ceil(64);
-        // Where a neuron's words begin in those of its group.
-        let first: [u8; BLOCK] = std::array::from_fn(|column| (column % GROUP * row_words) as u8);
+        let first: [u32; BLOCK] = std::array::from_fn(|column| (column * row_words) as u32);
         let (mut sections, mut word, mut bit) = ([0; BLOCK], [0; BLOCK], [0; BLOCK]);
         let mut outside = (0, 0);
-        // The next block's bits, a few lines with every row.
-        let inputs = part.rows.len() / part.ranges.low.len();
-        let lines = (words.len() * 8).div_ceil(LINE).div_ceil(inputs);
-        let mut next = words.as_ptr().wrapping_add(words.len());
+        let mut ahead = part.ahead(words);
         for row in part.rows() {
-            for line in 0..size_of::<T>() * BLOCK / LINE {
-                prefetch(row.as_ptr().wrapping_add(BLOCK + line * (LINE / size_of::<T>())));
-            }
-            for _ in 0..lines {
-                prefetch(next);
-                next = next.wrapping_add(LINE / 8);
-            }
+            ahead.row(row);
             part.sections(row, lanes, &mut sections, &mut outside);
+            // A value in no section gives no bit, in whichever word: no processor can guess which do.
             for ((word, first), section) in word.iter_mut().zip(&first).zip(&sections) {
-                // Of a value in no section it is any word, which gets no bit.
-                *word = first.wrapping_add((section / 64) as u8);
+                *word = if *section == NONE { 0 } else { first.wrapping_add(section / 64) };
             }
             for (bit, section) in bit.iter_mut().zip(&sections) {
                 *bit = u64::from(*section != NONE) << (section % 64);
             }
-            let groups = word.as_chunks::<GROUP>().0.iter().zip(bit.as_chunks::<GROUP>().0);
-            for (gathered, (word, bit)) in gathered.iter_mut().zip(groups) {
-                gather(gathered, word, bit);
-            }
-        }
-        for (words, gathered) in words.chunks_mut(GROUP * row_words).zip(gathered) {
-            for (words, gathered) in words.chunks_mut(32).zip(gathered.chunks(32)) {
-                let new = words.iter().zip(gathered).fold(0, |new, (word, gathered)| new | (gathered & !word));
-                // Unchanged lines need not be written back to memory.
-                if new != 0 {
-                    words.iter_mut().zip(gathered).for_each(|(word, gathered)| *word |= gathered);
-                }
-            }
+            set(words, &word, &bit);
         }
         outside
     }
@@ -225,23 +203,42 @@ vectorised! {
 
 /// Not inlined, as loops around it would take registers that addresses need.
 #[inline(never)]
-fn gather(gathered: &mut [u64; GATHERED], word: &[u8; GROUP], bit: &[u64; GROUP]) {
-    for (word, bit) in word.iter().zip(bit) {
-        gathered[usize::from(*word)] |= bit;
+fn set(words: &mut [u64], places: &[u32; BLOCK], bits: &[u64; BLOCK]) {
+    for (place, bit) in places.iter().zip(bits) {
+        words[*place as usize] |= bit;
+    }
+}
+
+/// What will be read next, of which memory is asked for in time.
+struct Ahead {
+    next: *const u64,
+    /// Lines of bits a row.
+    lines: usize,
+}
+
+impl Ahead {
+    /// Asks for some of the next block's bits, and for its values of this input.
+    #[inline(always)]
+    fn row<T>(&mut self, row: &[T]) {
+        for line in 0..size_of::<T>() * BLOCK / LINE {
+            prefetch(row.as_ptr().wrapping_add(BLOCK + line * (LINE / size_of::<T>())));
+        }
+        for _ in 0..self.lines {
+            prefetch(self.next);
+            self.next = self.next.wrapping_byte_add(LINE);
+        }
     }
 }
 
 vectorised! {
-    /// The same without a detour, which tells who was first.
+    /// The same, telling who was first.
     fn cover_block<T: Number, L: Lane>(
         part: &Part<'_, T>,
-        lanes: &mut Lanes<L>,
+        lanes: &Lanes<L>,
         words: &mut [u64],
         first: usize,
-        keep: bool,
         found: &mut Vec<FirstCover>,
     ) -> (u64, u64) {
-        lanes.take(part.ranges, part.columns());
         let row_words = part.ranges.sections.div_ceil(64);
         let mut sections = [0; BLOCK];
         let mut outside = (0, 0);
@@ -251,7 +248,7 @@ vectorised! {
                 // `NONE` lies beyond all words.
                 let Some(word) = words.get_mut(column * row_words + *section as usize / 64) else { continue };
                 let bit = 1 << (section % 64);
-                if keep && *word & bit == 0 {
+                if *word & bit == 0 {
                     let item = (part.start + column) * row_words * 64 + *section as usize;
                     found.push(FirstCover { input: (first + input) as u32, item: item as u32 });
                 }
@@ -326,6 +323,7 @@ impl Lane for f64 {
 }
 
 /// The ranges of a block of neurons.
+#[derive(Debug)]
 struct Lanes<L> {
     low: [L; BLOCK],
     high: [L; BLOCK],
@@ -334,15 +332,19 @@ struct Lanes<L> {
 }
 
 impl<L: Lane> Lanes<L> {
-    fn new() -> Self {
+    /// Those of the neurons from `start` on.
+    fn of(ranges: &Ranges, start: usize) -> Self {
         let nothing = [L::of(f64::NAN); BLOCK];
-        Self { low: nothing, high: nothing, scale: nothing }
+        let mut lanes = Self { low: nothing, high: nothing, scale: nothing };
+        fill_lanes(&mut lanes, ranges, start..ranges.low.len().min(start + BLOCK));
+        lanes
     }
+}
 
-    #[inline(always)]
-    fn take(&mut self, ranges: &Ranges, columns: std::ops::Range<usize>) {
+vectorised! {
+    fn fill_lanes<L: Lane>(lanes: &mut Lanes<L>, ranges: &Ranges, columns: std::ops::Range<usize>) {
         let count = ranges.sections as f64;
-        let own = self.low.iter_mut().zip(&mut self.high).zip(&mut self.scale);
+        let own = lanes.low.iter_mut().zip(&mut lanes.high).zip(&mut lanes.scale);
         for (((own_low, own_high), own_scale), (&low, &high)) in
             own.zip(ranges.low[columns.clone()].iter().zip(&ranges.high[columns]))
         {
@@ -360,6 +362,36 @@ impl<L: Lane> Lanes<L> {
 }
 
 impl<T: Number> Part<'_, T> {
+    /// Covers what the values lie in; where it is wanted, noting who was first. Gives how many lie below and above the ranges.
+    fn cover<L: Lane>(
+        &self,
+        lanes: &Lanes<L>,
+        words: &mut [u64],
+        firsts: Option<(usize, &mut Vec<FirstCover>)>,
+    ) -> (u64, u64) {
+        if let Some((first, found)) = firsts {
+            return cover_block(self, lanes, words, first, found);
+        }
+        #[cfg(target_arch = "x86_64")]
+        if self.level == Level::Avx512
+            && let Some(rows) = T::as_single(self.rows)
+            && let Some(lanes) = (lanes as &dyn Any).downcast_ref()
+        {
+            let part = Part { ranges: self.ranges, rows, start: self.start, level: self.level };
+            // SAFETY: the processor has these instructions, `level` has looked.
+            return unsafe { avx512::set_block(&part, lanes, words) };
+        }
+        set_block(self, lanes, words)
+    }
+
+    /// What to ask memory for while these rows pass, beside them `words`.
+    #[inline(always)]
+    fn ahead(&self, words: &[u64]) -> Ahead {
+        let inputs = self.rows.len() / self.ranges.low.len();
+        let lines = size_of_val(words).div_ceil(LINE).div_ceil(inputs);
+        Ahead { next: words.as_ptr().wrapping_add(words.len()), lines }
+    }
+
     /// [`find`], in the fastest way.
     #[inline(always)]
     fn find<L: Lane>(&self, row: &[T; BLOCK], lanes: &Lanes<L>, sections: &mut [u32; BLOCK]) -> u32 {
@@ -388,7 +420,9 @@ impl<T: Number> Part<'_, T> {
         outside.0 += u64::from(met & 0x3ff);
         outside.1 += u64::from(met >> 10 & 0x3ff);
         if met >> 20 != 0 {
-            self.decide(row, sections, outside);
+            for (column, section) in sections.iter_mut().enumerate().filter(|(_, section)| **section == DOUBTFUL) {
+                *section = self.decide(row, column, outside);
+            }
         }
     }
 }

@@ -77,7 +77,7 @@ impl Criterion for Sections {
     }
 
     fn bytes(&self, neurons: &[usize]) -> u64 {
-        neurons.iter().map(|neurons| *neurons as u64 * (self.stride() as u64 / 8 + 24)).sum()
+        neurons.iter().map(|neurons| (*neurons * (self.stride() / 8 + Ranges::BYTES)) as u64).sum()
     }
 
     fn of_inputs(&self) -> OfInputs {
@@ -111,7 +111,7 @@ impl Sections {
     fn ranges(&self, scope: &Scope, start: &Start<'_>) -> Result<Vec<Ranges>> {
         let profile = scope.profile(start)?;
         let neurons: u128 = scope.neurons.iter().map(|width| *width as u128).sum();
-        let bytes = neurons * (self.stride() as u128 / 8 + 24);
+        let bytes = neurons * (self.stride() / 8 + Ranges::BYTES) as u128;
         let refused = || too_large(&self.spec, self.sections, neurons, bytes);
         if bytes > LARGEST_STATE {
             return Err(refused());

@@ -148,12 +148,15 @@ impl State for ThresholdState {
                 // Where all scalars are equal they scale to 0.
                 move |above: f64| if span > 0.0 { above / span > threshold } else { above * 0.0 > threshold }
             }),
-            (true, Numbers::Single(rows)) => mark_rows(rows, &values, coverage, |input| {
-                let cutoff = cutoff(values.ranges[input], threshold);
-                move |value: f32| value >= cutoff
-            }),
+            (true, Numbers::Single(rows)) => {
+                let cutoffs = cutoffs(values.ranges, threshold);
+                mark_rows(rows, &values, coverage, |input| {
+                    let cutoff = cutoffs[input];
+                    move |value: f32| value >= cutoff
+                });
+            }
             (true, Numbers::Device(units)) => {
-                let cutoffs: Vec<f32> = values.ranges.iter().map(|range| cutoff(*range, threshold)).collect();
+                let cutoffs = cutoffs(values.ranges, threshold);
                 for (neuron, input) in units.first_at_least(&cutoffs).into_iter().enumerate() {
                     if input != u32::MAX {
                         coverage.insert(neuron, values.first + input as usize);
@@ -192,6 +195,11 @@ impl State for ThresholdState {
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
     }
+}
+
+/// What the values of each input must reach.
+fn cutoffs(ranges: &[InputRange], threshold: f64) -> Vec<f32> {
+    ranges.iter().map(|range| cutoff(*range, threshold)).collect()
 }
 
 /// The smallest f32 within the range that scales to more than `threshold`; minus infinity where all do, infinity where none does.
