@@ -45,6 +45,9 @@
 //!   declarations, data, states and reports only.
 //! - `pdf` (default): the PDF report.
 
+// What only a run needs stands beside what every reader needs: the full build tells what nobody calls.
+#![cfg_attr(not(feature = "torch"), allow(dead_code, unused_imports))]
+
 mod allocator;
 mod body;
 #[cfg(feature = "torch")]

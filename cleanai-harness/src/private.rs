@@ -120,11 +120,15 @@ pub struct ModelRegistration {
 inventory::collect!(ModelRegistration);
 
 /// Whether a constructor of this name is registered.
+#[cfg(feature = "torch")]
 pub(crate) fn is_registered_model(name: &str) -> bool {
-    #[cfg(feature = "torch")]
-    return inventory::iter::<ModelRegistration>.into_iter().any(|registration| registration.name == name);
-    #[cfg(not(feature = "torch"))]
-    return false;
+    inventory::iter::<ModelRegistration>.into_iter().any(|registration| registration.name == name)
+}
+
+/// None is: a constructor is a function of `tch`.
+#[cfg(not(feature = "torch"))]
+pub(crate) fn is_registered_model(_: &str) -> bool {
+    false
 }
 
 impl Registration {

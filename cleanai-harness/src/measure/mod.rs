@@ -18,6 +18,8 @@ mod importance;
 #[cfg(feature = "torch")]
 mod job;
 #[cfg(feature = "torch")]
+mod leading;
+#[cfg(feature = "torch")]
 mod monitor;
 #[cfg(feature = "torch")]
 mod needs;

@@ -1,7 +1,13 @@
 //! What a pass tells whoever shows how far it is. It knows nothing of how that is shown.
 
+#[cfg(feature = "torch")]
+mod running;
+
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+
+#[cfg(feature = "torch")]
+pub(crate) use running::{begin, waiting};
 
 /// What the inputs are that run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,45 +58,4 @@ static OBSERVER: RwLock<Option<Arc<dyn Observer>>> = RwLock::new(None);
 /// Tells this observer of all runs of this process from now on; nobody if there is none.
 pub fn install(observer: Option<Arc<dyn Observer>>) {
     *OBSERVER.write().unwrap_or_else(PoisonError::into_inner) = observer;
-}
-
-/// Something that goes on until it is dropped.
-pub(crate) struct Running(Option<Arc<dyn Observer>>);
-
-impl Running {
-    #[cfg(feature = "torch")]
-    pub(crate) fn advance(&self, inputs: usize) {
-        if let Some(observer) = &self.0 {
-            observer.advance(inputs);
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(observer) = &self.0 {
-            observer.end();
-        }
-    }
-}
-
-/// Says that a run begins.
-#[cfg(feature = "torch")]
-pub(crate) fn begin(stage: Stage<'_>) -> Running {
-    told(|observer| observer.begin(stage))
-}
-
-/// Says that another process is waited for.
-#[cfg(feature = "torch")]
-pub(crate) fn waiting() -> Running {
-    told(|observer| observer.wait())
-}
-
-#[cfg(feature = "torch")]
-fn told(tell: impl FnOnce(&dyn Observer)) -> Running {
-    let observer = OBSERVER.read().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some(observer) = &observer {
-        tell(observer.as_ref());
-    }
-    Running(observer)
 }

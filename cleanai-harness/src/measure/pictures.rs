@@ -3,8 +3,8 @@
 use super::CriterionResult;
 use super::explain::each;
 use super::job::Job;
+use super::leading::by_covered;
 use super::open::open_model;
-use super::saturation::by_covered;
 use crate::Result;
 use crate::data::DataSet;
 use crate::importance::{Explained, Explainer, Picture, RelevanceNeeds};

@@ -1,32 +1,7 @@
-//! Which inputs carry the coverage: how soon it saturates, and who covered most first.
+//! How soon coverage saturates.
 
-use super::{CriterionResult, LeadingInput};
+use super::CriterionResult;
 use crate::criteria::Contribution;
-
-/// How many leading inputs are named.
-const NAMED: usize = 10;
-
-/// The inputs that covered most of what none before them had, the earlier of equals first.
-#[cfg(feature = "torch")]
-pub(super) fn by_covered(contributions: &[Contribution]) -> Vec<Contribution> {
-    let mut sorted = contributions.to_vec();
-    sorted.sort_by_key(|own| (std::cmp::Reverse(own.covered), own.input));
-    sorted
-}
-
-/// The first of these, which are named.
-#[cfg(feature = "torch")]
-pub(super) fn first_named(contributions: &[Contribution]) -> impl Iterator<Item = Contribution> {
-    by_covered(contributions).into_iter().take(NAMED)
-}
-
-/// They by name.
-#[cfg(feature = "torch")]
-pub(super) fn leading(contributions: &[Contribution], name: impl Fn(usize) -> String) -> Vec<LeadingInput> {
-    let named =
-        |own: Contribution| LeadingInput { name: name(own.input as usize), covered: own.covered, picture: None };
-    first_named(contributions).map(named).collect()
-}
 
 impl CriterionResult {
     /// How many inputs, from the first of the data set on, cover this share of all that is covered in the end; `None` where contributions
@@ -79,15 +54,5 @@ mod tests {
         let result = result(&[(0, 5), (3, 4), (9, 1)]);
         assert_eq!([0.0, 0.5, 0.51, 0.9, 1.0].map(|share| result.inputs_to_cover(share).unwrap()), [1, 1, 4, 4, 10]);
         assert_eq!(super::tests::result(&[]).inputs_to_cover(0.5), None);
-    }
-
-    #[cfg(feature = "torch")]
-    #[test]
-    fn the_earlier_of_equals_leads() {
-        let inputs: Vec<(u64, u64)> = (0..20).map(|input| (input, if input == 7 { 3 } else { 2 })).collect();
-        let named = leading(&result(&inputs).contributions, |input| format!("{input}.png"));
-        assert_eq!(named.len(), 10);
-        assert_eq!((named[0].name.as_str(), named[0].covered), ("7.png", 3));
-        assert_eq!((named[1].name.as_str(), named[1].covered), ("0.png", 2));
     }
 }

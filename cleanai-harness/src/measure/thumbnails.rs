@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::leading::first_named;
 use super::per_input::{Ranked, ends};
 use super::pictures::is_picture;
-use super::saturation::first_named;
 use super::{CriterionResult, RankedInput};
 use crate::Result;
 use crate::data::{DataSet, Values};

@@ -148,19 +148,6 @@ impl<'m> Sources<'m> {
         })
     }
 
-    /// Those of a report of its own.
-    pub fn of_analysis(analysis: &'m Analysis) -> Option<Self> {
-        let data = &analysis.pair.data;
-        Some(Self {
-            settings: &analysis.settings,
-            measurement: &analysis.pair,
-            criteria: &analysis.pair.criteria,
-            several: analysis.several.criteria.get("cleanai::nc")?,
-            boundary_inputs: data.profile_inputs.unwrap_or(0),
-            has_profile: data.profile.is_some(),
-        })
-    }
-
     fn result(&self, name: &str) -> Option<&'m CriterionResult> {
         self.criteria.get(&self.settings.spec(name).to_string())
     }

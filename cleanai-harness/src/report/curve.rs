@@ -81,9 +81,8 @@ impl Curve {
 /// Number of inputs and what they covered together, without those that cannot be told from the step before.
 fn steps(contributions: &[Contribution], inputs: u64, all: u64) -> Vec<(u64, u64)> {
     let (across, up) = (inputs as f64 / ACROSS, all as f64 / UP);
-    let near = |from: (u64, u64), to: (u64, u64)| {
-        (to.0 as f64 - from.0 as f64) < across && (to.1 as f64 - from.1 as f64) < up
-    };
+    let near =
+        |from: (u64, u64), to: (u64, u64)| (to.0 as f64 - from.0 as f64) < across && (to.1 as f64 - from.1 as f64) < up;
     let (mut steps, mut last) = (Vec::new(), None);
     let mut covered = 0u64;
     for own in contributions {

@@ -9,7 +9,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use torch_sys::C_tensor;
 
 pub use self::gradient::{Role, Step, leads_to, sole_doubles, vector_jacobian};
-pub use self::program::{Constant, Element, Parameter, Program, ValueId};
+pub use self::program::{Constant, Element, Parameter, Program};
 use crate::{Error, ErrorKind, Result};
 
 #[repr(C)]

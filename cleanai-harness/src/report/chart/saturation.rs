@@ -88,7 +88,8 @@ mod tests {
     #[test]
     fn one_input_is_one() {
         let drawn = drawn(&[(0, 50)], 1, None);
-        let said = "1 input covers 100 % of what is covered in the end; 50 % of that after 1, 90 % after 1, all after 1.";
+        let said =
+            "1 input covers 100 % of what is covered in the end; 50 % of that after 1, 90 % after 1, all after 1.";
         assert!(drawn.contains(said), "{drawn}");
         assert_eq!(drawn.matches(">1</text>").count(), 1, "{drawn}");
     }

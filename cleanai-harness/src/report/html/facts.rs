@@ -16,7 +16,7 @@ pub(super) fn facts(measurement: &Measurement) -> Markup {
                     dl {
                         @for fact in group.facts {
                             dt { (fact.label) }
-                            dd { (fact.value) }
+                            dd { @if fact.exact { code { (fact.value) } } @else { (fact.value) } }
                         }
                     }
                 }

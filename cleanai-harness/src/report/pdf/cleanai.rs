@@ -13,6 +13,21 @@ use crate::report::{date, text};
 /// The library's title.
 pub(super) const TITLE: &str = "CleanAI Analysis Report";
 
+impl<'m> Sources<'m> {
+    /// Those of a report of its own.
+    fn of_analysis(analysis: &'m Analysis) -> Option<Self> {
+        let data = &analysis.pair.data;
+        Some(Self {
+            settings: &analysis.settings,
+            measurement: &analysis.pair,
+            criteria: &analysis.pair.criteria,
+            several: analysis.several.criteria.get("cleanai::nc")?,
+            boundary_inputs: data.profile_inputs.unwrap_or(0),
+            has_profile: data.profile.is_some(),
+        })
+    }
+}
+
 /// The whole document.
 pub(super) fn document(analysis: &Analysis, date: u64) -> Result<Pages> {
     let mut canvas = Canvas::new()?;

@@ -115,10 +115,8 @@ fn what_is_compared_with_another_model_or_not_judged_yet_is_shown() {
             None,
         )
     };
-    let pending = crate::gate::RequirementVerdict {
-        note: Some("no baseline yet".into()),
-        ..verdict("kmnc(k=1000) >= baseline")
-    };
+    let pending =
+        crate::gate::RequirementVerdict { note: Some("no baseline yet".into()), ..verdict("kmnc(k=1000) >= baseline") };
     let against = crate::gate::RequirementVerdict {
         bound: Some(0.27),
         bound_text: Some("against + 0.02".into()),
@@ -126,12 +124,7 @@ fn what_is_compared_with_another_model_or_not_judged_yet_is_shown() {
         holds: false,
         worst_classes: vec![crate::gate::ClassValue {
             name: "seven".into(),
-            figures: crate::measure::ClassFigures {
-                inputs: 36,
-                value: Some(0.2),
-                covered: Some(20),
-                total: Some(100),
-            },
+            figures: crate::measure::ClassFigures { inputs: 36, value: Some(0.2), covered: Some(20), total: Some(100) },
         }],
         ..verdict("nbc.per_class(min) >= against")
     };

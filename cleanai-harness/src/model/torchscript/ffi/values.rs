@@ -56,13 +56,12 @@ impl<'a> Tokens<'a> {
             Fed::Dictionary(entries) => (5, entries.len()),
         };
         let tensor = if let Fed::Tensor(tensor) = value { tensor.as_ptr() } else { ptr::null() };
-        let count = u32::try_from(count)
-            .map_err(|_| Error::new(ErrorKind::Data, format!("{count} values in one input are more than can be fed")))?;
+        let count = u32::try_from(count).map_err(|_| {
+            Error::new(ErrorKind::Data, format!("{count} values in one input are more than can be fed"))
+        })?;
         self.tokens.push(Token { kind, count, tensor, key });
         match value {
-            Fed::Structure(parts) | Fed::List(parts) => {
-                parts.iter().try_for_each(|part| self.write(part, ptr::null()))
-            }
+            Fed::Structure(parts) | Fed::List(parts) => parts.iter().try_for_each(|part| self.write(part, ptr::null())),
             Fed::Dictionary(entries) => entries.iter().try_for_each(|(name, part)| {
                 let name = c_string(name)?;
                 // The text lies on the heap: moving its owner into the keys does not move it.
