@@ -75,7 +75,7 @@ fn read(machine: &Machine, path: &str) -> String {
     fs::read_to_string(machine.path(path)).unwrap()
 }
 
-/// The files of the package by path, but for what the set-up makes.
+/// The files of the package by path, but for what set-up and builds make.
 fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_path_buf()];
@@ -83,7 +83,7 @@ fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             match path.file_name().and_then(|name| name.to_str()) {
-                Some(".cargo" | "Cargo.lock") => {}
+                Some(".cargo" | "Cargo.lock" | "target") => {}
                 _ if path.is_dir() => folders.push(path),
                 _ => _ = files.insert(path.clone(), fs::read(&path).unwrap()),
             }
