@@ -1,6 +1,6 @@
 //! `cargo nextest run` in a user's project: a process per test, one report for the run.
 
-use functional_tests::{Configuration, Project, engine};
+use functional_tests::{Configuration, Project, cleanai};
 
 #[test]
 fn the_gate_under_nextest() {
@@ -26,8 +26,8 @@ fn the_gate_under_nextest() {
     let merged = project.path("merged");
     let merged = merged.to_str().expect("the path is text");
     let runs = project.report("").display().to_string();
-    engine(&["report", &runs, "--all", merged]).expect(101).says("3 coverage tests: 1 passed, 2 failed");
-    engine(&["report", &runs, "--no-fail"]).expect(0);
+    cleanai(&["report", &runs, "--all", merged]).expect(101).says("3 coverage tests: 1 passed, 2 failed");
+    cleanai(&["report", &runs, "--no-fail"]).expect(0);
     let again: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(project.path("merged/report.json")).expect("the merged report"))
             .expect("the report is JSON");
@@ -37,7 +37,7 @@ fn the_gate_under_nextest() {
     // A retry is one test with two attempts.
     let retry = ["nextest", "run", "--test", "coverage", "--run-ignored", "all", "--retries", "1", "--no-fail-fast"];
     project.cargo(&retry, &[]).expect(100);
-    engine(&["report", &runs, "--all", merged]).expect(101).says("3 coverage tests: 1 passed, 2 failed");
+    cleanai(&["report", &runs, "--all", merged]).expect(101).says("3 coverage tests: 1 passed, 2 failed");
     let junit = std::fs::read_to_string(project.path("merged/report.junit.xml")).expect("the merged report");
     assert_eq!(junit.matches("2 attempts").count(), 4, "in the text and the failure of those that were tried again");
 

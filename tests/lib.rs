@@ -127,12 +127,12 @@ fn fetch() {
     });
 }
 
-/// Runs the engine that `cargo cleanai` runs, built here if it is not yet.
-pub fn engine(arguments: &[&str]) -> Run {
-    let mut command = Command::new("cargo");
-    command.args(["run", "--quiet", "--package", "cleanai-harness", "--bin", "cleanai-engine", "--"]);
-    let output = command.args(arguments).current_dir(workspace()).env("CARGO_TARGET_DIR", target()).output();
-    Run::of(output.expect("cargo runs"))
+/// Runs `cargo cleanai` in the workspace.
+pub fn cleanai(arguments: &[&str]) -> Run {
+    let mut command = Command::new(command_line().join("cargo-cleanai"));
+    let output =
+        command.arg("cleanai").args(arguments).current_dir(workspace()).env("CARGO_TARGET_DIR", target()).output();
+    Run::of(output.expect("the command line runs"))
 }
 
 fn copy_tree(from: &Path, to: &Path) {

@@ -124,47 +124,33 @@ pub fn engine(model: Option<&Path>, words: &[OsString]) -> Result<u8> {
 /// A command that starts the engine of the harness of this source.
 pub fn engine_command(source: &Source) -> Result<std::process::Command> {
     match Workspace::find() {
-        Ok(Some(workspace)) if workspace.is_ours => {
-            ensure(Some(&workspace))?;
-            Ok(engine_of_workspace(&workspace))
-        }
+        Ok(Some(workspace)) if workspace.is_ours => engine_of_workspace(&workspace),
         // The engine needs no project, so one that cargo cannot read is none.
         Ok(_) | Err(Error::Metadata { .. }) => match source.clone() {
-            Some(clone) => engine_of_clone(clone),
+            Some(clone) => engine_of_workspace(&Workspace::of(clone)?),
             None => installed_engine(&ensure(None)?, source),
         },
         Err(error) => Err(error),
     }
 }
 
-fn engine_of_workspace(workspace: &Workspace) -> std::process::Command {
-    let mut command = plain_cargo(workspace);
-    command.arg("run");
-    if workspace.target.join("debug/cleanai-engine").exists() {
-        command.arg("--quiet");
-    } else {
-        say("Building", "the engine (the first build takes minutes)");
-    }
-    command.args(["--package", HARNESS, "--bin", "cleanai-engine", "--"]);
-    command
-}
-
-/// The engine of a clone, built in the clone as its own commands build it, but run where the user is.
-fn engine_of_clone(clone: &Path) -> Result<std::process::Command> {
-    let workspace = Workspace::of(clone)?;
-    let libtorch = ensure(Some(&workspace))?;
+/// The engine of this repository, built in its workspace, but run where the user is.
+fn engine_of_workspace(workspace: &Workspace) -> Result<std::process::Command> {
+    let libtorch = ensure(Some(workspace))?;
     let program = workspace.target.join("debug/cleanai-engine");
-    let mut build = plain_cargo(&workspace);
-    build.current_dir(clone).args(["build", "--package", HARNESS, "--bin", "cleanai-engine"]);
+    let mut build = plain_cargo(workspace);
+    // With a test of the whole workspace, cargo chooses the features that `cargo cleanai test` and the demo build with: what one has
+    // compiled serves the other.
+    build.current_dir(&workspace.root).args(["build", "--workspace", "--bin", "cleanai-engine", "--test", "coverage"]);
     if program.is_file() {
         build.arg("--quiet");
     } else {
-        say("Building", format!("the engine in {} (the first build takes minutes)", clone.display()));
+        say("Building", format!("the engine in {} (the first build takes minutes)", workspace.root.display()));
     }
     if process::run(&mut build)? != 0 {
         return Err(Error::Engine { version: OWN_VERSION });
     }
-    let wanted = crate::setup::wanted(Some(&workspace))?;
+    let wanted = crate::setup::wanted(Some(workspace))?;
     Ok(with_libtorch(&program, &libtorch, wanted.platform.loader_variable()))
 }
 
