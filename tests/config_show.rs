@@ -47,7 +47,7 @@ fn settings_and_where_they_come_from() {
 
     // What is the same for all tests is there, too, in every form that the file knows.
     let plain = std::fs::read_to_string(project.path("cleanai.toml")).expect("the configuration");
-    assert_eq!(setting(digits, "baseline.by"), ("[]", "default"));
+    assert_eq!(setting(digits, "baseline.by"), ("[\"device\"]", "default"));
     assert_eq!(setting(digits, "report.junit.strict"), ("false", "default"));
     let more = "by = [\"libtorch\"]\n[report]\nstyle = \"cleanai\"\njunit = { strict = true }\n";
     project.write("cleanai.toml", &format!("{plain}{more}"));

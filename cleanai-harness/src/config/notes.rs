@@ -220,7 +220,9 @@ impl<'r> Notes<'r> {
             };
             self.note(format!("report.{key}"), value, config.origin("[report]", key), path);
         }
-        let strict = config.table_origin("[report]", "junit.strict").unwrap_or(Origin::Default);
+        // It stands in the table of `junit`, if it is set at all.
+        let strict = config.table_origin("[report]", "junit").filter(|_| report.junit_strict);
+        let strict = strict.unwrap_or(Origin::Default);
         self.note("report.junit.strict", report.junit_strict.to_string(), strict, None);
         self.note("report.style", word(&report.style), config.origin("[report]", "style"), None);
     }

@@ -134,8 +134,11 @@ fn facts(block: &mut Block, outcome: &Outcome, measurement: &Measurement) {
             parts.push(format!("profile {profile}{}", inputs.unwrap_or_default()));
         }
         line("data", &data.path, &parts);
-        let mut settings = message::settings(&measurement.settings).into_iter().chain(message::cached(measurement));
+        let mut settings = message::settings(&measurement.settings).into_iter();
         line("device", &settings.next().unwrap_or_default(), &settings.collect::<Vec<_>>());
+        if let Some(cached) = message::cached(measurement) {
+            line("figures", &cached, &[]);
+        }
     }
     if let Some(other) = &measurement.against {
         let sha256: String = other.sha256.chars().take(12).collect();
