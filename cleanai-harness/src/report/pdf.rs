@@ -105,14 +105,14 @@ fn render(outcomes: &[Outcome], moment: Moment, origin: &Origin) -> Result<Vec<u
     save(&pages, identifier(&(outcomes, moment.seconds, origin.maker(), &origin.commit))?)
 }
 
-/// The outcomes without their times where the moment is fixed: those differ from run to run.
+/// The outcomes without their times where the moment is fixed: those differ from run to run. So does whether a figure was measured before.
 fn at(outcomes: &[Outcome], moment: Moment) -> Cow<'_, [Outcome]> {
     let Moment { seconds: Some(seconds), fixed: true } = moment else { return Cow::Borrowed(outcomes) };
     let mut outcomes = outcomes.to_vec();
     for outcome in &mut outcomes {
         (outcome.started, outcome.seconds) = (seconds, 0.0);
         if let Some(measurement) = &mut outcome.measurement {
-            measurement.seconds = Seconds::default();
+            (measurement.seconds, measurement.cached) = (Seconds::default(), None);
         }
     }
     Cow::Owned(outcomes)

@@ -124,11 +124,13 @@ fn two_runs_of_one_moment_give_the_same_bytes() {
         if let Some(measurement) = &mut outcome.measurement {
             measurement.seconds.forward = 12.0;
             measurement.seconds.total = 99.0;
+            measurement.cached = Some(86_000);
         }
     }
     let fixed = moment_of(&one, Some("86400")).unwrap();
     assert!(rendered_at(&one, fixed) == rendered_at(&other, fixed));
     assert!(rendered(&one) != rendered(&other));
+    assert!(has(&pages(&rendered(&other)), "from the cache, measured 1970-01-01"));
     let pages = pages(&rendered_at(&one, fixed));
     assert!(!has(&pages, "forward 118 ms") && !has(&pages, "835 ms"));
 }
