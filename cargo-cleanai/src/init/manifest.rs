@@ -10,8 +10,7 @@ use crate::error::{Error, Result};
 /// How dependencies are optimised: enough for a test, and little to compile.
 pub const OPT_LEVEL: i64 = 1;
 /// Why they are.
-const PROFILE_COMMENT: &str =
-    "# unoptimised, decoding and counting are ten times slower; 3 takes twice as long to compile";
+const PROFILE_COMMENT: &str = "# unoptimised, decoding and counting are ten times slower; 3 takes longer to compile";
 /// Why cargo's own test harness stays out.
 const HARNESS_COMMENT: &str = "# cleanai_harness::main!() runs the tests";
 
