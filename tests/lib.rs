@@ -326,14 +326,11 @@ require = [{requirements}]
     }
 }
 
-/// What lets the projects take what the workspace has compiled: its profiles, but for packages that only its own tests link, of which cargo
-/// would say that they are not there.
+/// What lets the projects take what the workspace has compiled: its profiles.
 fn profile() -> String {
     let manifest = fs::read_to_string(workspace().join("Cargo.toml")).expect("the workspace has a manifest");
     let profiles = manifest.find("\n[profile.").expect("the workspace has profiles");
-    let (kept, others) = manifest[profiles..].split_once("# So are these,").expect("what only tests link stands last");
-    let others = others.find("\n[").map_or("", |next| &others[next..]);
-    format!("{kept}{others}")
+    manifest[profiles..].to_string()
 }
 
 /// What `cleanai.toml` says in a scenario.

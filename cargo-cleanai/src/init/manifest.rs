@@ -7,10 +7,23 @@ use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike,
 use super::source::{HARNESS, Source};
 use crate::error::{Error, Result};
 
-/// How dependencies are optimised: enough for a test, and little to compile.
-pub const OPT_LEVEL: i64 = 1;
-/// Why they are.
-const PROFILE_COMMENT: &str = "# unoptimised, decoding and counting are ten times slower; 3 takes longer to compile";
+/// What is optimised: what counts, decodes and hashes. Everything else would take longer to compile than it ever runs.
+const OPTIMISED: [&str; 10] = [
+    HARNESS,
+    "crc32fast",
+    "fdeflate",
+    "image",
+    "png",
+    "sha2",
+    "simd-adler32",
+    "torch-sys",
+    "zlib-rs",
+    "zune-jpeg",
+];
+/// How much: 2 and 3 take longer to compile, and few tests run long enough to make up for it.
+const OPT_LEVEL: i64 = 1;
+/// Why.
+const PROFILE_COMMENT: &str = "# what counts and decodes: unoptimised, it takes ten times as long";
 /// Why cargo's own test harness stays out.
 const HARNESS_COMMENT: &str = "# cleanai_harness::main!() runs the tests";
 
@@ -119,7 +132,7 @@ impl Manifest {
         Ok(Target { file: default(), was_there: false })
     }
 
-    /// Optimises dependencies in tests; false if the manifest says already what shall be.
+    /// Optimises what counts and decodes in tests; false if the manifest says already how dependencies are.
     pub fn add_profile(&mut self) -> Result<bool> {
         let path = self.path.clone();
         let hidden = |parent: &mut dyn TableLike, key: &str| {
@@ -133,16 +146,26 @@ impl Manifest {
             hidden(at, key);
             inline |= at.get(key).is_some_and(Item::is_inline_table);
             at = at.get_mut(key).and_then(Item::as_table_like_mut).ok_or_else(|| odd(&path, "profile"))?;
+            // What the whole profile says holds for dependencies too.
+            if key == "dev" && is_optimised(at) {
+                return Ok(false);
+            }
         }
-        let all = at.entry("*").or_insert(Item::Table(Table::new()));
-        inline |= all.is_inline_table();
-        let all = all.as_table_like_mut().ok_or_else(|| odd(&path, "profile"))?;
-        if all.contains_key("opt-level") {
+        if at.get("*").and_then(Item::as_table_like).is_some_and(|all| all.contains_key("opt-level")) {
             return Ok(false);
         }
-        // A comment would end an inline table's line.
-        all.insert("opt-level", if inline { value(OPT_LEVEL) } else { commented(OPT_LEVEL, PROFILE_COMMENT) });
-        Ok(true)
+        let mut added = false;
+        for name in OPTIMISED {
+            if at.contains_key(name) {
+                continue;
+            }
+            let settings = [("opt-level", Value::from(OPT_LEVEL)), ("debug", Value::from(false))];
+            let settings = Value::InlineTable(InlineTable::from_iter(settings));
+            // A comment would end an inline table's line.
+            at.insert(name, if inline || added { value(settings) } else { commented(settings, PROFILE_COMMENT) });
+            added = true;
+        }
+        Ok(added)
     }
 
     /// The profiles, as they will be.
@@ -190,6 +213,11 @@ fn names(table: &dyn TableLike) -> bool {
     table.iter().any(|(key, item)| key == HARNESS || item.get("package").and_then(Item::as_str) == Some(HARNESS))
 }
 
+/// Whether a profile optimises; 0 is what a dev profile does when it says nothing.
+fn is_optimised(profile: &dyn TableLike) -> bool {
+    profile.get("opt-level").is_some_and(|level| level.as_integer() != Some(0))
+}
+
 fn said_of(item: Option<&Item>) -> Option<&str> {
     item.and_then(Item::as_str)
 }
@@ -231,10 +259,39 @@ mod tests {
     fn a_new_package_is_given_what_it_takes() {
         let expected = format!(
             "{NEW}\n[dev-dependencies]\ncleanai-harness = \"0.1.0\"\n\n[[test]]\nname = \"coverage\"\n\
-             harness = false   {HARNESS_COMMENT}\n\n[profile.dev.package.\"*\"]\nopt-level = {OPT_LEVEL}   {PROFILE_COMMENT}\n"
+             harness = false   {HARNESS_COMMENT}\n\n[profile.dev.package]\n\
+             cleanai-harness = {{ opt-level = 1, debug = false }}   {PROFILE_COMMENT}\n\
+             crc32fast = {{ opt-level = 1, debug = false }}\n"
         );
-        assert_eq!(edited(NEW), expected);
-        assert_eq!(edited(&expected), expected);
+        let new = edited(NEW);
+        assert!(new.starts_with(&expected) && new.ends_with("zune-jpeg = { opt-level = 1, debug = false }\n"), "{new}");
+        assert_eq!(edited(&new), new);
+    }
+
+    /// cargo warns of a profile for a package that is not there.
+    #[test]
+    fn what_is_optimised_is_what_the_harness_is_built_from() {
+        let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+        let lock: toml::Table = std::fs::read_to_string(lock).unwrap().parse().unwrap();
+        let packages = lock["package"].as_array().unwrap();
+        let dependencies = |name: &str| -> Vec<String> {
+            let named = packages.iter().filter(|package| package["name"].as_str() == Some(name));
+            let listed = named.filter_map(|package| package.get("dependencies")?.as_array()).flatten();
+            listed.filter_map(|entry| Some(entry.as_str()?.split(' ').next()?.to_string())).collect()
+        };
+        let mut all = vec![HARNESS.to_string()];
+        let mut at = 0;
+        while let Some(name) = all.get(at).cloned() {
+            for dependency in dependencies(&name) {
+                if !all.contains(&dependency) {
+                    all.push(dependency);
+                }
+            }
+            at += 1;
+        }
+        for name in OPTIMISED {
+            assert!(all.iter().any(|dependency| dependency == name), "{name} is no longer a dependency of the harness");
+        }
     }
 
     #[test]
@@ -254,13 +311,17 @@ mod tests {
         for text in [
             "dev-dependencies = { serde = \"1\" }\nprofile = { dev = { package = { \"*\" = { debug = 0 } } } }\npackage = { name = \"u\" }\n",
             "package.name = \"u\"\ndev-dependencies.serde = \"1\"\nprofile.dev.debug = false\n",
-            "[package]\nname = \"u\"\n[profile.dev.package]\nimage.opt-level = 2\n",
+            "[package]\nname = \"u\"\n[profile.dev.package]\nserde.opt-level = 2\n",
+            "[package]\nname = \"u\"\n[profile.dev]\nopt-level = 0\n[profile.dev.package.\"*\"]\ndebug = false\n",
             "[package]\r\nname = \"u\"\r\n",
         ] {
             let new = edited(text);
             let table: toml::Table = new.parse().unwrap();
             assert_eq!(table["dev-dependencies"][HARNESS].as_str(), Some("0.1.0"), "{new}");
-            assert_eq!(table["profile"]["dev"]["package"]["*"]["opt-level"].as_integer(), Some(OPT_LEVEL), "{new}");
+            for name in OPTIMISED {
+                let settings = &table["profile"]["dev"]["package"][name];
+                assert_eq!(settings["opt-level"].as_integer(), Some(OPT_LEVEL), "{new}");
+            }
             assert_eq!(table["test"][0]["harness"].as_bool(), Some(false), "{new}");
             assert_eq!(edited(&new), new);
         }
@@ -272,6 +333,10 @@ mod tests {
                     [[test]]\nname = \"coverage\"\npath = \"gate/main.rs\"\nharness = false\n\
                     [profile.dev.package.\"*\"]\nopt-level = 2\n";
         assert_eq!(edited(text), text);
+        let all = text.replace("[profile.dev.package.\"*\"]", "[profile.dev]");
+        assert_eq!(edited(&all), all);
+        let image = edited("[package]\nname = \"u\"\n[profile.dev.package]\nimage.opt-level = 3\n");
+        assert!(image.contains("image.opt-level = 3\n") && !image.contains("image = {"), "{image}");
         let mut manifest = Manifest::parse(Path::new("Cargo.toml"), text.into()).unwrap();
         let target = Target { file: "gate/main.rs".into(), was_there: true };
         assert_eq!(manifest.target("coverage").unwrap(), target);

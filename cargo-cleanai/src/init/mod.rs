@@ -32,7 +32,7 @@ use build::Build;
 use engine::{Engine, Refused};
 use existing::Existing;
 use look::Look;
-use manifest::{Manifest, OPT_LEVEL};
+use manifest::Manifest;
 use source::Source;
 use texts::{DataTable, MARK, ModelTable, Requirements};
 
@@ -101,7 +101,7 @@ fn package(arguments: &arguments::Init) -> Result<(), Stop> {
         files.told.push(("Added", format!("the test target {}", arguments.test)));
     }
     if root.as_mut().unwrap_or(&mut own).add_profile()? {
-        files.told.push(("Added", format!("[profile.dev.package.\"*\"] with opt-level = {OPT_LEVEL}")));
+        files.told.push(("Added", "[profile.dev.package], which optimises what counts and decodes".to_string()));
     }
     let manifests = [Some(&own), root.as_ref()].into_iter().flatten();
     let manifests = manifests.map(|manifest| Ok(manifest.changed()?.map(|text| (manifest.path().to_path_buf(), text))));
