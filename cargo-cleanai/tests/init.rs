@@ -193,7 +193,10 @@ fn a_member_of_a_workspace_shares_what_it_has() {
     assert_eq!(manifest["dev-dependencies"]["cleanai-harness"]["workspace"].as_bool(), Some(true));
     assert!(!manifest.contains_key("profile"));
     let text = read(&machine, "Cargo.toml");
-    assert!(text.starts_with(root) && text.contains("[profile.dev.package]\ncleanai-harness = { opt-level = 1"), "{text}");
+    assert!(
+        text.starts_with(root) && text.contains("[profile.dev.package]\ncleanai-harness = { opt-level = 1"),
+        "{text}"
+    );
     assert!(machine.path(".cargo/libtorch").exists() && machine.path("here/cleanai.toml").is_file());
 
     let text = said(machine.command(&["init"]).current_dir(machine.path("")).output().unwrap(), 2);

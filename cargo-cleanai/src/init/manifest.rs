@@ -8,18 +8,8 @@ use super::source::{HARNESS, Source};
 use crate::error::{Error, Result};
 
 /// What is optimised: what counts, decodes and hashes. Everything else would take longer to compile than it ever runs.
-const OPTIMISED: [&str; 10] = [
-    HARNESS,
-    "crc32fast",
-    "fdeflate",
-    "image",
-    "png",
-    "sha2",
-    "simd-adler32",
-    "torch-sys",
-    "zlib-rs",
-    "zune-jpeg",
-];
+const OPTIMISED: [&str; 10] =
+    [HARNESS, "crc32fast", "fdeflate", "image", "png", "sha2", "simd-adler32", "torch-sys", "zlib-rs", "zune-jpeg"];
 /// How much: 2 and 3 take longer to compile, and few tests run long enough to make up for it.
 const OPT_LEVEL: i64 = 1;
 /// Why.
