@@ -176,7 +176,9 @@ impl GradientModel {
             );
             return Err(Error::new(ErrorKind::Model, what));
         }
-        Ok(logits.f_flatten(1, -1)?.f_narrow(0, 0, rows)?)
+        let flat = logits.f_flatten(1, -1)?;
+        // What is cut off has a way back of its own, of zeros that are filled in.
+        if size[0] == rows { Ok(flat) } else { Ok(flat.f_narrow(0, 0, rows)?) }
     }
 
     /// Inputs as the model takes them, apart from those given, which it may change.

@@ -36,9 +36,8 @@ pub(super) struct Goal {
     /// (inputs), int64.
     pub classes: Tensor,
     pub targeted: bool,
-    /// The classes once more, (inputs, 1), and -1 for each: what the gradient of the cross entropy has besides the softmax.
-    places: Tensor,
-    less: Tensor,
+    /// 1 for the class of each input, (inputs, classes) of f64: what the gradient of the cross entropy has besides the softmax.
+    one_hot: Tensor,
 }
 
 impl Subject<'_> {
@@ -100,9 +99,9 @@ impl Subject<'_> {
             }
             Aim::FromPredicted => (logits.f_argmax(1, false)?, false),
         };
-        let places = chosen.f_unsqueeze(1)?;
-        let less = Tensor::f_full([inputs, 1], -1.0, (Kind::Double, logits.device()))?;
-        Ok(Goal { classes: chosen, targeted, places, less })
+        let mut one_hot = Tensor::f_zeros([inputs, classes], (Kind::Double, logits.device()))?;
+        let _ = one_hot.f_scatter_value_(1, &chosen.f_unsqueeze(1)?, 1.0)?;
+        Ok(Goal { classes: chosen, targeted, one_hot })
     }
 }
 
@@ -111,7 +110,7 @@ impl Goal {
     /// it leads to. In f64, because a sure prediction leaves nothing of it in f32.
     pub fn uphill(&self, logits: &Tensor) -> Result<Tensor> {
         let mut cotangent = logits.f_softmax(1, Kind::Double)?;
-        let _ = cotangent.f_scatter_add_(1, &self.places, &self.less)?;
+        let _ = cotangent.f_sub_(&self.one_hot)?;
         if self.targeted { Ok(cotangent.f_neg()?) } else { Ok(cotangent) }
     }
 }
