@@ -84,7 +84,7 @@ fn mark_ends<T: Number>(
     if extremes.is_empty() || coverage.is_full() {
         return;
     }
-    let (neurons, first) = (values.neurons, values.first);
+    let (neurons, first, keep) = (values.neurons, values.first, coverage.firsts().is_some());
     let work = |index: usize, words: &mut [u64], found: &mut Vec<FirstCover>| {
         for (at, word) in words.iter_mut().enumerate().filter(|(_, word)| **word != u64::MAX) {
             let start = index * BLOCK + at * 64;
@@ -96,7 +96,7 @@ fn mark_ends<T: Number>(
             }
             let mut new = gather(&passed) & !*word;
             *word |= new;
-            while new != 0 {
+            while keep && new != 0 {
                 let neuron = start + new.trailing_zeros() as usize;
                 new &= new - 1;
                 let input = first_beyond(rows, neuron, neurons, (end, bounds.of(neuron)));
@@ -129,7 +129,7 @@ pub(crate) fn mark_rows<T: Number, Test: Fn(T) -> bool>(
     if rows.is_empty() || coverage.is_full() {
         return;
     }
-    let (neurons, first) = (values.neurons, values.first);
+    let (neurons, first, keep) = (values.neurons, values.first, coverage.firsts().is_some());
     let work = |index: usize, words: &mut [u64], found: &mut Vec<FirstCover>| {
         if words.iter().all(|word| *word == u64::MAX) {
             return;
@@ -146,7 +146,7 @@ pub(crate) fn mark_rows<T: Number, Test: Fn(T) -> bool>(
         for ((at, word), passed) in words.iter_mut().enumerate().zip(passed.as_chunks().0) {
             let mut new = gather(passed) & !*word;
             *word |= new;
-            while new != 0 {
+            while keep && new != 0 {
                 let neuron = start + at * 64 + new.trailing_zeros() as usize;
                 new &= new - 1;
                 let input = (0..values.inputs).find(|input| test_of(*input)(rows[input * neurons + neuron]));

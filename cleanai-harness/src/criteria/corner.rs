@@ -222,6 +222,10 @@ impl State for CornerState {
         Ok(())
     }
 
+    fn count_only(&mut self) {
+        self.upper.iter_mut().chain(&mut self.lower).for_each(Coverage::count_only);
+    }
+
     fn figures(&self) -> Figures {
         let counts = self.layers.iter().enumerate().map(|(index, layer)| {
             let ends = [self.upper.get(index), self.lower.get(index)].into_iter().flatten();

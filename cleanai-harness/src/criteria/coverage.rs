@@ -70,6 +70,11 @@ impl Coverage {
         self.firsts.as_deref()
     }
 
+    /// Forgets who covered what first, and notes it no more.
+    pub(crate) fn count_only(&mut self) {
+        self.firsts = None;
+    }
+
     /// Covers an item. Inputs come in order; of one batch in any.
     pub(crate) fn insert(&mut self, item: usize, input: usize) {
         if self.covered.insert(item) {
@@ -230,8 +235,9 @@ pub(crate) fn contributions<'a>(coverage: impl IntoIterator<Item = &'a Coverage>
     let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
     for coverage in coverage {
         let Some(firsts) = &coverage.firsts else { return Vec::new() };
-        for cover in firsts {
-            *counts.entry(cover.input).or_default() += 1;
+        // They are in the order of the data, so those of an input lie together.
+        for of_input in firsts.chunk_by(|left, right| left.input == right.input) {
+            *counts.entry(of_input[0].input).or_default() += of_input.len() as u64;
         }
     }
     counts.into_iter().map(|(input, covered)| Contribution { input: input.into(), covered }).collect()

@@ -262,6 +262,10 @@ pub trait State: Send {
         Ok(())
     }
 
+    /// Told before the first batch that nobody will ask which inputs covered what: [`Figures::contributions`] and [`CoveredNeurons::first`] need not
+    /// be kept. The default keeps them.
+    fn count_only(&mut self) {}
+
     /// The figures of what was seen.
     fn figures(&self) -> Figures;
 

@@ -17,6 +17,9 @@ mod avx512;
 /// Neurons handled together: their bits stay in the nearest cache while a batch passes.
 const BLOCK: usize = 64;
 
+/// Neurons of a block whose sections are found together: a layer of a few does not wait for a whole block.
+const GROUP: usize = 16;
+
 /// Blocks that one thread takes at a time.
 const BLOCKS: usize = 16;
 
@@ -182,20 +185,21 @@ vectorised! {
     fn set_block<T: Number, L: Lane>(part: &Part<'_, T>, lanes: &Lanes<L>, words: &mut [u64]) -> (u64, u64) {
         let row_words = part.ranges.sections.div_ceil(64);
         let first: [u32; BLOCK] = std::array::from_fn(|column| (column * row_words) as u32);
-        let (mut sections, mut word, mut bit) = ([0; BLOCK], [0; BLOCK], [0; BLOCK]);
+        let (mut sections, mut word, mut bit) = ([NONE; BLOCK], [0; BLOCK], [0; BLOCK]);
         let mut outside = (0, 0);
         let mut ahead = part.ahead(words);
         for row in part.rows() {
             ahead.row(row);
             part.sections(row, lanes, &mut sections, &mut outside);
+            let own = &sections[..row.len()];
             // A value in no section gives no bit, in whichever word: no processor can guess which do.
-            for ((word, first), section) in word.iter_mut().zip(&first).zip(&sections) {
+            for ((word, first), section) in word.iter_mut().zip(&first).zip(own) {
                 *word = if *section == NONE { 0 } else { first.wrapping_add(section / 64) };
             }
-            for (bit, section) in bit.iter_mut().zip(&sections) {
+            for (bit, section) in bit.iter_mut().zip(own) {
                 *bit = u64::from(*section != NONE) << (section % 64);
             }
-            set(words, &word, &bit);
+            set(words, &word[..own.len()], &bit[..own.len()]);
         }
         outside
     }
@@ -203,7 +207,7 @@ vectorised! {
 
 /// Not inlined, as loops around it would take registers that addresses need.
 #[inline(never)]
-fn set(words: &mut [u64], places: &[u32; BLOCK], bits: &[u64; BLOCK]) {
+fn set(words: &mut [u64], places: &[u32], bits: &[u64]) {
     for (place, bit) in places.iter().zip(bits) {
         words[*place as usize] |= bit;
     }
@@ -240,21 +244,32 @@ vectorised! {
         found: &mut Vec<FirstCover>,
     ) -> (u64, u64) {
         let row_words = part.ranges.sections.div_ceil(64);
-        let mut sections = [0; BLOCK];
+        let of_neuron = (row_words * 64) as u32;
+        let first_word: [u32; BLOCK] = std::array::from_fn(|column| (column * row_words) as u32);
+        let (mut sections, mut word, mut bit) = ([NONE; BLOCK], [0; BLOCK], [0; BLOCK]);
+        let mut covers = [FirstCover { input: 0, item: 0 }; BLOCK];
         let mut outside = (0, 0);
         for (input, row) in part.rows().enumerate() {
             part.sections(row, lanes, &mut sections, &mut outside);
-            for (column, section) in sections[..row.len()].iter().enumerate() {
-                // `NONE` lies beyond all words.
-                let Some(word) = words.get_mut(column * row_words + *section as usize / 64) else { continue };
-                let bit = 1 << (section % 64);
-                if *word & bit == 0 {
-                    let item = (part.start + column) * row_words * 64 + *section as usize;
-                    found.push(FirstCover { input: (first + input) as u32, item: item as u32 });
-                }
-                // Also where it is covered already: at first hardly anything is, and no processor can guess which.
-                *word |= bit;
+            let own = &sections[..row.len()];
+            for ((word, first), section) in word.iter_mut().zip(&first_word).zip(own) {
+                *word = if *section == NONE { 0 } else { first.wrapping_add(section / 64) };
             }
+            for (bit, section) in bit.iter_mut().zip(own) {
+                *bit = u64::from(*section != NONE) << (section % 64);
+            }
+            let input = (first + input) as u32;
+            let mut item = part.start as u32 * of_neuron;
+            let mut new = 0;
+            for ((word, bit), section) in word.iter().zip(&bit).zip(own) {
+                // Every cover is written, those that are not new over each other: no processor can guess which are.
+                covers[new % BLOCK] = FirstCover { input, item: item.wrapping_add(*section) };
+                let word = &mut words[*word as usize];
+                new += usize::from(*word & bit != *bit);
+                *word |= bit;
+                item = item.wrapping_add(of_neuron);
+            }
+            found.extend_from_slice(&covers[..new]);
         }
         outside
     }
@@ -339,6 +354,14 @@ impl<L: Lane> Lanes<L> {
         fill_lanes(&mut lanes, ranges, start..ranges.low.len().min(start + BLOCK));
         lanes
     }
+
+    /// Ends and scales group by group, from the `first` on.
+    #[inline(always)]
+    fn groups(&self, first: usize) -> impl Iterator<Item = (&[L; GROUP], &[L; GROUP], &[L; GROUP])> {
+        let (low, high, scale) = (self.low.as_chunks().0, self.high.as_chunks().0, self.scale.as_chunks().0);
+        let ends = low[first..].iter().zip(&high[first..]);
+        ends.zip(&scale[first..]).map(|((low, high), scale)| (low, high, scale))
+    }
 }
 
 vectorised! {
@@ -394,49 +417,71 @@ impl<T: Number> Part<'_, T> {
 
     /// [`find`], in the fastest way.
     #[inline(always)]
-    fn find<L: Lane>(&self, row: &[T; BLOCK], lanes: &Lanes<L>, sections: &mut [u32; BLOCK]) -> u32 {
+    fn find<L: Lane>(&self, groups: &[[T; GROUP]], first: usize, lanes: &Lanes<L>, sections: &mut [u32; BLOCK]) -> u32 {
         #[cfg(target_arch = "x86_64")]
         if self.level == Level::Avx512
-            && let Some(row) = (row as &dyn Any).downcast_ref()
+            && let Some(values) = T::as_single(groups.as_flattened())
             && let Some(lanes) = (lanes as &dyn Any).downcast_ref()
         {
             // SAFETY: the processor has these instructions, `level` has looked.
-            return unsafe { avx512::find(row, lanes, self.ranges.sections, sections) };
+            return unsafe { avx512::find(values.as_chunks().0, first, lanes, self.ranges.sections, sections) };
         }
-        find(row, lanes, self.ranges.sections, sections)
+        find(groups, first, lanes, self.ranges.sections, sections)
     }
 
     /// Finds the section of every value of a row, and counts what lies outside.
     #[inline(always)]
     fn sections<L: Lane>(&self, row: &[T], lanes: &Lanes<L>, sections: &mut [u32; BLOCK], outside: &mut (u64, u64)) {
-        let met = match row.first_chunk() {
-            Some(row) => self.find(row, lanes, sections),
-            None => {
-                let mut whole = [T::INFINITY; BLOCK];
-                whole[..row.len()].copy_from_slice(row);
-                self.find(&whole, lanes, sections)
-            }
-        };
+        let (groups, rest) = row.as_chunks();
+        let mut met = self.find(groups, 0, lanes, sections);
+        if !rest.is_empty() {
+            let mut padded = [T::INFINITY; GROUP];
+            // So few that a call to copy them would take longer.
+            padded.iter_mut().zip(rest).for_each(|(padded, value)| *padded = *value);
+            met = met.wrapping_add(self.find(&[padded], groups.len(), lanes, sections));
+        }
         outside.0 += u64::from(met & 0x3ff);
         outside.1 += u64::from(met >> 10 & 0x3ff);
         if met >> 20 != 0 {
-            for (column, section) in sections.iter_mut().enumerate().filter(|(_, section)| **section == DOUBTFUL) {
-                *section = self.decide(row, column, outside);
-            }
+            let doubtful = sections[..row.len()].iter_mut().enumerate().filter(|(_, section)| **section == DOUBTFUL);
+            doubtful.for_each(|(column, section)| *section = self.decide(row, column, outside));
         }
     }
 }
 
-/// Finds the section of every value, by a multiplication where the definition divides; what lies so near to the edge of
-/// a section that the two might differ is doubtful. Gives three counts of ten bits: of what is below, above, doubtful.
+/// Finds the sections of the values of groups, from the block's `first` on, by a multiplication where the definition divides; what lies so near to the
+/// edge of a section that the two might differ is doubtful. Gives three counts of ten bits: of what is below, above, doubtful.
+#[inline(always)]
+fn find<T: Number, L: Lane>(
+    groups: &[[T; GROUP]],
+    first: usize,
+    lanes: &Lanes<L>,
+    count: usize,
+    sections: &mut [u32; BLOCK],
+) -> u32 {
+    let mut met = 0u32;
+    for ((values, lanes), sections) in
+        groups.iter().zip(lanes.groups(first)).zip(sections.as_chunks_mut().0[first..].iter_mut())
+    {
+        // Wrapping, as checks of what cannot overflow would keep the compiler from vectors.
+        met = met.wrapping_add(find_group(values, lanes, count, sections));
+    }
+    met
+}
+
 #[inline(always)]
 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is doubtful")]
-fn find<T: Number, L: Lane>(row: &[T; BLOCK], lanes: &Lanes<L>, count: usize, sections: &mut [u32; BLOCK]) -> u32 {
+fn find_group<T: Number, L: Lane>(
+    row: &[T; GROUP],
+    (low, high, scale): (&[L; GROUP], &[L; GROUP], &[L; GROUP]),
+    count: usize,
+    sections: &mut [u32; GROUP],
+) -> u32 {
     let last = count as u32 - 1;
     let last_edge = L::of(f64::from(last));
     let reach = L::of(0.5 - count as f64 * L::TOLERANCE);
     let mut met = 0u32;
-    let columns = lanes.low.iter().zip(&lanes.high).zip(&lanes.scale);
+    let columns = low.iter().zip(high).zip(scale);
     for ((section, value), ((&low, &high), &scale)) in sections.iter_mut().zip(row).zip(columns) {
         let value = L::of(value.to_f64());
         // How far past the middle of the first section.
@@ -448,7 +493,6 @@ fn find<T: Number, L: Lane>(row: &[T; BLOCK], lanes: &Lanes<L>, count: usize, se
         let doubtful = inside & !(off <= reach) & !(past <= L::of(0.0)) & !(past >= last_edge);
         let near = if doubtful { DOUBTFUL } else { rounded.low_bits().min(last) };
         *section = if inside { near } else { NONE };
-        // Wrapping, as checks of what cannot overflow would keep the compiler from vectors.
         met = met.wrapping_add(if value < low { 1 } else { 0 });
         met = met.wrapping_add(if value > high { 1 << 10 } else { 0 });
         met = met.wrapping_add(if doubtful { 1 << 20 } else { 0 });

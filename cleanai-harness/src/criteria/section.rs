@@ -187,6 +187,10 @@ impl State for SectionState {
         Ok(())
     }
 
+    fn count_only(&mut self) {
+        self.coverage.iter_mut().for_each(Coverage::count_only);
+    }
+
     fn figures(&self) -> Figures {
         let layers = || self.layers.iter();
         let live = layers().map(|layer| (layer.neurons() - layer.constant) as usize * self.sections);

@@ -180,6 +180,10 @@ impl State for ThresholdState {
         Ok(())
     }
 
+    fn count_only(&mut self) {
+        self.coverage.iter_mut().for_each(Coverage::count_only);
+    }
+
     fn figures(&self) -> Figures {
         self.scope.covered(&self.coverage, &self.scope.neurons)
     }

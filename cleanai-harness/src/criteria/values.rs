@@ -6,6 +6,7 @@ use std::fmt;
 use super::kept_rows::KeptRows;
 use super::most_active::MostActive;
 use super::number::Number;
+use crate::vectorise::vectorised;
 
 /// Neurons in a row whose largest value is told by itself ([`LayerValues::peak`]); a multiple of 64.
 pub(crate) const PEAK_COLUMNS: usize = 1024;
@@ -212,6 +213,25 @@ impl Owned {
             Self::Single(values) => Numbers::Single(values),
         }
     }
+
+    /// Smallest and largest finite value of each column.
+    fn column_ranges(&self, neurons: usize) -> (Self, Self) {
+        fn of<T: Number>(values: &[T], neurons: usize) -> (Vec<T>, Vec<T>) {
+            let (mut low, mut high) = (vec![T::INFINITY; neurons], vec![T::NEG_INFINITY; neurons]);
+            values.chunks_exact(neurons.max(1)).for_each(|row| widen(row, &mut low, &mut high));
+            (low, high)
+        }
+        match self {
+            Self::Double(values) => {
+                let (low, high) = of(values, neurons);
+                (Self::Double(low), Self::Double(high))
+            }
+            Self::Single(values) => {
+                let (low, high) = of(values, neurons);
+                (Self::Single(low), Self::Single(high))
+            }
+        }
+    }
 }
 
 impl LayerBatch {
@@ -244,37 +264,37 @@ impl LayerBatch {
     /// The values of some inputs.
     pub(crate) fn of_inputs(values: &LayerValues<'_>, inputs: &[usize]) -> Self {
         fn rows_of<T: Copy>(all: &[T], neurons: usize, inputs: &[usize]) -> Vec<T> {
-            let row = |input: &usize| &all[input * neurons..(input + 1) * neurons];
-            inputs.iter().flat_map(row).copied().collect()
+            let mut rows = Vec::with_capacity(inputs.len() * neurons);
+            inputs.iter().for_each(|input| rows.extend_from_slice(&all[input * neurons..(input + 1) * neurons]));
+            rows
         }
-        let rows = |all: &[f32]| Self::units(inputs.len(), rows_of(all, values.neurons, inputs));
-        let batch = match values.values {
-            Numbers::Double(all) => Self::channels(inputs.len(), rows_of(all, values.neurons, inputs)),
-            Numbers::Single(all) => rows(all),
-            Numbers::Device(units) => rows(&units.copy()),
+        let neurons = values.neurons;
+        let own = match values.values {
+            Numbers::Double(all) => Owned::Double(rows_of(all, neurons, inputs)),
+            Numbers::Single(all) => Owned::Single(rows_of(all, neurons, inputs)),
+            Numbers::Device(units) => Owned::Single(rows_of(&units.copy(), neurons, inputs)),
         };
-        let ranges = inputs.iter().map(|input| values.ranges[*input]).collect();
-        let mut batch = batch.with_ranges(ranges);
-        if !values.above.is_empty() {
-            batch.above = rows_of(values.above, values.neurons, inputs);
+        let (low, high) = own.column_ranges(neurons);
+        let blocks = values.peaks.chunks_exact(values.inputs.max(1));
+        Self {
+            inputs: inputs.len(),
+            neurons,
+            values: own,
+            above: if values.above.is_empty() { Vec::new() } else { rows_of(values.above, neurons, inputs) },
+            low,
+            high,
+            ranges: inputs.iter().map(|input| values.ranges[*input]).collect(),
+            peaks: blocks.flat_map(|block| inputs.iter().map(|input| block[*input])).collect(),
+            most_active: MostActive::default(),
+            kept_rows: KeptRows::default(),
         }
-        batch
     }
 
     fn new(inputs: usize, values: Owned) -> Self {
         let count = values.numbers().len();
         assert!(if inputs == 0 { count == 0 } else { count.is_multiple_of(inputs) }, "values fill their rows");
         let neurons = count.checked_div(inputs).unwrap_or(0);
-        let (low, high) = match &values {
-            Owned::Double(values) => {
-                let (low, high) = column_ranges(values, neurons);
-                (Owned::Double(low), Owned::Double(high))
-            }
-            Owned::Single(values) => {
-                let (low, high) = column_ranges(values, neurons);
-                (Owned::Single(low), Owned::Single(high))
-            }
-        };
+        let (low, high) = values.column_ranges(neurons);
         let all = values.numbers().to_f64();
         let range = |row: usize| {
             let row = &all[row * neurons..(row + 1) * neurons];
@@ -325,20 +345,57 @@ fn peaks(values: &[f32], inputs: usize, neurons: usize) -> Vec<f32> {
     (0..neurons.div_ceil(PEAK_COLUMNS)).flat_map(of_block).collect()
 }
 
-/// Smallest and largest finite value of each column.
-fn column_ranges<T: Number>(values: &[T], neurons: usize) -> (Vec<T>, Vec<T>) {
-    let (mut low, mut high) = (vec![T::INFINITY; neurons], vec![T::NEG_INFINITY; neurons]);
-    for row in values.chunks_exact(neurons.max(1)) {
-        for ((low, high), &value) in
-            low.iter_mut().zip(&mut high).zip(row).filter(|(_, value)| value.to_f64().is_finite())
-        {
-            if value < *low {
-                *low = value;
+vectorised! {
+    /// Takes the finite values of a row into the ranges of the columns.
+    fn widen<T: Number>(row: &[T], low: &mut [T], high: &mut [T]) {
+        for ((low, high), &value) in low.iter_mut().zip(high).zip(row) {
+            *low = if (value < *low) & (value > T::NEG_INFINITY) { value } else { *low };
+            *high = if (value > *high) & (value < T::INFINITY) { value } else { *high };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn number() -> impl Strategy<Value = f32> {
+        prop_oneof![6 => -2f32..2.0, 1 => Just(0.0), 1 => Just(f32::NAN)]
+    }
+
+    /// Everything that criteria read of it, as text, so that NaN equals NaN.
+    fn told(batch: &LayerBatch) -> String {
+        format!("{:?}", batch.values(0, 0))
+    }
+
+    proptest! {
+        #[test]
+        fn some_inputs_are_as_if_alone(
+            (neurons, values) in (1usize..40).prop_flat_map(|neurons| {
+                (Just(neurons), proptest::collection::vec(number(), neurons * 6))
+            }),
+            inputs in proptest::sample::subsequence(vec![0usize, 1, 2, 3, 4, 5], 0..6),
+        ) {
+            let picked: Vec<f32> =
+                inputs.iter().flat_map(|input| values[input * neurons..(input + 1) * neurons].to_vec()).collect();
+            let units = LayerBatch::units(6, values.clone());
+            let own = LayerBatch::of_inputs(&units.values(0, 0), &inputs);
+            prop_assert_eq!(own.neurons, neurons);
+            if !inputs.is_empty() {
+                prop_assert_eq!(told(&own), told(&LayerBatch::units(inputs.len(), picked.clone())));
             }
-            if value > *high {
-                *high = value;
+
+            let double = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
+            let range = |input: usize| InputRange { low: -3.0 - input as f32, high: 4.0 };
+            let channels = LayerBatch::channels(6, double(&values)).with_ranges((0..6).map(range).collect());
+            let own = LayerBatch::of_inputs(&channels.values(0, 0), &inputs);
+            if !inputs.is_empty() {
+                let ranges = inputs.iter().map(|input| range(*input)).collect();
+                let alone = LayerBatch::channels(inputs.len(), double(&picked)).with_ranges(ranges);
+                prop_assert_eq!(told(&own), told(&alone));
             }
         }
     }
-    (low, high)
 }

@@ -31,7 +31,9 @@ impl Classes {
         }
         for label in labels {
             if !states.contains_key(label) {
-                states.insert(*label, Class { state: criterion.start(start)?, inputs: 0 });
+                let mut state = criterion.start(start)?;
+                state.count_only();
+                states.insert(*label, Class { state, inputs: 0 });
             }
         }
         Ok(Some(Self { states }))

@@ -8,11 +8,11 @@ use std::arch::x86_64::{
     _mm512_reduce_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_srli_epi32, _mm512_sub_ps,
 };
 
-use super::{BLOCK, DOUBTFUL, Lane, Lanes, NONE, Part};
+use super::{BLOCK, DOUBTFUL, GROUP, Lane, Lanes, NONE, Part};
 use crate::vectorise::{vector, whole_numbers};
 
 /// Values of a vector.
-const WIDTH: usize = 16;
+const WIDTH: usize = GROUP;
 
 /// Vectors of a block.
 const VECTORS: usize = BLOCK / WIDTH;
@@ -71,13 +71,19 @@ impl Sections {
 /// What [`super::find`] does.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
-pub(super) fn find(row: &[f32; BLOCK], lanes: &Lanes<f32>, count: usize, sections: &mut [u32; BLOCK]) -> u32 {
+pub(super) fn find(
+    groups: &[[f32; GROUP]],
+    first: usize,
+    lanes: &Lanes<f32>,
+    count: usize,
+    sections: &mut [u32; BLOCK],
+) -> u32 {
     let all = Sections::of(count);
     let (none, doubt) = (_mm512_set1_epi32(NONE as i32), _mm512_set1_epi32(DOUBTFUL as i32));
     let (mut below, mut above, mut doubts) = (0, 0, 0);
-    let columns = row.as_chunks::<WIDTH>().0.iter().zip(sections.as_chunks_mut::<WIDTH>().0);
-    for ((row, sections), (low, high, scale)) in columns.zip(vectors(lanes)) {
-        let found = all.find(vector(row), vector(low), vector(high), vector(scale));
+    let sections = sections.as_chunks_mut::<WIDTH>().0[first..].iter_mut();
+    for ((values, (low, high, scale)), sections) in groups.iter().zip(lanes.groups(first)).zip(sections) {
+        let found = all.find(vector(values), vector(low), vector(high), vector(scale));
         let section = _mm512_mask_mov_epi32(none, found.inside, found.section);
         *sections = whole_numbers(_mm512_mask_mov_epi32(section, found.doubtful, doubt));
         below += found.below.count_ones();
@@ -85,13 +91,6 @@ pub(super) fn find(row: &[f32; BLOCK], lanes: &Lanes<f32>, count: usize, section
         doubts += found.doubtful.count_ones();
     }
     below | above << 10 | doubts << 20
-}
-
-/// The ranges of a block's neurons vector by vector.
-#[inline(always)]
-fn vectors(lanes: &Lanes<f32>) -> impl Iterator<Item = (&[f32; WIDTH], &[f32; WIDTH], &[f32; WIDTH])> {
-    let ends = lanes.low.as_chunks().0.iter().zip(lanes.high.as_chunks().0);
-    ends.zip(lanes.scale.as_chunks().0).map(|((low, high), scale)| (low, high, scale))
 }
 
 /// What [`super::set_block`] does.
@@ -123,7 +122,7 @@ pub(super) fn set_block(part: &Part<'_, f32>, lanes: &Lanes<f32>, words: &mut [u
             }
         };
         let mut doubts = 0u64;
-        for (at, (values, (low, high, scale))) in whole.as_chunks::<WIDTH>().0.iter().zip(vectors(lanes)).enumerate() {
+        for (at, (values, (low, high, scale))) in whole.as_chunks::<WIDTH>().0.iter().zip(lanes.groups(0)).enumerate() {
             let found = all.find(vector(values), vector(low), vector(high), vector(scale));
             let certain = found.inside & !found.doubtful;
             // A value in no section gives no bit, in whichever half.

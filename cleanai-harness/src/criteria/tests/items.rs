@@ -73,6 +73,14 @@ fn agree(text: &str, stream: &Stream, profile: Option<&[LayerProfile]>) {
     stream.feed(first.as_mut(), 0, half);
     let of_half: BTreeSet<u64> = items[..half].iter().flatten().copied().collect();
     assert_eq!(of_half.len() as u64, covered(text, &first.figures()), "{text}: the first {half}");
+    // Who only counts finds the same.
+    let mut counting = start(text, stream, profile);
+    counting.count_only();
+    stream.feed(counting.as_mut(), 0, half);
+    stream.feed(counting.as_mut(), half, stream.inputs);
+    let (counting, figures) = (counting.figures(), figures(text, stream, profile));
+    assert_eq!((counting.covered, counting.total), (figures.covered, figures.total), "{text}");
+    assert_eq!((counting.value, counting.layers), (figures.value, figures.layers), "{text}");
     // Asked only in the end, it tells all at once.
     let mut whole = state(text, stream, profile);
     let at_once: BTreeSet<u64> = whole.take_covered().expect(text).into_iter().collect();
