@@ -10,8 +10,7 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) struct Scale {
     /// The ends of the range after the transform, for each place on the first axis.
     pub bounds: Vec<[f32; 2]>,
-    /// Values of an input, and those of a place on the first axis.
-    row: usize,
+    /// Values of a place on the first axis.
     plane: usize,
     range: [f64; 2],
     name: &'static str,
@@ -54,26 +53,44 @@ impl Scale {
             return Err(wrong(format!("`range` {range:?} leaves no finite numbers between its ends in f32")));
         }
         let plane = rest.iter().product();
-        Ok(Self { bounds, row: first * plane, plane, range, name })
+        Ok(Self { bounds, plane, range, name })
     }
 
     /// Where the values of inputs lie between the lower end of the range, 0, and the upper, 1.
     pub fn units(&self, values: &[f32]) -> Vec<f64> {
-        let unit = |(at, value): (usize, &f32)| {
-            let [low, high] = self.bounds[at % self.row / self.plane].map(f64::from);
-            (f64::from(*value) - low) / (high - low)
-        };
-        values.iter().enumerate().map(unit).collect()
+        let mut units = Vec::with_capacity(values.len());
+        for (plane, [low, high]) in self.planes(values) {
+            let (low, length) = (f64::from(low), f64::from(high) - f64::from(low));
+            units.extend(plane.iter().map(|value| (f64::from(*value) - low) / length));
+        }
+        units
+    }
+
+    /// Moves the values of inputs to where `units` lie in the range, those that differ from `before`: what is not moved stays what it was to the last
+    /// bit.
+    pub fn place(&self, units: &[f32], before: &[f32], values: &mut [f32]) {
+        let planes = values.chunks_mut(self.plane).zip(self.bounds.iter().cycle());
+        for ((plane, [low, high]), (units, before)) in
+            planes.zip(units.chunks(self.plane).zip(before.chunks(self.plane)))
+        {
+            let (from, length) = (f64::from(*low), f64::from(*high) - f64::from(*low));
+            for ((value, unit), before) in plane.iter_mut().zip(units).zip(before) {
+                let placed = ((from + f64::from(*unit) * length) as f32).clamp(*low, *high);
+                *value = if unit == before { *value } else { placed };
+            }
+        }
     }
 
     /// # Errors
     /// If a value of an input lies outside.
     pub fn check(&self, values: &[f32]) -> Result<()> {
-        let outside = |(place, value): (usize, &f32)| {
-            let [low, high] = self.bounds[place / self.plane];
-            (!(low..=high).contains(value)).then_some((*value, low, high))
+        let outside = |(plane, [low, high]): (&[f32], [f32; 2])| {
+            // Without a way out, all of a plane at once.
+            let all = plane.iter().fold(true, |all, value| all & (*value >= low) & (*value <= high));
+            let value = if all { None } else { plane.iter().find(|value| !(low..=high).contains(*value)) };
+            value.map(|value| (*value, low, high))
         };
-        match values.iter().enumerate().find_map(outside) {
+        match self.planes(values).find_map(outside) {
             None => Ok(()),
             Some((value, low, high)) => {
                 let range = self.range;
@@ -86,6 +103,11 @@ impl Scale {
                 )))
             }
         }
+    }
+
+    /// The values of inputs by their place on the first axis, each with the ends of the range there.
+    fn planes<'a>(&'a self, values: &'a [f32]) -> impl Iterator<Item = (&'a [f32], [f32; 2])> {
+        values.chunks(self.plane).zip(self.bounds.iter().copied().cycle())
     }
 }
 

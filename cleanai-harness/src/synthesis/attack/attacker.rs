@@ -1,12 +1,12 @@
 //! An attack on the batches of one data set.
 
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Tensor, no_grad};
 
 use super::subject::{Aim, Subject};
 use super::{Attack, Method};
 use crate::data::transform::TransformStep;
 use crate::data::{Batch, FieldInfo, Values};
-use crate::model::GradientModel;
+use crate::model::{GradientModel, tensor};
 use crate::synthesis::scale::Scale;
 use crate::{Error, ErrorKind, Result};
 
@@ -109,24 +109,23 @@ impl Attacker {
         name: &dyn Fn(usize) -> String,
     ) -> Result<()> {
         let device = model.model().device();
-        let bound = |of: fn(&[f32; 2]) -> f64| -> Result<Tensor> {
-            let numbers: Vec<f64> = self.scale.bounds.iter().map(of).collect();
+        let numbers = |numbers: &[f32], size: &[i64]| -> Result<Tensor> {
+            Ok(Tensor::f_from_slice(numbers)?.f_view(size)?.f_to_device(device)?)
+        };
+        let bound = |of: fn(&[f32; 2]) -> f32| {
+            let bounds: Vec<f32> = self.scale.bounds.iter().map(of).collect();
             let mut along = vec![1; size.len()];
             if let Some(axis) = along.get_mut(1) {
-                *axis = numbers.len() as i64;
+                *axis = bounds.len() as i64;
             }
-            Ok(Tensor::f_from_slice(&numbers)?.f_view(along.as_slice())?.f_to_device(device)?)
+            numbers(&bounds, &along)
         };
-        let low = bound(|[low, _]| f64::from(*low))?;
-        let high = bound(|[_, high]| f64::from(*high))?;
-        let length = high.f_sub(&low)?;
-        let given = Tensor::f_from_slice(values)?.f_view(size)?.f_to_device(device)?;
-        let originals = given.f_sub(&low)?.f_div(&length)?.f_to_kind(Kind::Float)?;
+        let originals: Vec<f32> = self.scale.units(values).into_iter().map(|unit| unit as f32).collect();
         let mut subject = Subject {
             model,
-            low: low.f_to_kind(Kind::Float)?,
-            length: length.f_to_kind(Kind::Float)?,
-            originals: originals.shallow_clone(),
+            low: bound(|[low, _]| *low)?,
+            length: bound(|[low, high]| (f64::from(*high) - f64::from(*low)) as f32)?,
+            originals: numbers(&originals, size)?,
             aim,
             first,
             name,
@@ -138,12 +137,7 @@ impl Attacker {
             Method::Jsma(method) => method.make(&mut subject)?,
             Method::Cw(method) => method.make(&mut subject)?,
         };
-        // What is not moved stays what it was to the last bit.
-        let back = low.f_addcmul(&made.f_to_kind(Kind::Double)?, &length)?;
-        let back = back.f_maximum(&low)?.f_minimum(&high)?.f_to_kind(Kind::Float)?;
-        let back = back.f_where_self(&made.f_ne_tensor(&originals)?, &given)?;
-        let flat = back.f_to_device(Device::Cpu)?.f_contiguous()?.f_view(-1)?;
-        flat.f_copy_data(values, values.len())?;
+        self.scale.place(tensor::Values::of(&made)?.as_slice(), &originals, values);
         Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! The basic iterative method.
 
 #[cfg(feature = "torch")]
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 #[cfg(feature = "torch")]
-use super::subject::{Goal, Subject};
+use super::sign_steps::SignSteps;
+#[cfg(feature = "torch")]
+use super::subject::{Goal, Subject, not_finite};
 #[cfg(feature = "torch")]
 use crate::Result;
 use crate::synthesis::parameters::{Field, Within};
@@ -49,20 +51,18 @@ impl Bim {
     /// From a start. Where the goal is not known the start is the originals.
     #[cfg(feature = "torch")]
     pub(super) fn go_on(&self, subject: &mut Subject<'_>, start: Tensor, mut goal: Option<Goal>) -> Result<Tensor> {
-        let lowest = subject.originals.f_sub_scalar(self.eps)?.f_clamp_min(0.0)?;
-        let highest = subject.originals.f_add_scalar(self.eps)?.f_clamp_max(1.0)?;
-        let length = Tensor::f_full([1], self.step, (Kind::Float, start.device()))?;
-        let mut made = start;
+        let mut steps = SignSteps::new(&subject.originals, &start, self.eps, self.step)?;
         for _ in 0..self.iterations {
-            let run = subject.run(&made)?;
+            let run = subject.run(&steps.inputs()?)?;
             let goal = match &mut goal {
                 Some(goal) => goal,
                 unknown => unknown.insert(subject.goal(run.logits())?),
             };
-            let mut step = subject.gradient(&run, &goal.uphill(run.logits())?, false)?;
-            made = made.f_addcmul(&step.f_sign_()?, &length)?;
-            let _ = made.f_clamp_tensor_(Some(&lowest), Some(&highest))?;
+            let gradient = subject.model.gradient(&run, &goal.uphill(run.logits())?, false)?;
+            if !steps.step(&gradient)? {
+                return Err(not_finite());
+            }
         }
-        Ok(made)
+        steps.inputs()
     }
 }

@@ -9,6 +9,8 @@ mod pgd;
 #[cfg(feature = "torch")]
 mod attacker;
 #[cfg(feature = "torch")]
+mod sign_steps;
+#[cfg(feature = "torch")]
 mod subject;
 #[cfg(all(test, feature = "torch"))]
 mod tests;

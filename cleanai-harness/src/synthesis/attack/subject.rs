@@ -69,9 +69,7 @@ impl Subject<'_> {
         if !f64::try_from(gradient.f_sum(Kind::Float)?)?.is_finite() {
             let finite = gradient.f_isfinite()?.f_flatten(1, -1)?.f_all_dim(1, false)?;
             if !bool::try_from(finite.f_all()?)? {
-                let what = "the gradient of the logits is not finite";
-                return Err(Error::new(ErrorKind::Model, what)
-                    .with_help("does the model give NaN or infinity for these inputs, or take the root of 0?"));
+                return Err(not_finite());
             }
         }
         Ok(gradient)
@@ -113,6 +111,12 @@ impl Goal {
         let _ = cotangent.f_sub_(&self.one_hot)?;
         if self.targeted { Ok(cotangent.f_neg()?) } else { Ok(cotangent) }
     }
+}
+
+/// The error of a model whose gradient is no direction.
+pub(super) fn not_finite() -> Error {
+    Error::new(ErrorKind::Model, "the gradient of the logits is not finite")
+        .with_help("does the model give NaN or infinity for these inputs, or take the root of 0?")
 }
 
 /// One number for each row in a shape that broadcasts over the others' axes.
