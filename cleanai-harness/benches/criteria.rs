@@ -1,7 +1,7 @@
 //! What criteria cost, against libtorch's own run of the same file on the same batches in the same process:
 //! `cargo bench --bench criteria`. `docs/performance.md` holds figures, and a command that compiles less.
 //!
-//! Words choose among the rows: models (`lenet vgg resnet18 resnet50`), works (`observe channels units nlc cleanai pairs memory`) and
+//! Words choose among the rows: models (`lenet vgg resnet18 resnet50`), works (`observe channels units classes nlc cleanai pairs memory`) and
 //! batches (`b1 b16 b50 b100`), as in `cargo bench --bench criteria -- lenet units b100`. The name of a criterion (`kmnc`) leaves
 //! the others of a work out.
 //!
@@ -12,6 +12,8 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+#[path = "criteria/memory.rs"]
+mod memory;
 #[path = "../tests/common/resnet/mod.rs"]
 mod resnet;
 mod support;
@@ -33,7 +35,7 @@ use cleanai_harness::measure::{self, Measurement};
 use cleanai_harness::private::keep_freed_memory;
 use common::{Case, declaration, root};
 use resnet::Weights;
-use support::{Clocks, Outcome, Samples, Times, cpu_milliseconds, load, median, spawn, with_peak, write_inputs};
+use support::{Clocks, Outcome, Samples, Times, cpu_milliseconds, load, median, write_inputs, write_labelled};
 use tch::{CModule, Tensor};
 
 /// A network that is measured.
@@ -82,6 +84,8 @@ struct Work {
     word: &'static str,
     criteria: &'static [&'static str],
     neurons: NeuronKind,
+    /// Whether inputs have labels, so that every class has figures of its own.
+    labelled: bool,
     /// By network and batch.
     target: fn(&str, usize) -> Option<f64>,
 }
@@ -89,11 +93,12 @@ struct Work {
 const COUNTING: &[&str] = &["nc", "kmnc(k=1000)", "nbc", "snac", "tknc", "tknp"];
 
 const WORKS: &[Work] = &[
-    Work { word: "observe", criteria: &[], neurons: NeuronKind::Channel, target: |_, _| None },
+    Work { word: "observe", criteria: &[], neurons: NeuronKind::Channel, labelled: false, target: |_, _| None },
     Work {
         word: "channels",
         criteria: COUNTING,
         neurons: NeuronKind::Channel,
+        labelled: false,
         target: |network, batch| match (network, batch) {
             ("lenet", 1) => Some(1.5),
             ("lenet", 100) => Some(1.15),
@@ -105,9 +110,11 @@ const WORKS: &[Work] = &[
         word: "units",
         criteria: COUNTING,
         neurons: NeuronKind::Unit,
+        labelled: false,
         target: |network, batch| ((network, batch) == ("resnet18", 16)).then_some(1.2),
     },
-    Work { word: "nlc", criteria: &["nlc"], neurons: NeuronKind::Channel, target: |_, _| Some(1.2) },
+    Work { word: "classes", criteria: COUNTING, neurons: NeuronKind::Channel, labelled: true, target: |_, _| None },
+    Work { word: "nlc", criteria: &["nlc"], neurons: NeuronKind::Channel, labelled: false, target: |_, _| Some(1.2) },
 ];
 
 /// CleanAI's own quantities of single inputs, and those of pairs of inputs.
@@ -116,17 +123,15 @@ const PAIRS: &[&str] = &["cleanai::sign", "cleanai::value", "cleanai::ss", "clea
 
 const OTHERS: [&str; 3] = ["cleanai", "pairs", "memory"];
 
+/// Of the inputs that have labels.
+const CLASSES: usize = 10;
+
 /// Batches of the profile set.
 const PROFILE_BATCHES: usize = 2;
 
-/// Processes whose median is the peak of memory.
-const PROCESSES: usize = 3;
-const MEMORY_BATCH: usize = 16;
-const MEMORY_INPUTS: usize = 64;
-
 fn main() -> ExitCode {
     support::main(|arguments| match arguments {
-        ["child", work, network, folder] => child(work, network, Path::new(folder)),
+        ["child", work, network, folder] => memory::child(work, network, Path::new(folder)),
         words => bench(&Choice::of(words)?),
     })
 }
@@ -216,13 +221,9 @@ fn bench(choice: &Choice<'_>) -> Outcome<()> {
         }
     }
     if choice.work("memory") {
-        println!(
-            "\nbatches of {MEMORY_BATCH}, {MEMORY_INPUTS} profile and {MEMORY_INPUTS} test inputs: \
-             medians of {PROCESSES} processes, which alternate\n{:<10} {:<9} {:>8} {:>6}",
-            "network", "work", "peak MB", "ratio"
-        );
+        memory::title();
         for network in networks() {
-            memory(network, folder.path())?;
+            memory::peaks(network, folder.path())?;
         }
     }
     Ok(())
@@ -249,6 +250,19 @@ fn write_network(network: &Network, folder: &Path) -> Outcome<()> {
     Ok(())
 }
 
+/// The inputs, once more with labels where they are wanted.
+fn inputs(network: &Network, labelled: bool, folder: &Path) -> Outcome<String> {
+    let plain = format!("{}.npy", network.word);
+    let archive = format!("{}.npz", network.word);
+    if !labelled {
+        return Ok(plain);
+    }
+    if !folder.join(&archive).exists() {
+        write_labelled(&folder.join(&archive), &folder.join(plain), network.inputs, CLASSES)?;
+    }
+    Ok(archive)
+}
+
 fn file(network: &Network) -> PathBuf {
     format!("{}.pt", network.word).into()
 }
@@ -266,10 +280,9 @@ fn specs(row: &str, texts: &[&str]) -> Outcome<Option<Vec<CriterionSpec>>> {
 }
 
 /// Measures the first `profile` inputs and the `test` inputs behind them.
-fn declared(network: &Network, folder: &Path, batch: usize, profile: usize, test: usize) -> Declaration {
+fn declared(network: &Network, inputs: &str, folder: &Path, batch: usize, profile: usize, test: usize) -> Declaration {
     let model = file(network);
-    let inputs = format!("{}.npy", network.word);
-    let case = Case { model: model.to_str().unwrap_or_default(), profile: None, test: &inputs, transform: "[]" };
+    let case = Case { model: model.to_str().unwrap_or_default(), profile: None, test: inputs, transform: "[]" };
     let mut declaration = declaration(folder, &case);
     let part = |range: String| DataLocation { path: format!("{inputs}#{range}"), root: folder.to_owned() };
     declaration.data.profile = Some(part(format!("0..{profile}")));
@@ -369,7 +382,8 @@ fn race(
 fn row(network: &Network, work: &Work, specs: &[CriterionSpec], batch: usize, folder: &Path) -> Outcome<()> {
     let profile = PROFILE_BATCHES * batch;
     let test = batch * network.rounds.min((network.inputs - profile) / batch);
-    let mut declaration = declared(network, folder, batch, profile, test);
+    let inputs = inputs(network, work.labelled, folder)?;
+    let mut declaration = declared(network, &inputs, folder, batch, profile, test);
     declaration.neurons = work.neurons;
     let (plain, observed, measured) = race(network, folder, &declaration, profile, specs)?;
     let elements: usize = measured.model.layers.iter().map(|layer| layer.shape.iter().product::<usize>()).sum();
@@ -426,7 +440,7 @@ fn floor(neurons: usize) -> Times {
 /// CleanAI's quantities of single inputs: two profile inputs and five test inputs, one by one, against as many plain runs.
 fn cleanai(network: &Network, folder: &Path) -> Outcome<()> {
     let Some(specs) = specs("CleanAI, all but pairs", SINGLE)? else { return Ok(()) };
-    let declaration = declared(network, folder, 1, 2, 5);
+    let declaration = declared(network, &inputs(network, false, folder)?, folder, 1, 2, 5);
     let mut parts = [const { Vec::new() }; 4];
     for _ in 0..7 {
         let (plain, _, measured) = race(network, folder, &declaration, 2, &specs)?;
@@ -447,63 +461,11 @@ fn cleanai(network: &Network, folder: &Path) -> Outcome<()> {
 /// CleanAI's quantities of pairs of inputs: everything but the model's own runs.
 fn pairs(network: &Network, folder: &Path) -> Outcome<()> {
     let Some(specs) = specs("CleanAI, pairs", PAIRS)? else { return Ok(()) };
-    let declaration = declared(network, folder, 1, 1, 2);
+    let declaration = declared(network, &inputs(network, false, folder)?, folder, 1, 1, 2);
     let mut times = Vec::new();
     for _ in 0..7 {
         times.push(measure::once(&declaration, &specs)?.seconds.criteria * 1e3);
     }
     println!("CleanAI, pairs, {}: {:.2} ms (target 10)", network.name, median(times));
-    Ok(())
-}
-
-/// The peak of memory of every work, in processes of their own.
-fn memory(network: &Network, folder: &Path) -> Outcome<()> {
-    let mut works: Vec<(&str, Vec<f64>)> = vec![("plain", Vec::new())];
-    for work in WORKS {
-        if specs(&format!("{:<10} {:<9}", network.name, work.word), work.criteria)?.is_some() {
-            works.push((work.word, Vec::new()));
-        }
-    }
-    for _ in 0..PROCESSES {
-        for (work, peaks) in &mut works {
-            let [peak] = spawn(&["child", work, network.word], folder)?;
-            peaks.push(peak);
-        }
-    }
-    let plain = median(works[0].1.clone());
-    for (work, peaks) in works {
-        let peak = median(peaks);
-        println!("{:<10} {work:<9} {peak:>8.0} {:>6.3}", network.name, peak / plain);
-    }
-    Ok(())
-}
-
-/// Prints the peak of memory of some work in this process.
-fn child(work: &str, network: &str, folder: &Path) -> Outcome<()> {
-    let network = NETWORKS.iter().find(|known| known.word == network).ok_or("no such network")?;
-    let run = || match WORKS.iter().find(|known| known.word == work) {
-        None => plain(network, folder),
-        Some(work) => {
-            let specs: Vec<CriterionSpec> = work.criteria.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-            let mut declaration = declared(network, folder, MEMORY_BATCH, MEMORY_INPUTS, MEMORY_INPUTS);
-            declaration.neurons = work.neurons;
-            measure::once(&declaration, &specs)?;
-            Ok(())
-        }
-    };
-    let ((), peak) = with_peak(true, run)?;
-    println!("{peak}");
-    Ok(())
-}
-
-/// As many plain runs as a coverage pass has.
-fn plain(network: &Network, folder: &Path) -> Outcome<()> {
-    let module = load(&folder.join(file(network)))?;
-    let [channels, height, width] = network.shape.map(|size| size as i64);
-    let sizes = [MEMORY_BATCH as i64, channels, height, width];
-    let input = Tensor::randn(sizes, (tch::Kind::Float, tch::Device::Cpu));
-    for _ in 0..2 * MEMORY_INPUTS / MEMORY_BATCH {
-        drop(black_box(tch::no_grad(|| module.forward_ts(&[&input]))?));
-    }
     Ok(())
 }

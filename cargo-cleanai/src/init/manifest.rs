@@ -22,7 +22,7 @@ const OPTIMISED: [(&str, i64); 10] = [
     ("zune-jpeg", 1),
 ];
 /// Why.
-const PROFILE_COMMENT: &str = "# what counts and decodes: unoptimised, it takes up to ten times as long";
+const PROFILE_COMMENT: &str = "# what counts and decodes: unoptimised, it takes three to seven times as long";
 /// Why cargo's own test harness stays out.
 const HARNESS_COMMENT: &str = "# cleanai_harness::main!() runs the tests";
 

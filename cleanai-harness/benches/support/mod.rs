@@ -104,6 +104,25 @@ pub fn write_inputs(path: &Path, inputs: usize, shape: [usize; 3]) -> Outcome<()
     Ok(())
 }
 
+/// The inputs of numpy's file with labels, all classes in turn, as numpy's archive.
+pub fn write_labelled(path: &Path, inputs: &Path, count: usize, classes: usize) -> Outcome<()> {
+    let mut archive = zip::ZipWriter::new(BufWriter::new(File::create(path)?));
+    let plain = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    archive.start_file("x.npy", plain)?;
+    std::io::copy(&mut File::open(inputs)?, &mut archive)?;
+    archive.start_file("y.npy", plain)?;
+    let header = format!("{{'descr': '<i8', 'fortran_order': False, 'shape': ({count},), }}");
+    let header = format!("{header:<117}\n");
+    archive.write_all(b"\x93NUMPY\x01\x00")?;
+    archive.write_all(&u16::try_from(header.len())?.to_le_bytes())?;
+    archive.write_all(header.as_bytes())?;
+    for input in 0..count {
+        archive.write_all(&i64::try_from(input % classes)?.to_le_bytes())?;
+    }
+    archive.finish()?.flush()?;
+    Ok(())
+}
+
 /// The numbers that this program prints when it is started with these arguments.
 pub fn spawn<const N: usize>(arguments: &[&str], folder: &Path) -> Outcome<[f64; N]> {
     let output = Command::new(std::env::current_exe()?).args(arguments).arg(folder).output()?;
