@@ -191,17 +191,24 @@ vectorised! {
         for row in part.rows() {
             ahead.row(row);
             part.sections(row, lanes, &mut sections, &mut outside);
-            let own = &sections[..row.len()];
-            // A value in no section gives no bit, in whichever word: no processor can guess which do.
-            for ((word, first), section) in word.iter_mut().zip(&first).zip(own) {
-                *word = if *section == NONE { 0 } else { first.wrapping_add(section / 64) };
-            }
-            for (bit, section) in bit.iter_mut().zip(own) {
-                *bit = u64::from(*section != NONE) << (section % 64);
-            }
-            set(words, &word[..own.len()], &bit[..own.len()]);
+            place(&sections, &first, &mut word, &mut bit);
+            set(words, &word[..row.len()], &bit[..row.len()]);
         }
         outside
+    }
+}
+
+/// The word and the bit of every section. A value in no section gives no bit, in whichever word: no processor can guess which do. Indices here and in
+/// [`find_group`] are those of arrays: iterators over several are not always inlined, and then take longer than the rest.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "as said")]
+fn place(sections: &[u32; BLOCK], first: &[u32; BLOCK], words: &mut [u32; BLOCK], bits: &mut [u64; BLOCK]) {
+    for at in 0..BLOCK {
+        let section = sections[at];
+        words[at] = if section == NONE { 0 } else { first[at].wrapping_add(section / 64) };
+    }
+    for at in 0..BLOCK {
+        bits[at] = u64::from(sections[at] != NONE) << (sections[at] % 64);
     }
 }
 
@@ -251,17 +258,11 @@ vectorised! {
         let mut outside = (0, 0);
         for (input, row) in part.rows().enumerate() {
             part.sections(row, lanes, &mut sections, &mut outside);
-            let own = &sections[..row.len()];
-            for ((word, first), section) in word.iter_mut().zip(&first_word).zip(own) {
-                *word = if *section == NONE { 0 } else { first.wrapping_add(section / 64) };
-            }
-            for (bit, section) in bit.iter_mut().zip(own) {
-                *bit = u64::from(*section != NONE) << (section % 64);
-            }
+            place(&sections, &first_word, &mut word, &mut bit);
             let input = (first + input) as u32;
             let mut item = part.start as u32 * of_neuron;
             let mut new = 0;
-            for ((word, bit), section) in word.iter().zip(&bit).zip(own) {
+            for ((word, bit), section) in word.iter().zip(&bit).zip(&sections[..row.len()]) {
                 // Every cover is written, those that are not new over each other: no processor can guess which are.
                 covers[new % BLOCK] = FirstCover { input, item: item.wrapping_add(*section) };
                 let word = &mut words[*word as usize];
@@ -355,12 +356,10 @@ impl<L: Lane> Lanes<L> {
         lanes
     }
 
-    /// Ends and scales group by group, from the `first` on.
+    /// Ends and scales of a group.
     #[inline(always)]
-    fn groups(&self, first: usize) -> impl Iterator<Item = (&[L; GROUP], &[L; GROUP], &[L; GROUP])> {
-        let (low, high, scale) = (self.low.as_chunks().0, self.high.as_chunks().0, self.scale.as_chunks().0);
-        let ends = low[first..].iter().zip(&high[first..]);
-        ends.zip(&scale[first..]).map(|((low, high), scale)| (low, high, scale))
+    fn group(&self, at: usize) -> (&[L; GROUP], &[L; GROUP], &[L; GROUP]) {
+        (&self.low.as_chunks().0[at], &self.high.as_chunks().0[at], &self.scale.as_chunks().0[at])
     }
 }
 
@@ -459,40 +458,55 @@ fn find<T: Number, L: Lane>(
     count: usize,
     sections: &mut [u32; BLOCK],
 ) -> u32 {
+    let edges = Edges::of(count);
     let mut met = 0u32;
-    for ((values, lanes), sections) in
-        groups.iter().zip(lanes.groups(first)).zip(sections.as_chunks_mut().0[first..].iter_mut())
-    {
+    for (at, values) in groups.iter().enumerate() {
+        let sections = &mut sections.as_chunks_mut().0[first + at];
         // Wrapping, as checks of what cannot overflow would keep the compiler from vectors.
-        met = met.wrapping_add(find_group(values, lanes, count, sections));
+        met = met.wrapping_add(find_group(values, lanes.group(first + at), &edges, sections));
     }
     met
 }
 
+/// Where so many sections have their edges.
+struct Edges<L> {
+    /// The last section.
+    last: u32,
+    /// How far its middle lies past that of the first.
+    to_last: L,
+    /// Within this of the middle of a section a value is surely in it.
+    reach: L,
+}
+
+impl<L: Lane> Edges<L> {
+    #[inline(always)]
+    fn of(count: usize) -> Self {
+        let last = count as u32 - 1;
+        Self { last, to_last: L::of(f64::from(last)), reach: L::of(0.5 - count as f64 * L::TOLERANCE) }
+    }
+}
+
 #[inline(always)]
 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is doubtful")]
+#[expect(clippy::needless_range_loop, reason = "as in `place`")]
 fn find_group<T: Number, L: Lane>(
     row: &[T; GROUP],
     (low, high, scale): (&[L; GROUP], &[L; GROUP], &[L; GROUP]),
-    count: usize,
+    edges: &Edges<L>,
     sections: &mut [u32; GROUP],
 ) -> u32 {
-    let last = count as u32 - 1;
-    let last_edge = L::of(f64::from(last));
-    let reach = L::of(0.5 - count as f64 * L::TOLERANCE);
     let mut met = 0u32;
-    let columns = low.iter().zip(high).zip(scale);
-    for ((section, value), ((&low, &high), &scale)) in sections.iter_mut().zip(row).zip(columns) {
-        let value = L::of(value.to_f64());
+    for at in 0..GROUP {
+        let (value, low, high) = (L::of(row[at].to_f64()), low[at], high[at]);
         // How far past the middle of the first section.
-        let past = (value - low) * scale - L::of(0.5);
+        let past = (value - low) * scale[at] - L::of(0.5);
         let rounded = past + L::ROUND;
         let off = (past - (rounded - L::ROUND)).abs();
         let inside = (value >= low) & (value <= high);
         // The outer edges are no edges between sections.
-        let doubtful = inside & !(off <= reach) & !(past <= L::of(0.0)) & !(past >= last_edge);
-        let near = if doubtful { DOUBTFUL } else { rounded.low_bits().min(last) };
-        *section = if inside { near } else { NONE };
+        let doubtful = inside & !(off <= edges.reach) & !(past <= L::of(0.0)) & !(past >= edges.to_last);
+        let near = if doubtful { DOUBTFUL } else { rounded.low_bits().min(edges.last) };
+        sections[at] = if inside { near } else { NONE };
         met = met.wrapping_add(if value < low { 1 } else { 0 });
         met = met.wrapping_add(if value > high { 1 << 10 } else { 0 });
         met = met.wrapping_add(if doubtful { 1 << 20 } else { 0 });

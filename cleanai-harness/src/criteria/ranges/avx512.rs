@@ -81,11 +81,12 @@ pub(super) fn find(
     let all = Sections::of(count);
     let (none, doubt) = (_mm512_set1_epi32(NONE as i32), _mm512_set1_epi32(DOUBTFUL as i32));
     let (mut below, mut above, mut doubts) = (0, 0, 0);
-    let sections = sections.as_chunks_mut::<WIDTH>().0[first..].iter_mut();
-    for ((values, (low, high, scale)), sections) in groups.iter().zip(lanes.groups(first)).zip(sections) {
+    for (at, values) in groups.iter().enumerate() {
+        let (low, high, scale) = lanes.group(first + at);
         let found = all.find(vector(values), vector(low), vector(high), vector(scale));
         let section = _mm512_mask_mov_epi32(none, found.inside, found.section);
-        *sections = whole_numbers(_mm512_mask_mov_epi32(section, found.doubtful, doubt));
+        sections.as_chunks_mut::<WIDTH>().0[first + at] =
+            whole_numbers(_mm512_mask_mov_epi32(section, found.doubtful, doubt));
         below += found.below.count_ones();
         above += found.above.count_ones();
         doubts += found.doubtful.count_ones();
@@ -122,7 +123,8 @@ pub(super) fn set_block(part: &Part<'_, f32>, lanes: &Lanes<f32>, words: &mut [u
             }
         };
         let mut doubts = 0u64;
-        for (at, (values, (low, high, scale))) in whole.as_chunks::<WIDTH>().0.iter().zip(lanes.groups(0)).enumerate() {
+        for (at, values) in whole.as_chunks::<WIDTH>().0.iter().enumerate() {
+            let (low, high, scale) = lanes.group(at);
             let found = all.find(vector(values), vector(low), vector(high), vector(scale));
             let certain = found.inside & !found.doubtful;
             // A value in no section gives no bit, in whichever half.
