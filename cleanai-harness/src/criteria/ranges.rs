@@ -345,13 +345,15 @@ struct Lanes<L> {
     high: [L; BLOCK],
     /// Sections per unit of value; NaN where the lanes are not to decide.
     scale: [L; BLOCK],
+    edges: Edges<L>,
 }
 
 impl<L: Lane> Lanes<L> {
     /// Those of the neurons from `start` on.
     fn of(ranges: &Ranges, start: usize) -> Self {
         let nothing = [L::of(f64::NAN); BLOCK];
-        let mut lanes = Self { low: nothing, high: nothing, scale: nothing };
+        let edges = Edges::of(ranges.sections);
+        let mut lanes = Self { low: nothing, high: nothing, scale: nothing, edges };
         fill_lanes(&mut lanes, ranges, start..ranges.low.len().min(start + BLOCK));
         lanes
     }
@@ -425,7 +427,7 @@ impl<T: Number> Part<'_, T> {
             // SAFETY: the processor has these instructions, `level` has looked.
             return unsafe { avx512::find(values.as_chunks().0, first, lanes, self.ranges.sections, sections) };
         }
-        find(groups, first, lanes, self.ranges.sections, sections)
+        find(groups, first, lanes, sections)
     }
 
     /// Finds the section of every value of a row, and counts what lies outside.
@@ -451,24 +453,17 @@ impl<T: Number> Part<'_, T> {
 /// Finds the sections of the values of groups, from the block's `first` on, by a multiplication where the definition divides; what lies so near to the
 /// edge of a section that the two might differ is doubtful. Gives three counts of ten bits: of what is below, above, doubtful.
 #[inline(always)]
-fn find<T: Number, L: Lane>(
-    groups: &[[T; GROUP]],
-    first: usize,
-    lanes: &Lanes<L>,
-    count: usize,
-    sections: &mut [u32; BLOCK],
-) -> u32 {
-    let edges = Edges::of(count);
-    let mut met = 0u32;
+fn find<T: Number, L: Lane>(groups: &[[T; GROUP]], first: usize, lanes: &Lanes<L>, sections: &mut [u32; BLOCK]) -> u32 {
+    let mut met = [0; GROUP];
     for (at, values) in groups.iter().enumerate() {
         let sections = &mut sections.as_chunks_mut().0[first + at];
-        // Wrapping, as checks of what cannot overflow would keep the compiler from vectors.
-        met = met.wrapping_add(find_group(values, lanes.group(first + at), &edges, sections));
+        find_group(values, lanes.group(first + at), &lanes.edges, sections, &mut met);
     }
-    met
+    met.iter().fold(0, |all, met| all.wrapping_add(*met))
 }
 
 /// Where so many sections have their edges.
+#[derive(Debug, Clone, Copy)]
 struct Edges<L> {
     /// The last section.
     last: u32,
@@ -479,7 +474,6 @@ struct Edges<L> {
 }
 
 impl<L: Lane> Edges<L> {
-    #[inline(always)]
     fn of(count: usize) -> Self {
         let last = count as u32 - 1;
         Self { last, to_last: L::of(f64::from(last)), reach: L::of(0.5 - count as f64 * L::TOLERANCE) }
@@ -494,8 +488,8 @@ fn find_group<T: Number, L: Lane>(
     (low, high, scale): (&[L; GROUP], &[L; GROUP], &[L; GROUP]),
     edges: &Edges<L>,
     sections: &mut [u32; GROUP],
-) -> u32 {
-    let mut met = 0u32;
+    met: &mut [u32; GROUP],
+) {
     for at in 0..GROUP {
         let (value, low, high) = (L::of(row[at].to_f64()), low[at], high[at]);
         // How far past the middle of the first section.
@@ -507,11 +501,11 @@ fn find_group<T: Number, L: Lane>(
         let doubtful = inside & !(off <= edges.reach) & !(past <= L::of(0.0)) & !(past >= edges.to_last);
         let near = if doubtful { DOUBTFUL } else { rounded.low_bits().min(edges.last) };
         sections[at] = if inside { near } else { NONE };
-        met = met.wrapping_add(if value < low { 1 } else { 0 });
-        met = met.wrapping_add(if value > high { 1 << 10 } else { 0 });
-        met = met.wrapping_add(if doubtful { 1 << 20 } else { 0 });
+        // Wrapping, as checks of what cannot overflow would keep the compiler from vectors.
+        met[at] = met[at].wrapping_add(if value < low { 1 } else { 0 });
+        met[at] = met[at].wrapping_add(if value > high { 1 << 10 } else { 0 });
+        met[at] = met[at].wrapping_add(if doubtful { 1 << 20 } else { 0 });
     }
-    met
 }
 
 /// Whether two columns are the same, NaN equal to NaN.
