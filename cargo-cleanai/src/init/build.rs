@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(table["workspace"]["resolver"].as_str(), Some("2"));
         assert_eq!(table["dependencies"][HARNESS].as_str(), Some("0.1.0"));
         assert_eq!(table["profile"]["dev"]["debug"].as_bool(), Some(false));
-        assert_eq!(table["profile"]["dev"]["package"][HARNESS]["opt-level"].as_integer(), Some(1));
+        assert_eq!(table["profile"]["dev"]["package"][HARNESS]["opt-level"].as_integer(), Some(2));
         assert!(package.join("Cargo.lock").is_file());
         // Written again, it is the same file.
         let time = |name: &str| fs::metadata(package.join(name)).unwrap().modified().unwrap();

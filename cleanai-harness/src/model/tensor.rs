@@ -34,7 +34,8 @@ impl Values {
             return &[];
         }
         // SAFETY: the tensor is contiguous f32 in main memory (made so in `of`), has `count` elements, and is kept alive and
-        // unchanged by `self` for as long as the slice is borrowed: the graph that could write to it is paused in our callback.
+        // unchanged by `self` for as long as the slice is borrowed: the graph that could write to it is paused in our callback, and
+        // attacks write to none of the tensors they read.
         unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<f32>().cast_const(), count) }
     }
 }
