@@ -194,7 +194,7 @@ fn a_member_of_a_workspace_shares_what_it_has() {
     assert!(!manifest.contains_key("profile"));
     let text = read(&machine, "Cargo.toml");
     assert!(
-        text.starts_with(root) && text.contains("[profile.dev.package]\ncleanai-harness = { opt-level = 1"),
+        text.starts_with(root) && text.contains("[profile.dev.package]\ncleanai-harness = { opt-level = 2"),
         "{text}"
     );
     assert!(machine.path(".cargo/libtorch").exists() && machine.path("here/cleanai.toml").is_file());
