@@ -201,7 +201,6 @@ vectorised! {
 /// The word and the bit of every section. A value in no section gives no bit, in whichever word: no processor can guess which do. Indices here and in
 /// [`find_group`] are those of arrays: iterators over several are not always inlined, and then take longer than the rest.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "as said")]
 fn place(sections: &[u32; BLOCK], first: &[u32; BLOCK], words: &mut [u32; BLOCK], bits: &mut [u64; BLOCK]) {
     for at in 0..BLOCK {
         let section = sections[at];
@@ -482,7 +481,6 @@ impl<L: Lane> Edges<L> {
 
 #[inline(always)]
 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is doubtful")]
-#[expect(clippy::needless_range_loop, reason = "as in `place`")]
 fn find_group<T: Number, L: Lane>(
     row: &[T; GROUP],
     (low, high, scale): (&[L; GROUP], &[L; GROUP], &[L; GROUP]),
