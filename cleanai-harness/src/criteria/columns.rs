@@ -1,5 +1,7 @@
 //! Covering neurons by a test of their values: over a batch's extremes, or input by input.
 
+use std::sync::OnceLock;
+
 use super::coverage::{Coverage, FirstCover, PARALLEL_FROM};
 use super::number::Number;
 use super::{LayerValues, Numbers, PEAK_COLUMNS};
@@ -17,22 +19,56 @@ pub(crate) enum End {
 
 impl End {
     /// Whether a value lies beyond a bound; none lies beyond NaN.
-    fn beyond(self, value: f64, bound: f64) -> bool {
-        if self == End::High { value > bound } else { value < bound }
+    #[inline(always)]
+    fn beyond<T: PartialOrd>(self, value: T, bound: T) -> bool {
+        if self == Self::High { value > bound } else { value < bound }
+    }
+
+    /// The bound beyond which the same numbers of f32 lie: rounded away from them.
+    fn single(self, bound: f64) -> f32 {
+        let nearest = bound as f32;
+        match self {
+            Self::High if f64::from(nearest) > bound => nearest.next_down(),
+            Self::Low if f64::from(nearest) < bound => nearest.next_up(),
+            _ => nearest,
+        }
     }
 }
 
-/// What neurons must lie beyond.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Bounds<'a> {
-    /// All the same.
-    Same(f64),
-    /// Each its own.
-    Each(&'a [f64]),
+/// What each neuron of a layer must lie beyond; NaN for one that nothing lies beyond.
+#[derive(Debug)]
+pub(crate) struct NeuronBounds {
+    end: End,
+    numbers: Vec<f64>,
+    /// The same for values of f32, once some batch has them.
+    single: OnceLock<Vec<f32>>,
 }
 
-impl Bounds<'_> {
-    fn of(self, neuron: usize) -> f64 {
+impl NeuronBounds {
+    pub(crate) fn new(end: End, numbers: impl Iterator<Item = f64>) -> Self {
+        Self { end, numbers: numbers.collect(), single: OnceLock::new() }
+    }
+
+    pub(crate) fn numbers(&self) -> &[f64] {
+        &self.numbers
+    }
+
+    fn single(&self) -> &[f32] {
+        self.single.get_or_init(|| self.numbers.iter().map(|bound| self.end.single(*bound)).collect())
+    }
+}
+
+/// Bounds in the precision of the values.
+#[derive(Debug, Clone, Copy)]
+enum Bounds<'a, T> {
+    /// All the same.
+    Same(T),
+    /// Each its own.
+    Each(&'a [T]),
+}
+
+impl<T: Copy> Bounds<'_, T> {
+    fn of(self, neuron: usize) -> T {
         match self {
             Self::Same(bound) => bound,
             Self::Each(bounds) => bounds[neuron],
@@ -43,24 +79,42 @@ impl Bounds<'_> {
 /// Covers every neuron whose smallest or largest value of the batch lies beyond its bound, noting the first input that does.
 ///
 /// A neuron without any value has the infinity that is beyond no bound.
-pub(crate) fn mark_extremes(values: &LayerValues<'_>, end: End, bounds: Bounds<'_>, coverage: &mut Coverage) {
+pub(crate) fn mark_beyond(values: &LayerValues<'_>, bounds: &NeuronBounds, coverage: &mut Coverage) {
+    mark_extremes(values, bounds.end, || Bounds::Each(bounds.numbers()), || Bounds::Each(bounds.single()), coverage);
+}
+
+/// The same, with one bound for the largest values of all.
+pub(crate) fn mark_above(values: &LayerValues<'_>, bound: f64, coverage: &mut Coverage) {
+    mark_extremes(values, End::High, || Bounds::Same(bound), || Bounds::Same(End::High.single(bound)), coverage);
+}
+
+fn mark_extremes<'a>(
+    values: &LayerValues<'_>,
+    end: End,
+    double: impl Fn() -> Bounds<'a, f64>,
+    single: impl Fn() -> Bounds<'a, f32>,
+    coverage: &mut Coverage,
+) {
     let extremes = if end == End::High { values.high } else { values.low };
     let neurons = values.neurons;
     match (extremes, values.values) {
         (Numbers::Double(extremes), Numbers::Double(rows)) => {
-            mark_ends(extremes, rows, values, (end, bounds), coverage);
+            mark_ends(extremes, rows, values, (end, double()), coverage);
         }
         (Numbers::Single(extremes), Numbers::Single(rows)) => {
-            mark_ends(extremes, rows, values, (end, bounds), coverage);
+            mark_ends(extremes, rows, values, (end, single()), coverage);
         }
         (Numbers::Single(extremes), Numbers::Device(units)) => {
+            let bounds = single();
             // Only what is new has to be looked at input by input.
-            let passed = |neuron: &u32| end.beyond(f64::from(extremes[*neuron as usize]), bounds.of(*neuron as usize));
+            let passed = |neuron: &u32| end.beyond(extremes[*neuron as usize], bounds.of(*neuron as usize));
             let new: Vec<u32> =
                 (0..neurons as u32).filter(|neuron| passed(neuron) && !coverage.has(*neuron as usize)).collect();
             let rows = units.columns(&new);
             for (at, neuron) in new.iter().enumerate() {
-                let input = first_beyond(&rows, at, new.len(), (end, bounds.of(*neuron as usize)));
+                let bound = bounds.of(*neuron as usize);
+                let mut column = rows.get(at..).unwrap_or_default().iter().step_by(new.len());
+                let input = column.position(|value| end.beyond(*value, bound)).unwrap_or(0);
                 coverage.insert(*neuron as usize, values.first + input);
             }
         }
@@ -68,24 +122,19 @@ pub(crate) fn mark_extremes(values: &LayerValues<'_>, end: End, bounds: Bounds<'
     }
 }
 
-/// The first input whose value in this column lies beyond the bound.
-fn first_beyond<T: Number>(rows: &[T], column: usize, columns: usize, (end, bound): (End, f64)) -> usize {
-    let column = rows.get(column..).unwrap_or_default().iter().step_by(columns);
-    column.into_iter().position(|value| end.beyond(value.to_f64(), bound)).unwrap_or(0)
-}
-
 fn mark_ends<T: Number>(
     extremes: &[T],
     rows: &[T],
     values: &LayerValues<'_>,
-    (end, bounds): (End, Bounds<'_>),
+    (end, bounds): (End, Bounds<'_, T>),
     coverage: &mut Coverage,
 ) {
     if extremes.is_empty() || coverage.is_full() {
         return;
     }
-    let (neurons, first, keep) = (values.neurons, values.first, coverage.firsts().is_some());
+    let (neurons, keep) = (values.neurons, coverage.firsts().is_some());
     let work = |index: usize, words: &mut [u64], found: &mut Vec<FirstCover>| {
+        let (mut new, mut count) = ([0; BLOCK], 0);
         for (at, word) in words.iter_mut().enumerate().filter(|(_, word)| **word != u64::MAX) {
             let start = index * BLOCK + at * 64;
             let of_word = start..neurons.min(start + 64);
@@ -94,27 +143,69 @@ fn mark_ends<T: Number>(
                 Bounds::Same(bound) => flag_beyond(&extremes[of_word], &[bound; 64], end, &mut passed),
                 Bounds::Each(bounds) => flag_beyond(&extremes[of_word.clone()], &bounds[of_word], end, &mut passed),
             }
-            let mut new = gather(&passed) & !*word;
-            *word |= new;
-            while keep && new != 0 {
-                let neuron = start + new.trailing_zeros() as usize;
-                new &= new - 1;
-                let input = first_beyond(rows, neuron, neurons, (end, bounds.of(neuron)));
-                found.push(FirstCover { input: (first + input) as u32, item: neuron as u32 });
-            }
+            take_new(gather(&passed), word, start, &mut new, &mut count);
+        }
+        if keep {
+            find_firsts(rows, values, &mut new[..count], found, |_| {
+                move |neuron, value| end.beyond(value, bounds.of(neuron))
+            });
         }
     };
     coverage.in_blocks(BLOCK, neurons >= PARALLEL_FROM, work);
 }
 
+/// Covers what of a word has passed, and adds the neurons that are new, the first of the word being `start`.
+fn take_new(passed: u64, word: &mut u64, start: usize, new: &mut [u32; BLOCK], count: &mut usize) {
+    let mut bits = passed & !*word;
+    *word |= bits;
+    while bits != 0 {
+        new[*count] = (start + bits.trailing_zeros() as usize) as u32;
+        *count += 1;
+        bits &= bits - 1;
+    }
+}
+
+/// Finds the first input that passes the test of every one of some neurons, of which there is one each.
+///
+/// Values of many neurons are asked for at once, and no processor can guess which pass: so input by input, without branches.
+fn find_firsts<T: Number, Test: Fn(usize, T) -> bool>(
+    rows: &[T],
+    values: &LayerValues<'_>,
+    new: &mut [u32],
+    found: &mut Vec<FirstCover>,
+    test_of: impl Fn(usize) -> Test,
+) {
+    let mut covers = [FirstCover { input: 0, item: 0 }; BLOCK];
+    let (mut left, mut count) = (new.len(), 0);
+    for (input, row) in rows.chunks_exact(values.neurons).enumerate() {
+        if left == 0 {
+            break;
+        }
+        let test = test_of(input);
+        let mut kept = 0;
+        for at in 0..left {
+            let neuron = new[at];
+            let passes = test(neuron as usize, row[neuron as usize]);
+            // Both are written, and what does not count is written over.
+            covers[count % BLOCK] = FirstCover { input: (values.first + input) as u32, item: neuron };
+            count += usize::from(passes);
+            new[kept] = neuron;
+            kept += usize::from(!passes);
+        }
+        left = kept;
+    }
+    debug_assert_eq!(left, 0, "some input has what the batch was said to have");
+    found.extend_from_slice(&covers[..count]);
+}
+
 vectorised! {
     /// Sets the flag of every extreme that lies beyond its bound.
-    fn flag_beyond<T: Number>(extremes: &[T], bounds: &[f64], end: End, passed: &mut [u8; 64]) {
+    fn flag_beyond<T: Number>(extremes: &[T], bounds: &[T], end: End, passed: &mut [u8; 64]) {
         let all = passed.iter_mut().zip(extremes).zip(bounds);
         if end == End::High {
-            all.for_each(|((passed, extreme), bound)| *passed = u8::from(extreme.to_f64() > *bound));
+            all.for_each(|((passed, extreme), bound)| *passed = u8::from(*extreme > *bound));
         } else {
-            all.for_each(|((passed, extreme), bound)| *passed = u8::from(extreme.to_f64() < *bound));
+            all.for_each(|((passed, extreme), bound)| *passed = u8::from(*extreme < *bound));
         }
     }
 }
@@ -129,7 +220,7 @@ pub(crate) fn mark_rows<T: Number, Test: Fn(T) -> bool>(
     if rows.is_empty() || coverage.is_full() {
         return;
     }
-    let (neurons, first, keep) = (values.neurons, values.first, coverage.firsts().is_some());
+    let (neurons, keep) = (values.neurons, coverage.firsts().is_some());
     let work = |index: usize, words: &mut [u64], found: &mut Vec<FirstCover>| {
         if words.iter().all(|word| *word == u64::MAX) {
             return;
@@ -143,15 +234,15 @@ pub(crate) fn mark_rows<T: Number, Test: Fn(T) -> bool>(
                 any_of(&row[start..end], &test, &mut passed);
             }
         }
+        let (mut new, mut count) = ([0; BLOCK], 0);
         for ((at, word), passed) in words.iter_mut().enumerate().zip(passed.as_chunks().0) {
-            let mut new = gather(passed) & !*word;
-            *word |= new;
-            while keep && new != 0 {
-                let neuron = start + at * 64 + new.trailing_zeros() as usize;
-                new &= new - 1;
-                let input = (0..values.inputs).find(|input| test_of(*input)(rows[input * neurons + neuron]));
-                found.push(FirstCover { input: (first + input.unwrap_or(0)) as u32, item: neuron as u32 });
-            }
+            take_new(gather(passed), word, start + at * 64, &mut new, &mut count);
+        }
+        if keep {
+            find_firsts(rows, values, &mut new[..count], found, |input| {
+                let test = test_of(input);
+                move |_, value| test(value)
+            });
         }
     };
     coverage.in_blocks(BLOCK, rows.len() >= PARALLEL_FROM, work);
@@ -184,5 +275,71 @@ impl<T, Test: Fn(T) -> bool> Passes<T> for Test {
     #[inline(always)]
     fn passes(&self, value: T) -> bool {
         self(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::LayerBatch;
+    use super::*;
+
+    fn value() -> impl Strategy<Value = f32> {
+        prop_oneof![6 => -2f32..2.0, 2 => any::<f32>().prop_filter("finite", |value| value.is_finite()), 1 => Just(0.0), 1 => Just(f32::NAN)]
+    }
+
+    /// The first input of each neuron whose value lies beyond, by the definition.
+    fn plain(rows: &[f32], bounds: &[f64], end: End) -> Vec<FirstCover> {
+        let first = |(neuron, bound): (usize, &f64)| {
+            let beyond = |row: &[f32]| end.beyond(f64::from(row[neuron]), *bound);
+            let input = rows.chunks_exact(bounds.len()).position(beyond)?;
+            Some(FirstCover { input: input as u32, item: neuron as u32 })
+        };
+        let mut firsts: Vec<FirstCover> = bounds.iter().enumerate().filter_map(first).collect();
+        firsts.sort_unstable();
+        firsts
+    }
+
+    proptest! {
+        #[test]
+        fn bounds_of_single_precision_part_the_same_numbers(
+            value in any::<f32>(),
+            bound in prop_oneof![any::<f64>(), any::<f32>().prop_map(f64::from), -2f64..2.0],
+            nudge in -1i32..2,
+        ) {
+            // Also bounds that lie next to the value.
+            let next = [f64::from(value).next_down(), f64::from(value), f64::from(value).next_up()][(nudge + 1) as usize];
+            for (end, bound) in [End::Low, End::High].into_iter().flat_map(|end| [(end, bound), (end, next)]) {
+                prop_assert_eq!(end.beyond(value, end.single(bound)), end.beyond(f64::from(value), bound), "{:?} {}", end, bound);
+            }
+        }
+
+        #[test]
+        fn the_first_input_beyond_is_told(
+            (neurons, rows) in (1usize..200).prop_flat_map(|neurons| {
+                (Just(neurons), proptest::collection::vec(proptest::collection::vec(value(), neurons), 1..9))
+            }),
+            spread in 0.1f64..4.0,
+            batch in 1usize..5,
+        ) {
+            let bounds: Vec<f64> = (0..neurons).map(|neuron| ((neuron * 7919 % 13) as f64 - 4.0) / 8.0 * spread).collect();
+            for end in [End::Low, End::High] {
+                let of_neurons = NeuronBounds::new(end, bounds.iter().copied());
+                let mut coverage = [false, true].map(|_| Coverage::of_layers([neurons]).swap_remove(0));
+                for (index, rows) in rows.chunks(batch).enumerate() {
+                    let single = LayerBatch::units(rows.len(), rows.concat());
+                    let double = LayerBatch::channels(rows.len(), rows.iter().flatten().copied().map(f64::from).collect());
+                    for (batch_of, coverage) in [single, double].iter().zip(&mut coverage) {
+                        mark_beyond(&batch_of.values(0, index * batch), &of_neurons, coverage);
+                        coverage.end_batch(index * batch);
+                    }
+                }
+                let expected = plain(&rows.concat(), &bounds, end);
+                for coverage in &coverage {
+                    prop_assert_eq!(coverage.firsts(), Some(&expected[..]));
+                }
+            }
+        }
     }
 }

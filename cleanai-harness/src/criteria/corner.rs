@@ -5,7 +5,7 @@ use std::any::Any;
 use crate::Result;
 use crate::declare::CriterionSpec;
 
-use super::columns::{Bounds, End, mark_extremes};
+use super::columns::{End, NeuronBounds, mark_beyond};
 use super::coverage::{Coverage, contributions, covered_neurons, take_covered};
 use super::ranges::same_numbers;
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
@@ -155,8 +155,9 @@ impl Corners {
 /// What a layer's values must pass; NaN for a neuron without a range, so that nothing passes it.
 #[derive(Debug)]
 struct LayerBounds {
-    upper: Vec<f64>,
-    lower: Vec<f64>,
+    upper: NeuronBounds,
+    /// Of no neurons where only the upper corners count.
+    lower: NeuronBounds,
     unknown: u64,
 }
 
@@ -165,13 +166,12 @@ impl LayerBounds {
         // Without a margin the deviation is not asked for.
         let margin = |neuron: usize| if *sigma > 0.0 { sigma * profile.std[neuron] } else { 0.0 };
         let known = |neuron: usize, bound: f64| if profile.is_known(neuron) { bound } else { f64::NAN };
-        let neurons = 0..profile.low.len();
+        let upper = (0..profile.high.len()).map(|neuron| known(neuron, profile.high[neuron] + margin(neuron)));
+        let lower = (0..if *lower_too { profile.low.len() } else { 0 })
+            .map(|neuron| known(neuron, profile.low[neuron] - margin(neuron)));
         Self {
-            upper: neurons.clone().map(|neuron| known(neuron, profile.high[neuron] + margin(neuron))).collect(),
-            lower: match lower_too {
-                true => neurons.map(|neuron| known(neuron, profile.low[neuron] - margin(neuron))).collect(),
-                false => Vec::new(),
-            },
+            upper: NeuronBounds::new(End::High, upper),
+            lower: NeuronBounds::new(End::Low, lower),
             unknown: profile.unknown(),
         }
     }
@@ -196,9 +196,9 @@ impl State for CornerState {
     fn observe(&mut self, values: LayerValues<'_>) {
         let LayerBounds { upper, lower, .. } = &self.layers[values.layer];
         let upper_corner = &mut self.upper[values.layer];
-        mark_extremes(&values, End::High, Bounds::Each(upper), upper_corner);
+        mark_beyond(&values, upper, upper_corner);
         if let Some(lower_corner) = self.lower.get_mut(values.layer) {
-            mark_extremes(&values, End::Low, Bounds::Each(lower), lower_corner);
+            mark_beyond(&values, lower, lower_corner);
         }
     }
 
@@ -210,10 +210,10 @@ impl State for CornerState {
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
         let other: Self = self.scope.same_family(other)?;
         self.scope.agrees(&other.scope)?;
-        let same_bounds =
-            self.layers.iter().zip(&other.layers).all(|(own, others)| {
-                same_numbers(&own.upper, &others.upper) && same_numbers(&own.lower, &others.lower)
-            });
+        let same_bounds = self.layers.iter().zip(&other.layers).all(|(own, others)| {
+            same_numbers(own.upper.numbers(), others.upper.numbers())
+                && same_numbers(own.lower.numbers(), others.lower.numbers())
+        });
         if !same_bounds {
             return Err(self.scope.does_not_merge("a state with the ranges of another profile"));
         }

@@ -5,7 +5,7 @@ use std::any::Any;
 use crate::Result;
 use crate::declare::CriterionSpec;
 
-use super::columns::{Bounds, End, mark_extremes, mark_rows};
+use super::columns::{mark_above, mark_rows};
 use super::coverage::{Coverage, take_covered};
 use super::registry::{Arguments, CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use super::scope::Scope;
@@ -142,7 +142,7 @@ impl State for ThresholdState {
         let threshold = self.threshold;
         match (self.scaled, values.values) {
             // The threshold is finite, so a neuron without a value (minus infinity) stays below it.
-            (false, _) => mark_extremes(&values, End::High, Bounds::Same(threshold), coverage),
+            (false, _) => mark_above(&values, threshold, coverage),
             (true, Numbers::Double(_)) => mark_rows(values.above, &values, coverage, |input| {
                 let span = values.ranges[input].span();
                 // Where all scalars are equal they scale to 0.

@@ -143,7 +143,7 @@ pub(super) fn set_block(part: &Part<'_, f32>, lanes: &Lanes<f32>, words: &mut [u
         while doubts != 0 {
             let column = doubts.trailing_zeros() as usize;
             doubts &= doubts - 1;
-            let section = part.decide(row, column, &mut outside);
+            let section = part.decide(lanes, row, column, &mut outside);
             if section != NONE {
                 halves[column * of_neuron + section as usize / 32] |= 1 << (section % 32);
             }
