@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::coverage::{Coverage, FirstCover, PARALLEL_FROM};
 use super::number::Number;
 use super::{LayerValues, Numbers, PEAK_COLUMNS};
-use crate::vectorise::vectorised;
+use crate::vectorise::{prefetch, vectorised};
 
 /// Neurons handled together; a multiple of 64.
 const BLOCK: usize = PEAK_COLUMNS;
@@ -134,7 +134,7 @@ fn mark_ends<T: Number>(
     }
     let (neurons, keep) = (values.neurons, coverage.firsts().is_some());
     let work = |index: usize, words: &mut [u64], found: &mut Vec<FirstCover>| {
-        let (mut new, mut count) = ([0; BLOCK], 0);
+        let mut new = [0; BLOCK / 64];
         for (at, word) in words.iter_mut().enumerate().filter(|(_, word)| **word != u64::MAX) {
             let start = index * BLOCK + at * 64;
             let of_word = start..neurons.min(start + 64);
@@ -143,10 +143,11 @@ fn mark_ends<T: Number>(
                 Bounds::Same(bound) => flag_beyond(&extremes[of_word], &[bound; 64], end, &mut passed),
                 Bounds::Each(bounds) => flag_beyond(&extremes[of_word.clone()], &bounds[of_word], end, &mut passed),
             }
-            take_new(gather(&passed), word, start, &mut new, &mut count);
+            new[at] = gather(&passed) & !*word;
+            *word |= new[at];
         }
         if keep {
-            find_firsts(rows, values, &mut new[..count], found, |_| {
+            find_firsts(rows, values, index * BLOCK, &new, found, |_| {
                 move |neuron, value| end.beyond(value, bounds.of(neuron))
             });
         }
@@ -154,48 +155,35 @@ fn mark_ends<T: Number>(
     coverage.in_blocks(BLOCK, neurons >= PARALLEL_FROM, work);
 }
 
-/// Covers what of a word has passed, and adds the neurons that are new, the first of the word being `start`.
-fn take_new(passed: u64, word: &mut u64, start: usize, new: &mut [u32; BLOCK], count: &mut usize) {
-    let mut bits = passed & !*word;
-    *word |= bits;
-    while bits != 0 {
-        new[*count] = (start + bits.trailing_zeros() as usize) as u32;
-        *count += 1;
-        bits &= bits - 1;
-    }
-}
+/// Of the next neuron so many values are asked of memory while one is looked for: most are found among the first.
+const ASKED_AHEAD: usize = 4;
 
-/// Finds the first input that passes the test of every one of some neurons, of which there is one each.
-///
-/// Values of many neurons are asked for at once, and no processor can guess which pass: so input by input, without branches.
+/// Finds the first input that passes the test of each neuron whose bit is set, that of the lowest bit being `start`; there is one for all of them.
 fn find_firsts<T: Number, Test: Fn(usize, T) -> bool>(
     rows: &[T],
     values: &LayerValues<'_>,
-    new: &mut [u32],
+    start: usize,
+    new: &[u64; BLOCK / 64],
     found: &mut Vec<FirstCover>,
     test_of: impl Fn(usize) -> Test,
 ) {
-    let mut covers = [FirstCover { input: 0, item: 0 }; BLOCK];
-    let (mut left, mut count) = (new.len(), 0);
-    for (input, row) in rows.chunks_exact(values.neurons).enumerate() {
-        if left == 0 {
-            break;
+    let mut neurons = Vec::new();
+    for (at, word) in new.iter().enumerate() {
+        let mut bits = *word;
+        while bits != 0 {
+            neurons.push(start + at * 64 + bits.trailing_zeros() as usize);
+            bits &= bits - 1;
         }
-        let test = test_of(input);
-        let mut kept = 0;
-        for at in 0..left {
-            let neuron = new[at];
-            let passes = test(neuron as usize, row[neuron as usize]);
-            // Both are written, and what does not count is written over.
-            covers[count % BLOCK] = FirstCover { input: (values.first + input) as u32, item: neuron };
-            count += usize::from(passes);
-            new[kept] = neuron;
-            kept += usize::from(!passes);
-        }
-        left = kept;
     }
-    debug_assert_eq!(left, 0, "some input has what the batch was said to have");
-    found.extend_from_slice(&covers[..count]);
+    let place = |input: usize, neuron: usize| input * values.neurons + neuron;
+    for (at, &neuron) in neurons.iter().enumerate() {
+        if let Some(&next) = neurons.get(at + 1) {
+            (0..values.inputs.min(ASKED_AHEAD)).for_each(|input| prefetch(&raw const rows[place(input, next)]));
+        }
+        let passes = |input: &usize| test_of(*input)(neuron, rows[place(*input, neuron)]);
+        let input = (0..values.inputs).find(passes).unwrap_or(0);
+        found.push(FirstCover { input: (values.first + input) as u32, item: neuron as u32 });
+    }
 }
 
 vectorised! {
@@ -234,12 +222,13 @@ pub(crate) fn mark_rows<T: Number, Test: Fn(T) -> bool>(
                 any_of(&row[start..end], &test, &mut passed);
             }
         }
-        let (mut new, mut count) = ([0; BLOCK], 0);
-        for ((at, word), passed) in words.iter_mut().enumerate().zip(passed.as_chunks().0) {
-            take_new(gather(passed), word, start + at * 64, &mut new, &mut count);
+        let mut new = [0; BLOCK / 64];
+        for ((new, word), passed) in new.iter_mut().zip(words).zip(passed.as_chunks().0) {
+            *new = gather(passed) & !*word;
+            *word |= *new;
         }
         if keep {
-            find_firsts(rows, values, &mut new[..count], found, |input| {
+            find_firsts(rows, values, start, &new, found, |input| {
                 let test = test_of(input);
                 move |_, value| test(value)
             });

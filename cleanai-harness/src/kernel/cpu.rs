@@ -238,15 +238,15 @@ type Extremes<'a> = ((&'a mut [f32], &'a mut [f32]), &'a mut [f32]);
 
 /// Ranges of units and inputs, NaN passed over; whether everything is finite.
 fn extremes(raw: &[f32], inputs: usize, units: usize, Units { low, high, ranges, peaks, .. }: &mut Units) -> bool {
-    // What stays from the last call is written over.
+    low.clear();
     low.resize(units, f32::INFINITY);
+    high.clear();
     high.resize(units, f32::NEG_INFINITY);
     ranges.clear();
     ranges.resize(inputs, InputRange::default());
+    // What stays from the last call is written over.
     peaks.resize(units.div_ceil(COLUMNS) * inputs, f32::NEG_INFINITY);
     if raw.is_empty() {
-        low.fill(f32::INFINITY);
-        high.fill(f32::NEG_INFINITY);
         return true;
     }
     let task = (TASK / inputs).next_multiple_of(COLUMNS);
@@ -256,8 +256,6 @@ fn extremes(raw: &[f32], inputs: usize, units: usize, Units { low, high, ranges,
         let blocks = low.chunks_mut(COLUMNS).zip(high.chunks_mut(COLUMNS)).zip(peaks.chunks_mut(inputs));
         for (block, ((low, high), peaks)) in blocks.enumerate() {
             let start = index * task + block * COLUMNS;
-            low.fill(f32::INFINITY);
-            high.fill(f32::NEG_INFINITY);
             for ((input, found), peak) in found.iter_mut().enumerate().zip(peaks) {
                 let at = input * units + start;
                 // What is read next: the same columns of the next input, or the next ones of the first.
