@@ -244,6 +244,14 @@ const MEASURED: &[(&str, &str)] = &[
     ("no labels", "accuracy needs labels, and TMP/x.npy has none"),
     ("no profile", "kmnc needs ranges from a profile set, and the data names none"),
     (
+        "too large a k, tknc",
+        "tknc(k=20): `tknc` looks at the 20 most active neurons of a layer, and the widest, relu, has 12: they are the same for every input",
+    ),
+    (
+        "too large a k, tknp",
+        "tknp(k=20): `tknp` looks at the 20 most active neurons of a layer, and the widest, relu, has 12: they are the same for every input",
+    ),
+    (
         "no such layer",
         "nc(layers=\"layer1.0.rely\"): layer selector layer1.0.rely matches no layer of fixtures/models/resnet.pt",
     ),
@@ -293,6 +301,8 @@ fn what_does_not_fit_together_is_named() {
     }
     add("no labels", &case("fixtures/models/mlp.pt", None, unlabelled), &["accuracy"]);
     add("no profile", &case("fixtures/models/mlp.pt", None, unlabelled), &["kmnc"]);
+    add("too large a k, tknc", &case("fixtures/models/mlp.pt", None, unlabelled), &["tknc(k=20)"]);
+    add("too large a k, tknp", &case("fixtures/models/mlp.pt", None, unlabelled), &["nc", "tknp(k=20)"]);
     add("no such layer", &case(resnet[0], None, data), &["nc(layers=\"layer1.0.rely\")"]);
     add("no such class", &case(resnet[0], None, data), &["nc(layers=\"class:Conv2D\")"]);
     add(

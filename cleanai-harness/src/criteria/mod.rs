@@ -192,6 +192,14 @@ pub trait Criterion: Send + Sync {
         OfInputs::Nothing
     }
 
+    /// Refuses layers of which it says the same whatever the inputs are. Asked before anything is measured, and only where a figure is required.
+    ///
+    /// # Errors
+    /// What of the criterion does not suit the layers, and what would.
+    fn check_layers(&self, _layers: &[LayerInfo], _neurons: &[usize]) -> Result<()> {
+        Ok(())
+    }
+
     /// A fresh state.
     ///
     /// # Errors

@@ -4,8 +4,9 @@ use std::any::Any;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::declare::CriterionSpec;
+use crate::model::LayerInfo;
+use crate::{Error, ErrorKind, Result};
 
 use super::coverage::{Coverage, take_covered};
 pub(crate) use super::most_active::top_k;
@@ -21,7 +22,8 @@ const PLACES: ParameterKind = ParameterKind::Integer { at_least: 1, at_most: 1_0
 /// `tknc(k = 3)`, top-k neuron coverage: the share of neurons that are among the k most active of their layer for some
 /// input.
 ///
-/// Ties go to the neuron of the lowest index; a layer of at most k neurons is covered whole by any input. The value is
+/// Ties go to the neuron of the lowest index; a layer of at most k neurons is covered whole by any input. A requirement all of
+/// whose layers have fewer than k is refused, as no input could change it. The value is
 /// covered neurons / neurons, in 0..=1. A value that is NaN is never among them.
 ///
 /// Definition: Ma et al.: DeepGauge, ASE 2018, section 3.
@@ -119,6 +121,21 @@ impl Criterion for TopK {
 
     fn of_inputs(&self) -> OfInputs {
         OfInputs::Items
+    }
+
+    fn check_layers(&self, layers: &[LayerInfo], neurons: &[usize]) -> Result<()> {
+        let Self { spec, places, .. } = self;
+        match layers.iter().zip(neurons).max_by_key(|(_, neurons)| **neurons) {
+            Some((widest, neurons)) if *neurons < *places => Err(Error::new(
+                ErrorKind::Criterion,
+                format!(
+                    "`{}` looks at the {places} most active neurons of a layer, and the widest, {}, has {neurons}: they are the same for every input",
+                    spec.name, widest.name
+                ),
+            )
+            .with_help(format!("take `k` of {neurons} at most, fewer to tell inputs apart"))),
+            _ => Ok(()),
+        }
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {

@@ -145,6 +145,7 @@ fn run_items(
     let batch = model.fixed_batch().unwrap_or(job.batch);
     let selected = job.items.iter().map(|item| select(&model, item)).collect::<Result<Vec<_>>>()?;
     let modules = model.activation_modules();
+    check_layers(job, &layers, &selected)?;
 
     let profile_started = Instant::now();
     let mut profiles = match &profile_set {
@@ -268,6 +269,17 @@ fn result(
 /// What the class of a label, or of a logit, is called.
 pub(super) fn class_name(set: &DataSet, label: i64) -> String {
     set.class(label).map_or_else(|| label.to_string(), str::to_owned)
+}
+
+/// Refuses what is required of layers of which the criterion could tell nothing.
+fn check_layers(job: &Job, layers: &[LayerInfo], selected: &[Vec<usize>]) -> Result<()> {
+    for (item, selection) in job.items.iter().zip(selected).filter(|(item, _)| item.required) {
+        let infos: Vec<LayerInfo> = selection.iter().map(|layer| layers[*layer].clone()).collect();
+        let neurons: Vec<usize> = infos.iter().map(|info| info.neurons(item.neurons)).collect();
+        let checked = registry::criterion(&item.spec)?.check_layers(&infos, &neurons);
+        checked.map_err(|error| if item.text == item.spec.name { error } else { error.context(&item.text) })?;
+    }
+    Ok(())
 }
 
 /// Shapes of the layers, from the first inputs; from all of them where branches depend on the data.
