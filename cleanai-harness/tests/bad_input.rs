@@ -243,13 +243,15 @@ const MEASURED: &[(&str, &str)] = &[
     ("nan, pt2", "layer fc, neuron 0, input root_one_negative.npz:x[5]: the activation is NaN"),
     ("no labels", "accuracy needs labels, and TMP/x.npy has none"),
     ("no profile", "kmnc needs ranges from a profile set, and the data names none"),
+    ("one input, ss", "`ss` compares two inputs, and there are fewer"),
+    ("one input, vv", "vv(distance=0.1,pairs=\"consecutive\"): `vv` compares two inputs, and there are fewer"),
     (
         "too large a k, tknc",
-        "tknc(k=20): `tknc` looks at the 20 most active neurons of a layer, and the widest, relu, has 12: they are the same for every input",
+        "tknc(k=20): `tknc` looks at the 20 most active neurons of a layer, and the widest, relu, has 12",
     ),
     (
         "too large a k, tknp",
-        "tknp(k=20): `tknp` looks at the 20 most active neurons of a layer, and the widest, relu, has 12: they are the same for every input",
+        "tknp(k=20): `tknp` looks at the 20 most active neurons of a layer, and the widest, relu, has 12",
     ),
     (
         "no such layer",
@@ -301,6 +303,9 @@ fn what_does_not_fit_together_is_named() {
     }
     add("no labels", &case("fixtures/models/mlp.pt", None, unlabelled), &["accuracy"]);
     add("no profile", &case("fixtures/models/mlp.pt", None, unlabelled), &["kmnc"]);
+    let one = format!("{unlabelled}#0..1");
+    add("one input, ss", &case("fixtures/models/mlp.pt", None, &one), &["ss"]);
+    add("one input, vv", &case("fixtures/models/mlp.pt", None, &one), &["vv(distance=0.1, pairs=\"consecutive\")"]);
     add("too large a k, tknc", &case("fixtures/models/mlp.pt", None, unlabelled), &["tknc(k=20)"]);
     add("too large a k, tknp", &case("fixtures/models/mlp.pt", None, unlabelled), &["nc", "tknp(k=20)"]);
     add("no such layer", &case(resnet[0], None, data), &["nc(layers=\"layer1.0.rely\")"]);

@@ -22,9 +22,9 @@ const PLACES: ParameterKind = ParameterKind::Integer { at_least: 1, at_most: 1_0
 /// `tknc(k = 3)`, top-k neuron coverage: the share of neurons that are among the k most active of their layer for some
 /// input.
 ///
-/// Ties go to the neuron of the lowest index; a layer of at most k neurons is covered whole by any input. A requirement all of
-/// whose layers have fewer than k is refused, as no input could change it. The value is
-/// covered neurons / neurons, in 0..=1. A value that is NaN is never among them.
+/// Ties go to the neuron of the lowest index; a layer of at most k neurons is covered whole by any input. The value is
+/// covered neurons / neurons, in 0..=1. A value that is NaN is never among them. A requirement of layers that all have
+/// fewer than k neurons is refused: no input could change the figure.
 ///
 /// Definition: Ma et al.: DeepGauge, ASE 2018, section 3.
 ///
@@ -124,18 +124,7 @@ impl Criterion for TopK {
     }
 
     fn check_layers(&self, layers: &[LayerInfo], neurons: &[usize]) -> Result<()> {
-        let Self { spec, places, .. } = self;
-        match layers.iter().zip(neurons).max_by_key(|(_, neurons)| **neurons) {
-            Some((widest, neurons)) if *neurons < *places => Err(Error::new(
-                ErrorKind::Criterion,
-                format!(
-                    "`{}` looks at the {places} most active neurons of a layer, and the widest, {}, has {neurons}: they are the same for every input",
-                    spec.name, widest.name
-                ),
-            )
-            .with_help(format!("take `k` of {neurons} at most, fewer to tell inputs apart"))),
-            _ => Ok(()),
-        }
+        check_places(&self.spec, self.places, layers, neurons)
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
@@ -158,6 +147,21 @@ impl Criterion for TopK {
                 Box::new(TopKState { scope, places: self.places, coverage })
             }
         })
+    }
+}
+
+/// Refuses more places than any layer has neurons: whatever the input is, they are all of them.
+pub(crate) fn check_places(spec: &CriterionSpec, places: usize, layers: &[LayerInfo], neurons: &[usize]) -> Result<()> {
+    match layers.iter().zip(neurons).max_by_key(|(_, neurons)| **neurons) {
+        Some((widest, neurons)) if *neurons < places => Err(Error::new(
+            ErrorKind::Criterion,
+            format!(
+                "`{}` looks at the {places} most active neurons of a layer, and the widest, {}, has {neurons}",
+                spec.name, widest.name
+            ),
+        )
+        .with_help(format!("take `k` of {neurons} at most, fewer to tell inputs apart"))),
+        _ => Ok(()),
     }
 }
 

@@ -11,16 +11,17 @@ use crate::criteria::coverage::PARALLEL_FROM;
 use crate::criteria::exact_sum::{BLOCK, Parts, Sums};
 use crate::criteria::registry::{CriterionDescription, ParameterDescription, ParameterKind, ValueKind};
 use crate::criteria::scope::Scope;
-use crate::criteria::top_k::top_k;
+use crate::criteria::top_k::{check_places, top_k};
 use crate::criteria::{Criterion, Direction, Figures, LayerFigures, LayerValues, Needs, Start, State};
 use crate::declare::CriterionSpec;
+use crate::model::LayerInfo;
 
 use super::{REFERENCE, arguments, needs, units};
 
 /// `cleanai::tknc(k = 3)`: the mean of the k largest units of each layer.
 ///
 /// A magnitude, no share: the largest units of every layer and input are added up in f64, and the sum is divided by k * layers *
-/// inputs, also where a layer has fewer units than k. Details: `sum`, `selected` (k * layers * inputs), `first_input_sum` (the sum for
+/// inputs, also where a layer has fewer units than k; a requirement of which all have fewer is refused. Details: `sum`, `selected` (k * layers * inputs), `first_input_sum` (the sum for
 /// the first input), `inputs`. A layer's value is its sum / (k * inputs).
 ///
 /// Definition: the CleanAI library, top-k neuron coverage; not the one of DeepGauge, which is `tknc` and counts neurons.
@@ -71,6 +72,10 @@ impl Criterion for Largest {
 
     fn needs(&self) -> Needs {
         needs()
+    }
+
+    fn check_layers(&self, layers: &[LayerInfo], neurons: &[usize]) -> Result<()> {
+        check_places(&self.spec, self.places, layers, neurons)
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {

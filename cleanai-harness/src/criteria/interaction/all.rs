@@ -159,6 +159,10 @@ impl State for AllState {
         self.check_memory()
     }
 
+    fn check(&self) -> Result<()> {
+        self.frame.check(self.inputs)
+    }
+
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
         let other: Self = self.frame.scope.same_family(other)?;
         self.frame.agrees(&other.frame)?;

@@ -179,6 +179,10 @@ impl State for ConsecutiveState {
         Ok(())
     }
 
+    fn check(&self) -> Result<()> {
+        self.frame.check(self.seen.map_or(0, |seen| seen.end - seen.first))
+    }
+
     fn merge(&mut self, other: Box<dyn State>) -> Result<()> {
         let other: Self = self.frame.scope.same_family(other)?;
         self.frame.agrees(&other.frame)?;
