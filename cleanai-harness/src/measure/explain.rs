@@ -2,11 +2,12 @@
 
 use tch::Tensor;
 
+use super::batches::calibrate;
 use super::importance::{by_neuron, numbers};
 use super::needs::no_input;
 use super::observer::{self, Role, Stage};
 use super::open::open_model;
-use super::pass::{calibrate, class_name};
+use super::pass::class_name;
 use super::{ModelFacts, Picture};
 use crate::data::{Batch, DataSet, Values};
 use crate::declare::{Declaration, Selector};

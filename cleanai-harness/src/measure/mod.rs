@@ -4,6 +4,7 @@
 mod analyse;
 #[cfg(feature = "torch")]
 mod augment;
+mod batches;
 #[cfg(feature = "torch")]
 mod by_input;
 #[cfg(feature = "torch")]

@@ -1,9 +1,9 @@
 //! Monitors for services: signatures from a profile set, without a test set.
 
+use super::batches::calibrate;
 use super::job::Job;
 use super::needs::{no_logits, select};
 use super::open::{open_model, open_profile, open_untrusted};
-use super::pass::calibrate;
 use super::plan::items;
 use super::profile;
 use crate::criteria::{LayerTraces, monitors};

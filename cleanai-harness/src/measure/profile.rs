@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::batches::{Inputs, Watch, each_batch};
 use super::importance::Gather;
 use super::job::{Item, Job};
 use super::observer::Role;
-use super::pass::{Inputs, Watch, each_batch};
 use crate::Result;
 use crate::cache::profiles::{Profile, ProfileKey};
 use crate::cache::traces::TraceWriter;

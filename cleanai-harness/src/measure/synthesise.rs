@@ -3,9 +3,10 @@
 use tch::Tensor;
 
 use super::augment::{Maker, Tools};
+use super::batches::calibrate;
 use super::observer::{self, Role, Stage};
 use super::open::open_model;
-use super::pass::{calibrate, class_name};
+use super::pass::class_name;
 use crate::data::transform::{self, TransformStep};
 use crate::data::{Batch, DataSet, Values};
 use crate::declare::Declaration;
