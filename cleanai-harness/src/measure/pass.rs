@@ -228,7 +228,7 @@ fn result(
     model: &Model,
     modules: &[ActivationModule],
 ) -> Result<CriterionResult> {
-    state.check().map_err(|error| if item.text == item.spec.name { error } else { error.context(&item.text) })?;
+    state.check().map_err(|error| of_item(error, item))?;
     let mut figures = state.figures();
     if item.needs.modules {
         // Where each layer stands in the module tree, by which reports name it.
@@ -268,13 +268,17 @@ pub(super) fn class_name(set: &DataSet, label: i64) -> String {
     set.class(label).map_or_else(|| label.to_string(), str::to_owned)
 }
 
+/// A criterion's error, with its parameters where it has some.
+fn of_item(error: Error, item: &Item) -> Error {
+    if item.text == item.spec.name { error } else { error.context(&item.text) }
+}
+
 /// Refuses what is required of layers of which the criterion could tell nothing.
 fn check_layers(job: &Job, layers: &[LayerInfo], selected: &[Vec<usize>]) -> Result<()> {
     for (item, selection) in job.items.iter().zip(selected).filter(|(item, _)| item.required) {
         let infos: Vec<LayerInfo> = selection.iter().map(|layer| layers[*layer].clone()).collect();
         let neurons: Vec<usize> = infos.iter().map(|info| info.neurons(item.neurons)).collect();
-        let checked = registry::criterion(&item.spec)?.check_layers(&infos, &neurons);
-        checked.map_err(|error| if item.text == item.spec.name { error } else { error.context(&item.text) })?;
+        registry::criterion(&item.spec)?.check_layers(&infos, &neurons).map_err(|error| of_item(error, item))?;
     }
     Ok(())
 }
