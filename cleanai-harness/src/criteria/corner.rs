@@ -119,6 +119,12 @@ impl Criterion for Corners {
         OfInputs::Items
     }
 
+    fn bytes(&self, neurons: &[usize]) -> u64 {
+        // A bit of coverage beside each bound.
+        let ends: usize = if self.lower_too { 2 } else { 1 };
+        neurons.iter().map(|neurons| (ends * (*neurons * NeuronBounds::BYTES + neurons.div_ceil(8))) as u64).sum()
+    }
+
     fn start(&self, start: Start<'_>) -> Result<Box<dyn State>> {
         let scope = Scope::new(&self.spec, &start)?;
         let profile = scope.profile(&start)?;

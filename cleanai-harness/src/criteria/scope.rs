@@ -107,6 +107,12 @@ impl Scope {
         Ok(())
     }
 
+    /// The error of a criterion that compares two inputs where there are fewer.
+    pub(crate) fn compares_two_inputs(&self) -> Error {
+        Error::new(ErrorKind::Data, format!("`{}` compares two inputs, and there are fewer", self.spec.name))
+            .with_help("give it data with two inputs or more")
+    }
+
     pub(crate) fn does_not_merge(&self, what: &str) -> Error {
         Error::new(ErrorKind::Criterion, format!("a state of `{}` cannot take in {what}", self.spec.name))
     }

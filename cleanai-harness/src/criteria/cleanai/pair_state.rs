@@ -241,8 +241,7 @@ impl State for PairState {
         let spec = &self.scope.spec;
         let wrong = |what: String| Error::new(ErrorKind::Data, what);
         match &self.comparison.inputs {
-            None => Err(wrong(format!("`{}` compares two inputs, and there are fewer", spec.name))
-                .with_help("give it data with two inputs or more")),
+            None => Err(self.scope.compares_two_inputs()),
             Some(wanted) => {
                 let missing: Vec<String> = wanted
                     .iter()

@@ -21,8 +21,8 @@ use super::{REFERENCE, arguments, needs, units};
 /// `cleanai::tknc(k = 3)`: the mean of the k largest units of each layer.
 ///
 /// A magnitude, no share: the largest units of every layer and input are added up in f64, and the sum is divided by k * layers *
-/// inputs, also where a layer has fewer units than k; a requirement of which all have fewer is refused. Details: `sum`, `selected` (k * layers * inputs), `first_input_sum` (the sum for
-/// the first input), `inputs`. A layer's value is its sum / (k * inputs).
+/// inputs, also where a layer has fewer units than k; a requirement of layers that all have fewer is refused. Details: `sum`,
+/// `selected` (k * layers * inputs), `first_input_sum` (the sum for the first input), `inputs`. A layer's value is its sum / (k * inputs).
 ///
 /// Definition: the CleanAI library, top-k neuron coverage; not the one of DeepGauge, which is `tknc` and counts neurons.
 ///

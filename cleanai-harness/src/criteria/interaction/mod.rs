@@ -42,8 +42,8 @@ const REFERENCE: &str = "Sun, Huang, Kroening, Sharp, Hill, Ashmore: Structural 
 ///
 /// The sign of a value is whether it is above 0. Two inputs cover the pair of neuron i of a layer and neuron j of the next layer if i is
 /// the only neuron of its layer whose sign differs between them, and the sign of j differs too. The layers are the selected ones in
-/// execution order, each with the one after it; at least two are needed, and two inputs. The value is covered pairs / all pairs of neurons, in 0..=1, with
-/// one figure for every two adjacent layers, named `a -> b`.
+/// execution order, each with the one after it; at least two are needed, and two inputs. The value is covered pairs / all pairs of
+/// neurons, in 0..=1, with one figure for every two adjacent layers, named `a -> b`.
 ///
 /// `pairs = "all"` compares every two test inputs (in time that grows with their number, not with that of their pairs), `"consecutive"`
 /// the first with the second, the third with the fourth, … by their index in the data set.
@@ -293,11 +293,7 @@ impl Frame {
     /// Refuses to tell anything of so few inputs.
     fn check(&self, inputs: u64) -> Result<()> {
         match inputs {
-            0 | 1 => Err(Error::new(
-                ErrorKind::Data,
-                format!("`{}` compares two inputs, and there are fewer", self.scope.spec.name),
-            )
-            .with_help("give it data with two inputs or more")),
+            0 | 1 => Err(self.scope.compares_two_inputs()),
             _ => Ok(()),
         }
     }
