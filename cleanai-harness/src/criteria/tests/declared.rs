@@ -463,3 +463,10 @@ fn the_attribute_knows_the_same_criteria() {
         assert!(theirs.parameters().eq(own), "{}", description.name);
     }
 }
+
+#[test]
+fn corners_take_a_bound_in_both_precisions_and_a_bit() {
+    let bytes = |text: &str| registry::criterion(&spec(text)).unwrap().bytes(&[10, 8]);
+    // Of each end: 12 bytes a neuron, and whole bytes of bits for each layer.
+    assert_eq!((bytes("nbc"), bytes("snac")), (2 * (18 * 12 + 2 + 1), 18 * 12 + 2 + 1));
+}
